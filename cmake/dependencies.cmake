@@ -1,0 +1,18 @@
+# Every library Postferry links, once. All are Debian 12 packages; scripts/install names them.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+# Debian's default Boost is 1.74; 1.81 is asked for by name.
+find_package(Boost 1.81 EXACT REQUIRED COMPONENTS json url)
+pkg_check_modules(GSASL REQUIRED IMPORTED_TARGET libgsasl)
+pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
+if(POSTFERRY_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()

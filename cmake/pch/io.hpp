@@ -1,0 +1,4 @@
+#pragma once
+#include "pure.hpp"
+
+#include <boost/asio.hpp>

@@ -1,0 +1,3 @@
+#include "base/digest.hpp"
+
+#include <gtest/gtest.h>

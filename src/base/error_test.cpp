@@ -1,0 +1,3 @@
+#include "base/error.hpp"
+
+#include <gtest/gtest.h>

@@ -1,0 +1,3 @@
+#include "base/uid_set.hpp"
+
+#include <gtest/gtest.h>
