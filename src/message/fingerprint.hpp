@@ -1,0 +1,38 @@
+#pragma once
+#include "base/digest.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace postferry::message {
+
+/// The header fields an IMAP client asks for to fingerprint a message: "DATE FROM ..." for BODY.PEEK[HEADER.FIELDS (...)].
+[[nodiscard]] std::string_view fingerprint_fields() noexcept;
+
+/// What identifies a message where no ledger does: a digest of the header fields above after undoing what servers are
+/// known to rewrite (8-bit and control characters and runs of "?" fold to one "?", white space goes, names in lower
+/// case, sorted by name and order; Return-Path, Status, X-Status, X-UID*, X-Keywords, X-IMAP*, Lines, Content-Length and
+/// X-TUID never count). `strong` says that it has a Message-ID and so may decide alone when it is unique.
+struct fingerprint {
+    sha256_digest digest;
+    bool strong = false;
+    std::string message_id; ///< for reports; bounded to 200 octets, escaped
+};
+
+/// From a header as fetched (with or without the blank line; folded lines, bare LF, 8-bit, NUL, no header at all).
+[[nodiscard]] fingerprint fingerprint_of(std::string_view header);
+
+/// Streaming digest that is blind to what servers silently change in bodies: NUL counts as 0x80, and CR is left out.
+/// Never a proof of identity, only of sameness between two copies when matching.
+class tolerant_digest {
+  public:
+    void update(std::string_view octets);
+    [[nodiscard]] sha256_digest finish();
+
+  private:
+    sha256 hash_;
+    std::string scratch_;
+};
+
+} // namespace postferry::message
