@@ -57,7 +57,11 @@ function(add_module name)
   endif()
 endfunction()
 
-# add_fuzzer(NAME SOURCE DEPS ...): a libFuzzer program, built only with POSTFERRY_FUZZ.
+# add_fuzzer(NAME SOURCE DEPS ...): a libFuzzer program, built only with POSTFERRY_FUZZ, in fuzzers/ of the build folder.
+# The target `fuzzers` builds them all; scripts/fuzz runs them.
+if(POSTFERRY_FUZZ)
+  add_custom_target(fuzzers)
+endif()
 function(add_fuzzer name source)
   if(NOT POSTFERRY_FUZZ)
     return()
@@ -65,4 +69,6 @@ function(add_fuzzer name source)
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE pf_options ${ARGN})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzzers)
+  add_dependencies(fuzzers ${name})
 endfunction()
