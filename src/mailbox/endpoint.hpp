@@ -1,6 +1,7 @@
 #pragma once
 #include "base/error.hpp"
 #include "base/secret.hpp"
+#include "client/admin_form.hpp"
 #include "net/connection.hpp"
 #include "protocol/sasl/mechanism.hpp"
 
@@ -13,20 +14,20 @@
 namespace postferry::mailbox {
 
 enum class scheme : std::uint8_t { imap, imaps };
-enum class admin_form : std::uint8_t { sasl, star, slash };
+using client::admin_form;
 
 /// One end of a copy, as the user names it: a URL and the options in its query (docs/cli.md).
 struct endpoint {
     scheme kind = scheme::imap;
-    std::string user;       ///< decoded; empty until a row of the CSV completes it
-    net::endpoint where;    ///< port defaults to 143 or 993
-    net::tls_settings tls;  ///< default: detect for imap, implicit for imaps
+    std::string user;      ///< decoded; empty until a row of the CSV completes it
+    net::endpoint where;   ///< port defaults to 143 or 993
+    net::tls_settings tls; ///< default: detect for imap, implicit for imaps
     sasl::choice auth = sasl::choice::automatic;
-    std::string admin;      ///< logs in on behalf of `user`
+    std::string admin; ///< logs in on behalf of `user`
     admin_form form = admin_form::sasl;
-    std::string prefix;     ///< put in front of target folder names / taken off source names; decoded, "/" between levels
+    std::string prefix; ///< put in front of target folder names / taken off source names; decoded, "/" between levels
     std::optional<std::uint32_t> max_connections;
-    secret password;        ///< of the user, or of the admin; or the token for xoauth2/oauthbearer
+    secret password; ///< of the user, or of the admin; or the token for xoauth2/oauthbearer
 
     /// "imaps://alice@old.example.org" (port only when not the default; percent-encoded; no query, no password): the
     /// name in reports, logs and the ledger.
@@ -35,8 +36,32 @@ struct endpoint {
 
 /// Reads a URL (cli.md "Endpoints"). A password inside the URL, an unknown query parameter, an unknown value, or a
 /// scheme that this version does not speak (pop3, pop3s, maildir, mbox, lmtp: named as not there yet) is a usage error
-/// of class config that says what is allowed. `{user}`, `{local}`, `{domain}` are filled from `row_user` when given;
-/// without it they are kept for fill().
-[[nodiscard]] result<endpoint> parse_endpoint(std::string_view url, std::optional<std::string_view> row_user = std::nullopt);
+/// of class config that says what is allowed. `{user}`, `{local}`, `{domain}` are filled from `row_user` when given
+/// (before decoding, so an odd user name cannot change what the URL means); without it they stay as they are.
+/// No error repeats the user information or a query value of the URL: either may hold a password by mistake.
+[[nodiscard]] result<endpoint> parse_endpoint(std::string_view url,
+                                              std::optional<std::string_view> row_user = std::nullopt);
+
+/// Whether the URL needs a row of a CSV to be complete: it holds `{user}`, `{local}` or `{domain}`.
+[[nodiscard]] bool has_placeholder(std::string_view url) noexcept;
+
+/// Checks a host name, IPv4 or IPv6 address (with or without brackets) and gives it in the form of endpoint::where:
+/// lower case, no brackets. Config error when it is none.
+[[nodiscard]] result<std::string> parse_host(std::string_view text);
+
+/// The words that `tls=` and the columns source_tls/target_tls take: detect, require, implicit, off.
+[[nodiscard]] std::optional<net::tls_mode> parse_tls_mode(std::string_view text) noexcept;
+/// imap and imaps; for a scheme of the command line that is not there yet, and for any other word, an error that says
+/// so.
+[[nodiscard]] result<scheme> parse_scheme(std::string_view text);
+[[nodiscard]] std::string_view name_of(scheme s) noexcept;
+
+[[nodiscard]] constexpr std::uint16_t default_port(scheme s) noexcept {
+    return s == scheme::imaps ? 993 : 143;
+}
+
+[[nodiscard]] constexpr net::tls_mode default_tls(scheme s) noexcept {
+    return s == scheme::imaps ? net::tls_mode::implicit : net::tls_mode::detect;
+}
 
 } // namespace postferry::mailbox

@@ -1,0 +1,161 @@
+#include "mailbox/endpoint.hpp"
+
+#include <gtest/gtest.h>
+
+namespace postferry::mailbox {
+namespace {
+
+endpoint must(std::string_view url, std::optional<std::string_view> row_user = std::nullopt) {
+    auto e = parse_endpoint(url, row_user);
+    EXPECT_TRUE(e) << url << ": " << (e ? "" : e.error().message());
+    return e.value_or(endpoint{});
+}
+
+std::string refusal(std::string_view url, std::optional<std::string_view> row_user = std::nullopt) {
+    auto e = parse_endpoint(url, row_user);
+    if (e) return "accepted";
+    EXPECT_EQ(e.error().cls, retry_class::config);
+    EXPECT_EQ(e.error().where, phase::usage);
+    return e.error().message();
+}
+
+TEST(endpoint, defaults_follow_the_scheme) {
+    const endpoint plain = must("imap://alice@old.example.org");
+    EXPECT_EQ(plain.user, "alice");
+    EXPECT_EQ(plain.where.host, "old.example.org");
+    EXPECT_EQ(plain.where.port, 143);
+    EXPECT_EQ(plain.tls.mode, net::tls_mode::detect);
+    EXPECT_EQ(plain.tls.verify, net::tls_verify::ca);
+    const endpoint secure = must("IMAPS://alice@Old.Example.ORG/");
+    EXPECT_EQ(secure.kind, scheme::imaps);
+    EXPECT_EQ(secure.where.host, "old.example.org");
+    EXPECT_EQ(secure.where.port, 993);
+    EXPECT_EQ(secure.tls.mode, net::tls_mode::implicit);
+}
+
+TEST(endpoint, reads_every_parameter) {
+    const endpoint e = must("imap://alice@[2001:db8::1]:10143?tls=require&ca=/etc/my%20ca.pem&auth=external&cert=c.pem&"
+                            "key=k.pem&admin=root&admin-form=star&prefix=Old/Mail&max-connections=4");
+    EXPECT_EQ(e.where.host, "2001:db8::1");
+    EXPECT_EQ(e.where.port, 10143);
+    EXPECT_EQ(e.tls.mode, net::tls_mode::require);
+    EXPECT_EQ(e.tls.ca_file, "/etc/my ca.pem");
+    EXPECT_EQ(e.auth, sasl::choice::external);
+    EXPECT_EQ(e.tls.certificate_file, "c.pem");
+    EXPECT_EQ(e.tls.key_file, "k.pem");
+    EXPECT_EQ(e.admin, "root");
+    EXPECT_EQ(e.form, admin_form::star);
+    EXPECT_EQ(e.prefix, "Old/Mail");
+    EXPECT_EQ(e.max_connections, 4U);
+    EXPECT_EQ(e.display(), "imap://alice@[2001:db8::1]:10143");
+}
+
+TEST(endpoint, the_last_at_sign_ends_the_user_name) {
+    EXPECT_EQ(must("imap://alice@example.org@host").user, "alice@example.org");
+    EXPECT_EQ(must("imap://alice%40example.org@host").user, "alice@example.org");
+    EXPECT_EQ(must("imap://alice@example.org@host").display(), "imap://alice%40example.org@host");
+    EXPECT_EQ(must("imap://host").user, "");
+    EXPECT_EQ(must("imap://host").display(), "imap://host");
+}
+
+TEST(endpoint, display_reads_back_to_the_same_end) {
+    for (const std::string_view url :
+         {"imaps://a%2Fb%3Ac%25d%20%C3%A9@h:1", "imap://x@[::1]", "imaps://u@h", "imap://u@h:993"}) {
+        const endpoint once = must(url);
+        const endpoint twice = must(once.display());
+        EXPECT_EQ(twice.user, once.user);
+        EXPECT_EQ(twice.display(), url);
+    }
+}
+
+TEST(endpoint, pins_may_be_several_and_keep_their_plus) {
+    const std::string a = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+A=";
+    const std::string b = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB/BB=";
+    const endpoint e = must("imaps://a@h?verify=pin:sha256/" + a + "&verify=pin:sha256/" + b);
+    EXPECT_EQ(e.tls.verify, net::tls_verify::pin);
+    EXPECT_EQ(e.tls.pins, (std::vector<std::string>{a, b}));
+    EXPECT_NE(refusal("imaps://a@h?verify=pin:sha256/short="), "accepted");
+    EXPECT_NE(refusal("imaps://a@h?verify=off&verify=pin:sha256/" + a).find("twice"), std::string::npos);
+    EXPECT_EQ(must("imaps://a@h?verify=off").tls.verify, net::tls_verify::off);
+}
+
+TEST(endpoint, a_row_fills_the_placeholders_and_cannot_change_the_url) {
+    EXPECT_EQ(must("imap://{user}@h", "bob@example.org").user, "bob@example.org");
+    EXPECT_EQ(must("imap://{local}@imap.{domain}?prefix={domain}", "bob@example.org").user, "bob");
+    EXPECT_EQ(must("imap://{local}@imap.{domain}", "bob@example.org").where.host, "imap.example.org");
+    const endpoint odd = must("imap://{user}@h?tls=require", "x@evil/?tls=off&#:");
+    EXPECT_EQ(odd.user, "x@evil/?tls=off&#:");
+    EXPECT_EQ(odd.where.host, "h");
+    EXPECT_EQ(odd.tls.mode, net::tls_mode::require);
+    EXPECT_EQ(must("imap://{user}@{domain}").where.host, "{domain}");
+    EXPECT_NE(refusal("imap://{user}@{domain}", "bob").find("no domain"), std::string::npos);
+    EXPECT_TRUE(has_placeholder("imap://x@imap.{domain}"));
+    EXPECT_FALSE(has_placeholder("imap://{x}@h"));
+}
+
+TEST(endpoint, what_is_not_there_yet_is_named) {
+    for (const std::string_view url : {"pop3://a@h", "pop3s://a@h", "maildir:/x", "mbox:/x", "lmtp://h:24"}) {
+        const std::string text = refusal(url);
+        EXPECT_NE(text.find(url.substr(0, url.find(':'))), std::string::npos) << text;
+        EXPECT_NE(text.find("not in this version yet"), std::string::npos) << text;
+    }
+    EXPECT_NE(refusal("imap://a@h?quirks=exchange").find("quirks= is part of the command line but not"),
+              std::string::npos);
+}
+
+TEST(endpoint, a_password_in_the_url_is_refused_and_never_repeated) {
+    for (const std::string_view url :
+         {"imap://alice:hunter2@h", "imap://alice:hunter2@h?tls=off", "imap://alice:hunter2?x@h",
+          "imap://alice:hunter2#@h", "imap://a@h?password=hunter2", "imap://a@h?tls=hunter2", "imap://a@h?hunter2",
+          "imap://alice:hunter2/@h", "imap://a:1?hunter2@h"}) {
+        const std::string text = refusal(url);
+        EXPECT_NE(text, "accepted") << url;
+        EXPECT_EQ(text.find("hunter2"), std::string::npos) << text;
+    }
+    EXPECT_NE(refusal("imap://alice:hunter2@h").find("--source-password-file"), std::string::npos);
+}
+
+TEST(endpoint, faults_say_what_is_allowed) {
+    const std::pair<std::string_view, std::string_view> cases[] = {
+        {"", "scheme"},
+        {"old.example.org", "scheme"},
+        {"http://h", "imap:// or imaps://"},
+        {"imap:alice@h", "//"},
+        {"imap://", "no host"},
+        {"imap://@h", "empty"},
+        {"imap://a@h:0", "1 to 65535"},
+        {"imap://a@h:65536", "1 to 65535"},
+        {"imap://a@h:", "1 to 65535"},
+        {"imap://a@::1", "brackets"},
+        {"imap://a@[::1", "not closed"},
+        {"imap://a@[1::2::3]", "IPv6"},
+        {"imap://a@[::1]x", "port"},
+        {"imap://a@h/INBOX", "--include"},
+        {"imap://a%4@h", "percent-encoding"},
+        {"imap://a%00@h", "percent-encoding"},
+        {"imap://a%ff@h", "percent-encoding"},
+        {"imap://a/b@h", "%2F"},
+        {"imap://a@h_!", "host name"},
+        {"imap://a@m\xc3\xbcller.example", "xn--"},
+        {"imap://a@h?tls=maybe", "detect, require, implicit or off"},
+        {"imap://a@h?verify=no", "pin:sha256/BASE64"},
+        {"imap://a@h?auth=ntlm", "scram-sha-256"},
+        {"imap://a@h?tls=off&tls=off", "twice"},
+        {"imap://a@h?tls", "no value"},
+        {"imap://a@h?max-connections=0", "1 to 100"},
+        {"imap://a@h?colour=red", "unknown parameter colour="},
+        {"imap://a@h?cert=x", "belong together"},
+        {"imap://a@h?auth=external", "cert=FILE"},
+        {"imap://a@h?admin-form=star", "needs admin="},
+        {"imap://a@h?admin=b&admin-form=plus", "slash (domain/admin/user)"},
+        {"imap://a@h?verify=off&ca=x", "no effect"},
+    };
+    for (const auto& [url, part] : cases) {
+        const std::string text = refusal(url);
+        EXPECT_NE(text.find(part), std::string::npos) << url << " -> " << text;
+    }
+    EXPECT_NE(refusal("imap://a@" + std::string(9000, 'h')), "accepted");
+}
+
+} // namespace
+} // namespace postferry::mailbox

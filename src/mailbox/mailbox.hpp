@@ -1,0 +1,187 @@
+#pragma once
+// One interface over the places where mail lives. The transfer engine knows nothing else of protocols.
+#include "base/error.hpp"
+#include "base/uid_set.hpp"
+#include "client/block.hpp"
+#include "net/awaitable.hpp"
+#include "protocol/imap/response.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace postferry::mailbox {
+
+/// INTERNALDATE: the instant and the zone it was written in.
+using message_date = imap::internal_date;
+
+/// What a folder looks like from outside. UIDVALIDITY 0 or UIDNEXT 0: the server did not say.
+struct folder_state {
+    std::uint32_t uid_validity = 0;
+    std::uint32_t uid_next = 0;
+    std::uint32_t messages = 0;
+    std::uint64_t modseq = 0; ///< HIGHESTMODSEQ; 0 = none
+    std::optional<std::uint64_t> octets;       ///< STATUS=SIZE, when asked for
+    bool operator==(const folder_state&) const = default;
+};
+
+struct listed_folder {
+    std::string name;   ///< UTF-8, "/" between levels, personal prefix taken off; "INBOX" for the inbox
+    std::string handle; ///< what the place itself calls it; pass it back unchanged
+    std::vector<std::string> attributes;
+    bool selectable = true;
+    bool subscribed = false;
+    bool personal = true;
+    std::optional<folder_state> state;
+};
+
+struct listing {
+    std::vector<listed_folder> folders;
+    std::optional<char> delimiter = '/';
+    bool children_of_inbox = true;
+    std::vector<std::string> notes; ///< for plan and report: names that could not be decoded, namespaces left out
+};
+
+/// The ledger's view of a folder, to ask only for what is new.
+struct scan_request {
+    std::string handle;
+    std::uint32_t known_uid_validity = 0; ///< 0 = never seen
+    std::uint32_t known_uid_next = 0;
+    std::uint64_t known_modseq = 0; ///< 0: flags of all known messages are asked for
+};
+
+/// What scan() tells about one folder. Calls for one folder come together, folders in the order asked.
+class scan_sink {
+  public:
+    virtual ~scan_sink() = default;
+    virtual void opened(std::size_t request, const folder_state& state) = 0;
+    /// A message whose flags may differ from what the ledger has. Not called for messages the ledger cannot know.
+    virtual void flags(std::size_t request, std::uint32_t uid, const std::vector<std::string>& flags) = 0;
+    /// The folder's UIDs, complete.
+    virtual void closed(std::size_t request, uid_set present) = 0;
+    virtual void failed(std::size_t request, error why) = 0;
+};
+
+enum class fetch_part : std::uint8_t {
+    whole,       ///< BODY.PEEK[]
+    fingerprint, ///< size and the header fields that identify a message
+};
+
+struct fetch_request {
+    std::string handle;
+    std::uint32_t uid_validity = 0; ///< must still hold, or the request fails
+    uid_set uids;
+};
+
+struct message_head {
+    std::size_t request = 0;
+    std::uint32_t uid = 0;
+    std::vector<std::string> flags; ///< as the server wrote them
+    std::optional<message_date> date;
+    std::uint64_t octets = 0;
+};
+
+/// Receives what fetch() reads. begin, chunk..., end for each message; a call that waits holds the source back.
+class message_sink {
+  public:
+    virtual ~message_sink() = default;
+    virtual task<result<void>> begin(message_head head) = 0;
+    virtual task<result<void>> chunk(const client::block_ref& owner, std::string_view octets) = 0;
+    virtual task<result<void>> end() = 0;
+    /// fetch_part::fingerprint only: one call a message.
+    virtual void header(message_head head, std::string_view fields) = 0;
+    /// Asked for, but the answer came without a body (or head) though the command was OK, or the server refused it.
+    /// `gone`: the message is no longer there.
+    virtual void missing(std::size_t request, uid_set uids, std::optional<error> why) = 0;
+    /// The whole request cannot be served: folder vanished, UIDVALIDITY changed.
+    virtual void unavailable(std::size_t request, error why) = 0;
+};
+
+/// A place mail is read from. Reading changes nothing there.
+class source {
+  public:
+    virtual ~source() = default;
+    /// Folders with their states, in one round trip where the server can.
+    virtual task<result<listing>> list(bool with_octets) = 0;
+    virtual task<result<void>> scan(std::span<const scan_request> folders, scan_sink& sink) = 0;
+    /// Everything asked for in one continuous stream, requests in order, UIDs of a request ascending.
+    virtual task<result<void>> fetch(std::span<const fetch_request> requests, fetch_part part, message_sink& sink) = 0;
+    /// Messages larger than `octets`, per request (same order); for limits. An empty set where nothing is.
+    virtual task<result<std::vector<uid_set>>> larger_than(std::span<const fetch_request> requests, std::uint64_t octets) = 0;
+    virtual void close() noexcept = 0;
+    virtual task<> leave() = 0;
+};
+
+struct prepared_folder {
+    std::optional<error> failure; ///< could not be created or opened
+    std::string handle;
+    folder_state state;
+    std::optional<std::vector<std::string>> permanent_flags; ///< nothing: all are allowed
+};
+
+/// One message on its way to a target.
+struct append_item {
+    std::size_t folder = 0;      ///< index the caller knows; equal index = same folder
+    std::string_view handle;     ///< lives as long as the feed
+    std::string flags;           ///< "\Seen $Label1": canonical, allowed by the target, space between
+    std::optional<message_date> date;
+    std::uint64_t octets = 0;
+    std::uint64_t token = 0;     ///< the caller's name for it
+    std::size_t batch_limit = 0; ///< at most so many messages in its batch; 0 = the target's own limit
+    std::uint32_t batch_group = 0; ///< messages of different groups never share a batch
+};
+
+struct chunk {
+    client::block_ref owner; ///< keeps the octets alive
+    std::string_view octets;
+};
+
+/// Where a target pulls its messages from and tells what became of them.
+class append_feed {
+  public:
+    virtual ~append_feed() = default;
+    /// Whether next() would answer at once (also true at the end).
+    [[nodiscard]] virtual bool ready() const noexcept = 0;
+    /// Waits until ready(), at most `patience`; false when time ran out.
+    virtual task<bool> wait(std::chrono::milliseconds patience) = 0;
+    /// The next message; nothing at the end. Waits.
+    virtual task<std::optional<append_item>> next() = 0;
+    /// The current message's next octets; together exactly item.octets. An error: the source broke off within it, and
+    /// the target must make sure that the message does not count.
+    virtual task<result<chunk>> read() = 0;
+    /// Whether read() would answer at once.
+    [[nodiscard]] virtual bool chunk_ready() const noexcept = 0;
+    /// The server keeps them. `uids` is in the order of `tokens`, or empty where the server does not tell.
+    virtual void stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity, const std::vector<std::uint32_t>& uids) = 0;
+    /// The server refused the batch; nothing of it is there.
+    virtual void refused(const std::vector<std::uint64_t>& tokens, const error& why) = 0;
+};
+
+struct flag_change {
+    uid_set uids; ///< of the target
+    std::vector<std::string> add, remove;
+};
+
+/// A place mail is brought to. It can be read as well: for matching and proof.
+class target : public source {
+  public:
+    /// Largest message it takes, as far as it says; 0 = unknown.
+    [[nodiscard]] virtual std::uint64_t append_limit() const noexcept = 0;
+    /// The handle a decoded name has there.
+    [[nodiscard]] virtual std::string handle_of(std::string_view name) const = 0;
+    /// Creates what is missing and opens each folder, so that its state and permanent flags are known; same order.
+    virtual task<result<std::vector<prepared_folder>>> prepare(std::span<const std::string> handles, std::span<const bool> create) = 0;
+    virtual task<result<void>> subscribe(std::span<const std::string> handles) = 0;
+    /// Brings everything the feed has. Returns when next() said end and everything is answered, or at the first
+    /// failure of the line (what was not answered by then is unknown and must be looked for).
+    virtual task<result<void>> append(append_feed& feed) = 0;
+    virtual task<result<void>> change_flags(std::string_view handle, std::span<const flag_change> changes) = 0;
+};
+
+} // namespace postferry::mailbox
