@@ -2,9 +2,9 @@
 
 #include "base/text.hpp"
 
+#include <boost/asio/ip/address_v6.hpp>
 #include <fmt/format.h>
 
-#include <arpa/inet.h>
 #include <array>
 #include <vector>
 
@@ -308,10 +308,9 @@ result<std::string> parse_host(std::string_view text) {
     if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
     if (text.find(':') != std::string_view::npos) {
         // A zone ("fe80::1%eth0", RFC 6874) is the resolver's business.
-        const std::string address(text.substr(0, text.find('%')));
-        in6_addr scratch{};
-        if (inet_pton(AF_INET6, address.c_str(), &scratch) != 1)
-            return refuse(fmt::format("\"{}\" is no IPv6 address", quote_server_text(text, 60)));
+        boost::system::error_code ec;
+        boost::asio::ip::make_address_v6(std::string(text.substr(0, text.find('%'))), ec);
+        if (ec) return refuse(fmt::format("\"{}\" is no IPv6 address", quote_server_text(text, 60)));
         return ascii_lower(text);
     }
     const bool placeholder = has_placeholder(text);
