@@ -1,0 +1,160 @@
+#pragma once
+// The seam over databases: connect, bind, step, transaction. Repositories are written once over it. SQLite stands
+// behind it today (sql/sqlite.hpp); PostgreSQL is to follow.
+//
+// SQL text: parameters are $1, $2 ... and first appear in ascending order, which both databases read alike. RETURNING
+// and ON CONFLICT are common ground; what the dialects spell differently (the making of tables) has a text of its own.
+#include "base/error.hpp"
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace postferry::sql {
+
+using octets = std::span<const std::uint8_t>;
+
+/// What kind of failure the last one was, for those who must choose between ways out. `error` carries the words.
+enum class trouble : std::uint8_t {
+    none,
+    full,           ///< no space left
+    io,             ///< the disk or the network failed
+    damaged,        ///< the database contradicts itself
+    not_a_database, ///< the file is something else altogether
+    busy,           ///< another program holds it, beyond the waiting time
+    read_only,      ///< may be read, not written
+    no_access,      ///< cannot be opened
+    constraint,     ///< the schema forbids the value
+    other,
+};
+
+/// A prepared statement of one backend. Parameters count from 1, columns from 0. Bound values are copied. A failed bind
+/// is kept and reported by the next step().
+class statement {
+  public:
+    virtual ~statement() = default;
+    virtual void bind(int parameter, std::int64_t value) = 0;
+    virtual void bind(int parameter, std::string_view value) = 0;
+    virtual void bind(int parameter, octets value) = 0;
+    virtual void bind_null(int parameter) = 0;
+    /// true: a row is there; false: done. After a failure only reset() helps.
+    [[nodiscard]] virtual result<bool> step() = 0;
+    virtual void reset() noexcept = 0;
+    [[nodiscard]] virtual std::int64_t integer(int column) const = 0;
+    /// Views live until the next step() or reset(). NULL reads as 0 or as empty.
+    [[nodiscard]] virtual std::string_view text(int column) const = 0;
+    [[nodiscard]] virtual octets blob(int column) const = 0;
+    /// Rows inserted, changed or deleted by this statement, which has been stepped to its end.
+    [[nodiscard]] virtual std::int64_t affected() const = 0;
+};
+
+/// A cached statement on loan; it is reset when the loan ends. Take the same SQL text once at a time.
+class query {
+  public:
+    explicit query(statement& s) noexcept : statement_(&s) {}
+
+    query(query&& other) noexcept : statement_(std::exchange(other.statement_, nullptr)) {}
+
+    query& operator=(query&&) = delete;
+
+    ~query() {
+        if (statement_ != nullptr) statement_->reset();
+    }
+
+    /// Binds, and runs to the end; rows are thrown away. Answers the number of rows affected.
+    template <class... A>
+    [[nodiscard]] result<std::int64_t> run(const A&... arguments) {
+        auto more = first(arguments...);
+        while (more && *more) more = next();
+        if (!more) return std::unexpected(std::move(more.error()));
+        return statement_->affected();
+    }
+
+    /// Binds, and steps to the first row. Then next() to go on.
+    template <class... A>
+    [[nodiscard]] result<bool> first(const A&... arguments) {
+        statement_->reset();
+        int parameter = 0;
+        (bind(++parameter, arguments), ...);
+        return statement_->step();
+    }
+
+    [[nodiscard]] result<bool> next() { return statement_->step(); }
+
+    /// Column as any integer or bool; numbers above 2^63 come back as they were bound.
+    template <class T>
+    [[nodiscard]] T get(int column) const {
+        return static_cast<T>(statement_->integer(column));
+    }
+
+    [[nodiscard]] std::string_view text(int column) const { return statement_->text(column); }
+
+    [[nodiscard]] octets blob(int column) const { return statement_->blob(column); }
+
+  private:
+    template <class T>
+    void bind(int parameter, const T& value) {
+        if constexpr (std::integral<T>)
+            statement_->bind(parameter, static_cast<std::int64_t>(value));
+        else if constexpr (std::convertible_to<const T&, std::string_view>)
+            statement_->bind(parameter, std::string_view(value));
+        else
+            statement_->bind(parameter, octets(value));
+    }
+
+    template <class T>
+    void bind(int parameter, const std::optional<T>& value) {
+        if (value)
+            bind(parameter, *value);
+        else
+            statement_->bind_null(parameter);
+    }
+
+    statement* statement_;
+};
+
+enum class durability : std::uint8_t {
+    ordered, ///< survives the end of the process at once, a power cut only later; never torn
+    synced,  ///< on the disk, with everything committed before it, when commit() returns
+};
+
+/// What a database says it is.
+struct schema_mark {
+    std::uint32_t application = 0; ///< whose schema; 0 = nobody's
+    int version = 0;
+    bool empty = true; ///< holds no table at all
+};
+
+/// One connection; one thread at a time. Failures are of class local and name the database and what to do about it.
+class connection {
+  public:
+    virtual ~connection() = default;
+    /// The statement of this text, prepared at the first call and kept.
+    [[nodiscard]] virtual result<query> prepare(std::string_view sql) = 0;
+    /// Several statements without parameters.
+    [[nodiscard]] virtual result<void> script(std::string_view sql) = 0;
+
+    [[nodiscard]] virtual result<void> begin(durability how) = 0;
+    /// A failed commit may leave the transaction open; rollback() then.
+    [[nodiscard]] virtual result<void> commit() = 0;
+    virtual void rollback() noexcept = 0; ///< nothing happens outside a transaction
+    /// false after begin() means that a failure has rolled everything back.
+    [[nodiscard]] virtual bool in_transaction() const noexcept = 0;
+    /// One level of undo inside a transaction.
+    [[nodiscard]] virtual result<void> savepoint() = 0;
+    [[nodiscard]] virtual result<void> release_savepoint() = 0;
+    [[nodiscard]] virtual result<void> rollback_to_savepoint() = 0; ///< undoes and releases
+
+    [[nodiscard]] virtual result<schema_mark> read_schema_mark() = 0;
+    /// Inside a transaction, with the change it marks.
+    [[nodiscard]] virtual result<void> write_schema_mark(std::uint32_t application, int version) = 0;
+    [[nodiscard]] virtual trouble last_trouble() const noexcept = 0;
+};
+
+} // namespace postferry::sql

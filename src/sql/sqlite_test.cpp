@@ -1,0 +1,141 @@
+#include "sql/sqlite.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <fstream>
+#include <unistd.h>
+
+namespace postferry::sql {
+namespace {
+
+class sqlite : public testing::Test {
+  protected:
+    void SetUp() override {
+        std::string pattern = testing::TempDir() + "postferry-sql-XXXXXX";
+        ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+        folder_ = pattern;
+    }
+
+    void TearDown() override { std::filesystem::remove_all(folder_); }
+
+    std::unique_ptr<connection> open(bool read_only = false) {
+        auto db =
+            open_sqlite(folder_ / "t.db",
+                        {.name = "ledger t.db", .read_only = read_only, .busy_timeout = std::chrono::milliseconds(0)});
+        EXPECT_TRUE(db) << db.error().message();
+        return db ? std::move(*db) : nullptr;
+    }
+
+    static std::int64_t count(connection& db) {
+        auto q = db.prepare("SELECT count(*) FROM t");
+        return q && q->first().value_or(false) ? q->get<std::int64_t>(0) : -1;
+    }
+
+    std::filesystem::path folder_;
+};
+
+TEST_F(sqlite, binds_and_reads_every_type) {
+    auto db = open();
+    ASSERT_TRUE(db->script("CREATE TABLE t (i BIGINT, t TEXT, b BLOB, n BIGINT)"));
+    const std::array<std::uint8_t, 3> blob{0, 255, 7};
+    constexpr std::uint64_t huge = 0xffff'ffff'ffff'fff0;
+    auto in = db->prepare("INSERT INTO t VALUES ($1, $2, $3, $4)");
+    ASSERT_TRUE(in) << in.error().message();
+    EXPECT_EQ(in->run(huge, std::string_view("a\0\xc3\xa9", 4), blob, std::optional<int>{}).value(), 1);
+    EXPECT_EQ(in->run(true, "", std::optional(blob), std::optional(4)).value(), 1)
+        << "a statement is used again and again";
+
+    auto out = db->prepare("SELECT i, t, b, n, n IS NULL FROM t");
+    ASSERT_TRUE(out && out->first().value());
+    EXPECT_EQ(out->get<std::uint64_t>(0), huge);
+    EXPECT_EQ(out->text(1), std::string_view("a\0\xc3\xa9", 4));
+    EXPECT_TRUE(std::ranges::equal(out->blob(2), blob));
+    EXPECT_TRUE(out->blob(3).empty());
+    EXPECT_TRUE(out->get<bool>(4));
+    ASSERT_TRUE(out->next().value());
+    EXPECT_EQ(out->get<int>(0), 1);
+    EXPECT_EQ(out->text(1), "");
+    EXPECT_EQ(out->get<int>(3), 4);
+    EXPECT_FALSE(out->next().value());
+}
+
+TEST_F(sqlite, a_transaction_is_all_or_nothing_and_a_savepoint_undoes_its_part) {
+    auto db = open();
+    ASSERT_TRUE(db->script("CREATE TABLE t (i BIGINT PRIMARY KEY)"));
+    const auto add = [&](int i) {
+        auto q = db->prepare("INSERT INTO t VALUES ($1)");
+        return q && q->run(i).has_value();
+    };
+    ASSERT_TRUE(db->begin(durability::ordered) && add(1));
+    EXPECT_TRUE(db->in_transaction());
+    db->rollback();
+    EXPECT_EQ(count(*db), 0);
+
+    ASSERT_TRUE(db->begin(durability::synced) && add(1));
+    ASSERT_TRUE(db->savepoint() && add(2));
+    ASSERT_TRUE(db->rollback_to_savepoint());
+    ASSERT_TRUE(db->savepoint() && add(3) && db->release_savepoint());
+    ASSERT_TRUE(db->commit());
+    EXPECT_EQ(count(*db), 2);
+    EXPECT_FALSE(add(1));
+    EXPECT_EQ(db->last_trouble(), trouble::constraint);
+    EXPECT_TRUE(add(4)) << "a failed statement can be used again";
+}
+
+TEST_F(sqlite, readers_see_the_last_commit_while_a_writer_works) {
+    auto writer = open();
+    ASSERT_TRUE(writer->script("CREATE TABLE t (i BIGINT); INSERT INTO t VALUES (1)"));
+    ASSERT_TRUE(writer->begin(durability::ordered));
+    ASSERT_TRUE(writer->script("INSERT INTO t VALUES (2)"));
+    auto reader = open(true);
+    EXPECT_EQ(count(*reader), 1);
+    ASSERT_TRUE(writer->commit());
+    EXPECT_EQ(count(*reader), 2);
+    auto refused = reader->script("DELETE FROM t");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(reader->last_trouble(), trouble::read_only);
+
+    auto second = open();
+    ASSERT_TRUE(writer->begin(durability::ordered));
+    ASSERT_FALSE(second->begin(durability::ordered));
+    EXPECT_EQ(second->last_trouble(), trouble::busy);
+}
+
+TEST_F(sqlite, a_full_disk_says_so_and_the_connection_goes_on) {
+    auto db = open();
+    ASSERT_TRUE(db->script("CREATE TABLE t (b BLOB); PRAGMA max_page_count=10"));
+    auto failed = db->script("INSERT INTO t VALUES (zeroblob(100000))");
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(db->last_trouble(), trouble::full);
+    EXPECT_EQ(failed.error().cls, retry_class::local);
+    EXPECT_EQ(failed.error().message(), "ledger t.db: the disk is full (database or disk is full). Free some space and "
+                                        "run again; everything recorded so far is safe");
+    EXPECT_TRUE(db->script("INSERT INTO t VALUES (zeroblob(10))"));
+}
+
+TEST_F(sqlite, what_is_no_database_is_named) {
+    std::ofstream(folder_ / "t.db") << std::string(5000, 'x');
+    trouble kind{};
+    auto db = open_sqlite(folder_ / "t.db", {.name = "ledger t.db"}, &kind);
+    ASSERT_FALSE(db);
+    EXPECT_EQ(kind, trouble::not_a_database);
+
+    db = open_sqlite(folder_ / "none" / "t.db", {.name = "ledger t.db"}, &kind);
+    ASSERT_FALSE(db);
+    EXPECT_EQ(kind, trouble::no_access);
+}
+
+TEST_F(sqlite, an_immutable_file_is_read_where_nothing_can_be_written) {
+    folder_ /= "odd %?# name";
+    std::filesystem::create_directory(folder_);
+    ASSERT_TRUE(open()->script("CREATE TABLE t (i BIGINT); INSERT INTO t VALUES (1)"));
+    auto db = open_sqlite(folder_ / "t.db", {.name = "ledger t.db", .read_only = true, .immutable = true});
+    ASSERT_TRUE(db) << db.error().message();
+    EXPECT_EQ(count(**db), 1);
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "t.db-shm"));
+    folder_ = folder_.parent_path();
+}
+
+} // namespace
+} // namespace postferry::sql
