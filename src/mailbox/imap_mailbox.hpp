@@ -49,6 +49,10 @@ class imap_mailbox final : public target {
 
   private:
     task<result<void>> learn_namespace();
+    /// Waits until another small command may be submitted: both sides writing without reading would end in a deadlock.
+    task<result<void>> make_room();
+    void submit_examine(const std::string& handle, folder_state& state, std::optional<error>& failure, bool read_only,
+                        std::optional<std::vector<std::string>>* permanent_flags);
 
     std::unique_ptr<client::imap_session> session_;
     imap_options options_;

@@ -56,15 +56,13 @@ struct scan_request {
     std::uint64_t known_modseq = 0; ///< 0: flags of all known messages are asked for
 };
 
-/// What scan() tells about one folder. Calls for one folder come together, folders in the order asked.
+/// What scan() tells. For each request some flags() and then one done() or failed().
 class scan_sink {
   public:
     virtual ~scan_sink() = default;
-    virtual void opened(std::size_t request, const folder_state& state) = 0;
-    /// A message whose flags may differ from what the ledger has. Not called for messages the ledger cannot know.
+    /// A message whose flags may differ from what the ledger has. Not called for folders that were never seen.
     virtual void flags(std::size_t request, std::uint32_t uid, const std::vector<std::string>& flags) = 0;
-    /// The folder's UIDs, complete.
-    virtual void closed(std::size_t request, uid_set present) = 0;
+    virtual void done(std::size_t request, const folder_state& state, uid_set present) = 0;
     virtual void failed(std::size_t request, error why) = 0;
 };
 
@@ -96,8 +94,8 @@ class message_sink {
     virtual task<result<void>> end() = 0;
     /// fetch_part::fingerprint only: one call a message.
     virtual void header(message_head head, std::string_view fields) = 0;
-    /// Asked for, but the answer came without a body (or head) though the command was OK, or the server refused it.
-    /// `gone`: the message is no longer there.
+    /// Asked for, but the answer came without them: they are gone, or the server gave OK without a body (no `why`), or
+    /// it refused (`why`).
     virtual void missing(std::size_t request, uid_set uids, std::optional<error> why) = 0;
     /// The whole request cannot be served: folder vanished, UIDVALIDITY changed.
     virtual void unavailable(std::size_t request, error why) = 0;
@@ -161,6 +159,8 @@ class append_feed {
     virtual void stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity, const std::vector<std::uint32_t>& uids) = 0;
     /// The server refused the batch; nothing of it is there.
     virtual void refused(const std::vector<std::uint64_t>& tokens, const error& why) = 0;
+    /// The line to the target is dead: next() must answer "end" from now on, also to one who waits.
+    virtual void abandon(const error& why) noexcept = 0;
 };
 
 struct flag_change {

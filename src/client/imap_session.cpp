@@ -1,0 +1,195 @@
+#include "client/imap_session.hpp"
+
+#include "base/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace postferry::client {
+
+namespace {
+
+// Where less room than this is left in a block, a fresh one is taken: small reads cost more than half-filled blocks.
+constexpr std::size_t least_room = 16U << 10U;
+
+} // namespace
+
+void capability_set::assign(std::vector<std::string> upper_case) {
+    names_ = std::move(upper_case);
+    std::ranges::sort(names_);
+}
+
+bool capability_set::has(std::string_view name) const noexcept { return std::ranges::binary_search(names_, name, std::less<>{}); }
+
+std::optional<std::string_view> capability_set::value_of(std::string_view prefix) const noexcept {
+    for (const std::string& n : names_)
+        if (n.starts_with(prefix)) return std::string_view(n).substr(prefix.size());
+    return std::nullopt;
+}
+
+std::vector<std::string> capability_set::auth_mechanisms() const {
+    std::vector<std::string> out;
+    for (const std::string& n : names_)
+        if (n.starts_with("AUTH=")) out.push_back(n.substr(5));
+    return out;
+}
+
+imap::literal_mode capability_set::literals() const noexcept {
+    if (has("LITERAL+")) return imap::literal_mode::plus;
+    if (has("LITERAL-") || has("IMAP4REV2")) return imap::literal_mode::minus;
+    return imap::literal_mode::synchronising;
+}
+
+imap_session::imap_session(imap_settings settings, std::shared_ptr<block_pool> blocks)
+    : settings_(std::move(settings)), blocks_(std::move(blocks)) {}
+
+imap_session::~imap_session() = default;
+
+imap::command_id imap_session::submit(std::vector<std::string> pieces, handler on_data, done_handler on_done, imap::conversation::options how) {
+    const imap::command_id id = talk_.submit(std::move(pieces), how);
+    pending_.push_back({id, std::move(on_data), std::move(on_done)});
+    return id;
+}
+
+void imap_session::watch(imap::command_id id, done_handler on_done) { pending_.push_back({id, {}, std::move(on_done)}); }
+
+imap_session::pending* imap_session::find(imap::command_id id) {
+    const auto at = std::ranges::find(pending_, id, &pending::id);
+    return at == pending_.end() ? nullptr : &*at;
+}
+
+task<result<imap::status_response>> imap_session::run(std::vector<std::string> pieces, handler on_data, imap::conversation::options how) {
+    std::optional<imap::status_response> answer;
+    submit(std::move(pieces), std::move(on_data), [&answer](imap::conversation::completed& c) { answer = std::move(c.status); }, how);
+    while (!answer) {
+        if (auto sent = co_await flush(); !sent) co_return std::unexpected(sent.error());
+        if (auto got = co_await receive(); !got) co_return std::unexpected(got.error());
+    }
+    co_return std::move(*answer);
+}
+
+task<result<void>> imap_session::settle() {
+    while (talk_.unfinished() > 0 || talk_.has_output()) {
+        if (auto sent = co_await flush(); !sent) co_return sent;
+        if (talk_.unfinished() == 0) break;
+        if (auto got = co_await receive(); !got) co_return got;
+    }
+    co_return result<void>{};
+}
+
+task<result<void>> imap_session::flush() {
+    if (!talk_.has_output()) co_return result<void>{};
+    const std::string out = talk_.take_output();
+    const iovec piece{const_cast<char*>(out.data()), out.size()};
+    co_return co_await write({&piece, 1});
+}
+
+task<result<void>> imap_session::write(std::span<const iovec> pieces) {
+    if (failure_) co_return std::unexpected(*failure_);
+    auto sent = co_await connection_->write(pieces, settings_.answer_patience, deadline::never());
+    if (!sent) co_return std::unexpected(dead(sent.error()));
+    co_return result<void>{};
+}
+
+error imap_session::dead(error why) {
+    // A connection that dies by our own closing must not hide why it was closed.
+    if (!failure_) failure_ = why;
+    connection_->close();
+    return *failure_;
+}
+
+error imap_session::closed_by_peer() const {
+    error e{.cls = retry_class::transient, .where = phase::connect, .what = fmt::format("{} closed the connection", settings_.where.host),
+            .server_said = {}, .advice = {}, .response_code = {}};
+    if (!bye_.empty()) e.server_said = bye_;
+    return e;
+}
+
+task<result<void>> imap_session::receive() {
+    if (failure_) co_return std::unexpected(*failure_);
+    if (!block_ || (block_.use_count() > 1 && block_->room().size() < least_room)) block_ = blocks_->take();
+    if (block_.use_count() == 1) block_->clear();
+    const std::span<char> room = block_->room();
+    const auto n = co_await connection_->read_some(room, deadline::in(settings_.answer_patience));
+    if (!n) co_return std::unexpected(dead(n.error()));
+    if (*n == 0) co_return std::unexpected(dead(closed_by_peer()));
+    talk_.feed(block_->filled(*n));
+    while (true) {
+        imap::conversation::event e = talk_.next();
+        if (std::holds_alternative<imap::conversation::need_more>(e)) co_return result<void>{};
+        if (auto* chunk = std::get_if<imap::conversation::body_chunk>(&e)) {
+            if (sink_ == nullptr) continue;
+            if (auto ok = co_await sink_->body_chunk(block_, chunk->octets); !ok) co_return std::unexpected(dead(ok.error()));
+            continue;
+        }
+        if (auto ok = co_await dispatch(std::move(e)); !ok) co_return std::unexpected(dead(ok.error()));
+    }
+}
+
+task<result<void>> imap_session::dispatch(imap::conversation::event e) {
+    using c = imap::conversation;
+    if (auto* u = std::get_if<c::untagged>(&e)) {
+        take_capabilities(u->data);
+        if (auto* status = std::get_if<imap::status_response>(&u->data); status != nullptr && status->kind == imap::status_kind::bye) {
+            bye_ = to_error(*status, phase::connect, {}).server_said;
+        }
+        if (pending* p = find(u->command); p != nullptr && p->on_data) p->on_data(u->data);
+    } else if (auto* begin = std::get_if<c::body_begin>(&e)) {
+        if (sink_ != nullptr) co_return co_await sink_->body_begin(begin->command, begin->body);
+    } else if (std::holds_alternative<c::body_end>(e)) {
+        if (sink_ != nullptr) co_return co_await sink_->body_end();
+    } else if (auto* done = std::get_if<c::completed>(&e)) {
+        if (settings_.trace) settings_.trace->server_line(fmt::format("{} {}", talk_.tag_of(done->command), done->status.text));
+        take_capabilities(imap::response(done->status));
+        if (pending* p = find(done->command); p != nullptr) {
+            const done_handler on_done = std::move(p->on_done);
+            std::erase_if(pending_, [&](const pending& x) { return x.id == done->command; });
+            if (on_done) on_done(*done);
+        }
+        if (talk_.poisoned())
+            co_return std::unexpected(to_error(done->status, phase::append, "The server misread an APPEND; the connection was dropped at once"));
+    } else if (std::holds_alternative<c::go_ahead>(e)) {
+        if (go_ahead_) go_ahead_();
+    } else if (auto* ask = std::get_if<c::challenge>(&e)) {
+        if (!on_challenge_) co_return fail(retry_class::protocol, phase::login, "The server sent a challenge that nothing asked for");
+        const auto answer = on_challenge_(ask->text);
+        if (!answer) co_return std::unexpected(answer.error());
+        talk_.respond(*answer);
+    } else if (auto* hello = std::get_if<c::greeting>(&e)) {
+        greeted_ = true;
+        greeting_ = quote_server_text(hello->status.text);
+        preauth_ = hello->status.kind == imap::status_kind::preauth;
+        take_capabilities(imap::response(hello->status));
+        if (hello->status.kind == imap::status_kind::bye || hello->status.kind == imap::status_kind::no)
+            co_return std::unexpected(to_error(hello->status, phase::greeting, fmt::format("{} turned us away", settings_.where.host)));
+    } else if (auto* bad = std::get_if<c::broken>(&e)) {
+        co_return fail(retry_class::protocol, phase::connect,
+                       fmt::format("{} does not speak IMAP that can be trusted: {}", settings_.where.host, bad->what),
+                       "Is the port right, and is it an IMAP server?");
+    }
+    co_return result<void>{};
+}
+
+void imap_session::take_capabilities(const imap::response& r) {
+    if (const auto* data = std::get_if<imap::capability_data>(&r)) {
+        capabilities_.assign(data->capabilities);
+        capabilities_fresh_ = true;
+    } else if (const auto* status = std::get_if<imap::status_response>(&r); status != nullptr && status->code && status->code->capabilities) {
+        capabilities_.assign(*status->code->capabilities);
+        capabilities_fresh_ = true;
+    }
+}
+
+task<> imap_session::logout() {
+    if (!failure_) {
+        settings_.answer_patience = std::min(settings_.answer_patience, std::chrono::milliseconds(2'000));
+        submit({"LOGOUT"});
+        // The answer is not waited for: the server's goodbye would cost one more round trip and tell nothing.
+        (void)co_await flush();
+    }
+    connection_->close();
+}
+
+} // namespace postferry::client

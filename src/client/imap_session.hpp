@@ -1,0 +1,149 @@
+#pragma once
+#include "base/error.hpp"
+#include "base/secret.hpp"
+#include "client/admin_form.hpp"
+#include "client/block.hpp"
+#include "net/connection.hpp"
+#include "net/wire_trace.hpp"
+#include "protocol/imap/conversation.hpp"
+#include "protocol/sasl/mechanism.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postferry::client {
+
+struct imap_settings {
+    net::endpoint where;
+    net::tls_settings tls;
+    sasl::choice auth = sasl::choice::automatic;
+    std::string user;
+    std::string admin; ///< empty: the user himself
+    admin_form form = admin_form::sasl;
+    secret password; ///< or the token for xoauth2 and oauthbearer
+    std::chrono::milliseconds connect_patience{30'000};
+    std::chrono::milliseconds answer_patience{180'000}; ///< a server that says nothing for so long is taken for dead
+    std::shared_ptr<net::wire_trace> trace;             ///< may be empty
+};
+
+class capability_set {
+  public:
+    void assign(std::vector<std::string> upper_case);
+    [[nodiscard]] bool has(std::string_view name) const noexcept; ///< upper case
+    /// The rest of the first capability that begins with `prefix`: value_of("APPENDLIMIT=") -> "35651584".
+    [[nodiscard]] std::optional<std::string_view> value_of(std::string_view prefix) const noexcept;
+    [[nodiscard]] std::vector<std::string> auth_mechanisms() const;
+    [[nodiscard]] imap::literal_mode literals() const noexcept;
+    [[nodiscard]] const std::vector<std::string>& all() const noexcept { return names_; }
+    [[nodiscard]] bool empty() const noexcept { return names_.empty(); }
+
+  private:
+    std::vector<std::string> names_;
+};
+
+/// Takes message bodies as they arrive. A call that waits holds the connection back: that is the back-pressure.
+class body_sink {
+  public:
+    virtual ~body_sink() = default;
+    virtual task<result<void>> body_begin(imap::command_id command, const imap::response_parser::body_begin& body) = 0;
+    virtual task<result<void>> body_chunk(const block_ref& owner, std::string_view octets) = 0;
+    virtual task<result<void>> body_end() = 0;
+};
+
+/// One authenticated IMAP connection: a conversation over a net::connection. Commands are submitted and pipelined;
+/// whoever wants answers calls flush() and receive() (or run() and settle(), which do both). At most one coroutine
+/// receives and one writes at a time. Everything on one strand.
+///
+/// After any failure of flush() or receive() the session is dead; what failed is also in `failure()`.
+class imap_session {
+  public:
+    using handler = std::function<void(imap::response&)>;
+    using done_handler = std::function<void(imap::conversation::completed&)>;
+
+    /// Connects, secures and logs in as settings say. Errors: as net::connection::open; login: auth (refused), config
+    /// (nothing fits: what the server offers is named), transient ([UNAVAILABLE], too many connections).
+    static task<result<std::unique_ptr<imap_session>>> open(executor ex, imap_settings settings, std::shared_ptr<block_pool> blocks);
+
+    ~imap_session();
+    imap_session(const imap_session&) = delete;
+    imap_session& operator=(const imap_session&) = delete;
+
+    [[nodiscard]] const capability_set& capabilities() const noexcept { return capabilities_; }
+    [[nodiscard]] const imap_settings& settings() const noexcept { return settings_; }
+    [[nodiscard]] std::string peer() const { return connection_->peer(); }
+    [[nodiscard]] std::string tls_summary() const { return connection_->tls_summary(); }
+    [[nodiscard]] const std::string& login_method() const noexcept { return login_method_; }
+    [[nodiscard]] const std::string& greeting() const noexcept { return greeting_; }
+
+    /// Queues a command. `on_data` gets the untagged answers that come while it is the oldest unfinished one.
+    imap::command_id submit(std::vector<std::string> pieces, handler on_data = {}, done_handler on_done = {}, imap::conversation::options how = {});
+    /// Sends one command and waits for its end. The status is returned as it came, NO and BAD included.
+    task<result<imap::status_response>> run(std::vector<std::string> pieces, handler on_data = {}, imap::conversation::options how = {});
+    /// Sends and receives until every submitted command is finished.
+    task<result<void>> settle();
+
+    task<result<void>> flush();
+    /// Writes what the conversation has to say, then `body` (octets of announced literals), in one go.
+    task<result<void>> write(std::span<const iovec> pieces);
+    /// Reads once and hands everything that came to the handlers. Waits at most answer_patience.
+    task<result<void>> receive();
+
+    void set_body_sink(body_sink* sink) noexcept { sink_ = sink; }
+    void on_go_ahead(std::function<void()> f) { go_ahead_ = std::move(f); }
+    /// Untagged data while no command is unfinished, and BYE, go here.
+    [[nodiscard]] imap::conversation& talk() noexcept { return talk_; }
+    /// Registers handlers for a streaming command that was opened on talk().
+    void watch(imap::command_id id, done_handler on_done);
+
+    [[nodiscard]] const std::optional<error>& failure() const noexcept { return failure_; }
+    [[nodiscard]] imap::command_encoder encoder() const { return imap::command_encoder(capabilities_.literals()); }
+    void close() noexcept { connection_->close(); }
+    /// LOGOUT without waiting for more than a moment; the connection is closed in any case.
+    task<> logout();
+
+  private:
+    struct pending {
+        imap::command_id id = 0;
+        handler on_data;
+        done_handler on_done;
+    };
+    imap_session(imap_settings settings, std::shared_ptr<block_pool> blocks);
+
+    task<result<void>> start();
+    task<result<void>> secure();
+    task<result<void>> ask_capabilities();
+    task<result<void>> log_in();
+    task<result<bool>> try_mechanism(std::string_view name);
+    task<result<bool>> try_login_command();
+    result<bool> judge_login(const imap::status_response& status, std::string_view method);
+    task<result<void>> dispatch(imap::conversation::event e);
+    void take_capabilities(const imap::response& r);
+    error dead(error why);
+    error closed_by_peer() const;
+    pending* find(imap::command_id id);
+    [[nodiscard]] std::string login_name() const;
+
+    imap_settings settings_;
+    std::unique_ptr<net::connection> connection_;
+    imap::conversation talk_;
+    std::shared_ptr<block_pool> blocks_;
+    block_ref block_;
+    capability_set capabilities_;
+    std::deque<pending> pending_;
+    body_sink* sink_ = nullptr;
+    std::function<void()> go_ahead_;
+    std::function<result<std::string>(std::string_view)> on_challenge_;
+    std::optional<error> failure_;
+    std::string greeting_, bye_, login_method_;
+    bool greeted_ = false, preauth_ = false, capabilities_fresh_ = false;
+};
+
+/// What a NO, BAD or BYE means, by response code first and known texts second (docs/quirks.md).
+[[nodiscard]] error to_error(const imap::status_response& status, phase where, std::string what);
+
+} // namespace postferry::client

@@ -1,0 +1,226 @@
+// Reading messages: one continuous stream over all folders asked for, the next commands always on the wire.
+#include "mailbox/imap_mailbox.hpp"
+#include "message/fingerprint.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+
+namespace postferry::mailbox {
+
+namespace {
+
+// UIDs in one command line: servers cap lines at 8 kB and less (RFC 2683, 3.2.1.5; Yahoo at 1,000 octets).
+constexpr std::size_t ranges_per_command = 80;
+
+class fetch_run final : public client::body_sink {
+  public:
+    fetch_run(client::imap_session& session, const imap_tuning& tuning, std::span<const fetch_request> requests, fetch_part part, message_sink& sink)
+        : session_(session), tuning_(tuning), requests_(requests), sink_(sink), states_(requests.size()), whole_(part == fetch_part::whole) {
+        items_ = whole_ ? "(UID FLAGS INTERNALDATE BODY.PEEK[])"
+                        : fmt::format("(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS ({})])", message::fingerprint_fields());
+    }
+
+    task<result<void>> run() {
+        session_.set_body_sink(this);
+        auto ok = co_await stream();
+        if (ok && !second_try_.empty()) ok = co_await one_by_one();
+        session_.set_body_sink(nullptr);
+        co_return ok;
+    }
+
+    task<result<void>> body_begin(imap::command_id command, const imap::response_parser::body_begin& body) override {
+        current_ = find(command);
+        skip_ = true;
+        if (current_ == nullptr || !usable(current_->request)) co_return result<void>{};
+        std::optional<std::uint32_t> uid = body.head.uid;
+        // A command for one message needs no UID in its answer.
+        if (!uid && current_->alone) uid = current_->wanted.front();
+        if (!uid || !current_->wanted.contains(*uid) || current_->received.contains(*uid)) co_return result<void>{};
+        // Flags and date that come after the body are too late for an APPEND that streams: such a message is fetched again.
+        const bool complete = body.head.flags && body.head.date_present;
+        if (!complete && !current_->alone) {
+            late_.push_back(*uid);
+            co_return result<void>{};
+        }
+        if (body.octets == 0) co_return result<void>{}; // counted as missing: an empty message is never a message
+        current_->received.add(*uid);
+        skip_ = false;
+        co_return co_await sink_.begin(head_of(current_->request, *uid, body.head, body.octets));
+    }
+
+    task<result<void>> body_chunk(const client::block_ref& owner, std::string_view octets) override {
+        if (skip_) co_return result<void>{};
+        co_return co_await sink_.chunk(owner, octets);
+    }
+
+    task<result<void>> body_end() override {
+        if (skip_) co_return result<void>{};
+        co_return co_await sink_.end();
+    }
+
+  private:
+    struct request_state {
+        folder_state state;
+        std::optional<error> failure;
+        bool opened = false;
+    };
+    struct fetch_command {
+        imap::command_id id = 0;
+        std::size_t request = 0;
+        uid_set wanted, received;
+        bool alone = false;
+    };
+    struct gathered { ///< a body that came as a quoted string
+        message_head head;
+        std::string octets;
+    };
+
+    bool usable(std::size_t request) const { return states_[request].opened && !states_[request].failure; }
+
+    fetch_command* find(imap::command_id id) {
+        const auto at = std::ranges::find(commands_, id, &fetch_command::id);
+        return at == commands_.end() ? nullptr : &*at;
+    }
+
+    static message_head head_of(std::size_t request, std::uint32_t uid, const imap::fetch_data& f, std::uint64_t octets) {
+        return {.request = request, .uid = uid, .flags = f.flags.value_or(std::vector<std::string>{}), .date = f.date, .octets = octets};
+    }
+
+    void examine(std::size_t i) {
+        request_state& s = states_[i];
+        s = {};
+        imap::command_encoder command = session_.encoder();
+        command.raw("EXAMINE ").astring(requests_[i].handle);
+        session_.submit(
+            command.take(),
+            [&s](imap::response& r) {
+                const auto* status = std::get_if<imap::status_response>(&r);
+                if (status != nullptr && status->code && status->code->name == "UIDVALIDITY" && status->code->number)
+                    s.state.uid_validity = static_cast<std::uint32_t>(*status->code->number);
+            },
+            [this, &s, i](imap::conversation::completed& c) {
+                s.opened = true;
+                if (c.status.kind != imap::status_kind::ok)
+                    s.failure = client::to_error(c.status, phase::fetch, "The folder could not be opened again");
+                else if (s.state.uid_validity != requests_[i].uid_validity)
+                    s.failure = error{.cls = retry_class::transient, .where = phase::fetch, .what = "The folder's UIDVALIDITY changed while it was being read",
+                                      .server_said = {}, .advice = "It is planned again", .response_code = {}};
+                if (s.failure) sink_.unavailable(i, *s.failure);
+            });
+    }
+
+    void ask(std::size_t request, uid_set uids, bool alone) {
+        const std::string line = fmt::format("UID FETCH {} {}", uids.to_string(), items_);
+        fetch_command& command = commands_.emplace_back(fetch_command{.id = 0, .request = request, .wanted = std::move(uids), .received = {}, .alone = alone});
+        command.id = session_.submit({line}, [this](imap::response& r) { on_data(r); }, [this](imap::conversation::completed& c) { on_done(c); });
+    }
+
+    void on_data(imap::response& r) {
+        auto* f = std::get_if<imap::fetch_data>(&r);
+        if (f == nullptr || commands_.empty()) return;
+        fetch_command& command = commands_.front();
+        const std::optional<std::uint32_t> uid = f->uid || !command.alone ? f->uid : command.wanted.front();
+        if (!uid || !command.wanted.contains(*uid) || command.received.contains(*uid) || !usable(command.request)) return;
+        for (imap::body_item& body : f->bodies) {
+            if (body.streamed || !body.content) continue;
+            if (whole_) {
+                if (body.content->empty()) continue;
+                quoted_.push_back({head_of(command.request, *uid, *f, body.content->size()), std::move(*body.content)});
+            } else {
+                sink_.header(head_of(command.request, *uid, *f, f->rfc822_size.value_or(0)), *body.content);
+            }
+            command.received.add(*uid);
+        }
+    }
+
+    void on_done(imap::conversation::completed& c) {
+        fetch_command command = std::move(commands_.front());
+        commands_.pop_front();
+        if (!usable(command.request)) return;
+        uid_set missing = std::move(command.wanted);
+        missing.remove(command.received);
+        if (missing.empty()) return;
+        std::optional<error> why;
+        if (c.status.kind != imap::status_kind::ok) why = client::to_error(c.status, phase::fetch, "The message could not be read");
+        const bool more_than_one = !command.alone;
+        // What one command for many did not bring is asked for once more, one by one: the reason then belongs to one message.
+        if (more_than_one && (why || !late_.empty() || missing.count() <= 200)) {
+            second_try_.emplace_back(command.request, std::move(missing));
+            late_.clear();
+        } else {
+            sink_.missing(command.request, std::move(missing), std::move(why));
+        }
+    }
+
+    task<result<void>> step() {
+        if (auto ok = co_await session_.flush(); !ok) co_return ok;
+        if (auto ok = co_await session_.receive(); !ok) co_return ok;
+        while (!quoted_.empty()) {
+            gathered g = std::move(quoted_.front());
+            quoted_.pop_front();
+            const auto owner = std::make_shared<client::block>(std::max<std::size_t>(g.octets.size(), 1));
+            std::ranges::copy(g.octets, owner->room().begin());
+            const std::string_view octets = owner->filled(g.octets.size());
+            if (auto ok = co_await sink_.begin(std::move(g.head)); !ok) co_return ok;
+            if (auto ok = co_await sink_.chunk(owner, octets); !ok) co_return ok;
+            if (auto ok = co_await sink_.end(); !ok) co_return ok;
+        }
+        co_return result<void>{};
+    }
+
+    task<result<void>> stream() {
+        for (std::size_t i = 0; i < requests_.size(); ++i) {
+            if (requests_[i].uids.empty()) continue;
+            examine(i);
+            uid_set rest = requests_[i].uids;
+            while (!rest.empty()) {
+                while (commands_.size() >= tuning_.fetches_in_flight)
+                    if (auto ok = co_await step(); !ok) co_return ok;
+                if (states_[i].opened && states_[i].failure) break;
+                ask(i, rest.take_front(tuning_.fetch_messages, ranges_per_command), false);
+            }
+        }
+        while (session_.talk().unfinished() > 0)
+            if (auto ok = co_await step(); !ok) co_return ok;
+        co_return result<void>{};
+    }
+
+    task<result<void>> one_by_one() {
+        for (auto& [request, uids] : second_try_) {
+            examine(request);
+            while (!uids.empty()) {
+                while (commands_.size() >= tuning_.fetches_in_flight)
+                    if (auto ok = co_await step(); !ok) co_return ok;
+                ask(request, uids.take_front(1, 1), true);
+            }
+        }
+        while (session_.talk().unfinished() > 0)
+            if (auto ok = co_await step(); !ok) co_return ok;
+        co_return result<void>{};
+    }
+
+    client::imap_session& session_;
+    const imap_tuning& tuning_;
+    std::span<const fetch_request> requests_;
+    message_sink& sink_;
+    std::deque<request_state> states_;
+    bool whole_;
+    std::string items_;
+    std::deque<fetch_command> commands_;
+    std::deque<gathered> quoted_;
+    std::vector<std::uint32_t> late_;
+    std::vector<std::pair<std::size_t, uid_set>> second_try_;
+    fetch_command* current_ = nullptr;
+    bool skip_ = true;
+};
+
+} // namespace
+
+task<result<void>> imap_mailbox::fetch(std::span<const fetch_request> requests, fetch_part part, message_sink& sink) {
+    fetch_run run(*session_, options_.tuning, requests, part, sink);
+    co_return co_await run.run();
+}
+
+} // namespace postferry::mailbox

@@ -1,0 +1,207 @@
+// Everything that asks about folders and changes small things in them, pipelined over all folders.
+#include "mailbox/imap_mailbox.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <deque>
+
+namespace postferry::mailbox {
+
+namespace {
+
+// What EXAMINE or SELECT says about the folder (RFC 3501, 6.3.1; RFC 7162, 3.1.2.1).
+void read_select_data(imap::response& r, folder_state& state, std::optional<std::vector<std::string>>* permanent_flags) {
+    if (const auto* n = std::get_if<imap::number_data>(&r); n != nullptr && n->kind == imap::number_data::verb::exists) {
+        state.messages = n->number;
+        return;
+    }
+    const auto* status = std::get_if<imap::status_response>(&r);
+    if (status == nullptr || !status->code) return;
+    const imap::response_code& code = *status->code;
+    if (code.name == "PERMANENTFLAGS" && code.flags && permanent_flags != nullptr) *permanent_flags = *code.flags;
+    if (!code.number) return;
+    if (code.name == "UIDVALIDITY") state.uid_validity = static_cast<std::uint32_t>(*code.number);
+    if (code.name == "UIDNEXT") state.uid_next = static_cast<std::uint32_t>(*code.number);
+    if (code.name == "HIGHESTMODSEQ") state.modseq = *code.number;
+}
+
+struct scanned {
+    folder_state state;
+    std::optional<error> failure;
+    uid_set present;
+    bool by_search = false;
+};
+
+} // namespace
+
+void imap_mailbox::submit_examine(const std::string& handle, folder_state& state, std::optional<error>& failure, bool read_only,
+                                  std::optional<std::vector<std::string>>* permanent_flags) {
+    imap::command_encoder command = session_->encoder();
+    command.raw(read_only ? "EXAMINE " : "SELECT ").astring(handle);
+    if (session_->capabilities().has("CONDSTORE")) command.raw(" (CONDSTORE)");
+    session_->submit(
+        command.take(), [&state, permanent_flags](imap::response& r) { read_select_data(r, state, permanent_flags); },
+        [&failure, handle](imap::conversation::completed& c) {
+            if (c.status.kind != imap::status_kind::ok)
+                failure = client::to_error(c.status, phase::scan, fmt::format("The folder {} could not be opened", quote_server_text(handle)));
+        });
+}
+
+task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, scan_sink& sink) {
+    const client::capability_set& can = session_->capabilities();
+    const bool esearch = can.has("ESEARCH") || can.has("IMAP4REV2");
+    const bool condstore = can.has("CONDSTORE") || can.has("QRESYNC");
+    std::deque<scanned> results(folders.size()); // a deque: handlers keep references
+    std::vector<std::size_t> again;
+
+    const auto list_by_fetch = [&](std::size_t i, std::string_view items) {
+        scanned& s = results[i];
+        session_->submit({fmt::format("UID FETCH 1:* ({})", items)},
+            [&s, &sink, i](imap::response& r) {
+                const auto* f = std::get_if<imap::fetch_data>(&r);
+                if (f == nullptr || !f->uid) return;
+                s.present.add(*f->uid);
+                if (f->flags) sink.flags(i, *f->uid, *f->flags);
+            },
+            [&s](imap::conversation::completed& c) {
+                if (s.failure) return;
+                // A folder without messages may get BAD or NO for 1:* (RFC 3501, 9, seq-number).
+                if (c.status.kind != imap::status_kind::ok && s.state.messages > 0)
+                    s.failure = client::to_error(c.status, phase::scan, "The folder's messages could not be listed");
+            });
+    };
+    const auto list_by_search = [&](std::size_t i) {
+        scanned& s = results[i];
+        session_->submit({esearch ? "UID SEARCH RETURN (ALL) ALL" : "UID SEARCH ALL"},
+            [&s](imap::response& r) {
+                if (auto* e = std::get_if<imap::esearch_data>(&r); e != nullptr && e->all) s.present.add(*e->all);
+                if (auto* n = std::get_if<imap::search_data>(&r))
+                    for (const std::uint32_t uid : n->numbers) s.present.add(uid);
+            },
+            [&s, &again, i](imap::conversation::completed& c) {
+                if (s.failure) return;
+                // Some servers search badly (docs/quirks.md#search-unreliable): then the messages are listed by FETCH.
+                if (c.status.kind != imap::status_kind::ok || s.present.count() != s.state.messages) again.push_back(i);
+            });
+    };
+    const auto open_folder = [&](std::size_t i) {
+        scanned& s = results[i];
+        submit_examine(folders[i].handle, s.state, s.failure, true, nullptr);
+    };
+
+    for (std::size_t i = 0; i < folders.size(); ++i) {
+        if (auto ok = co_await make_room(); !ok) co_return ok;
+        const scan_request& want = folders[i];
+        open_folder(i);
+        if (want.known_uid_validity == 0) {
+            list_by_search(i);
+        } else if (condstore && want.known_modseq > 0) {
+            session_->submit({fmt::format("UID FETCH 1:{} (UID FLAGS) (CHANGEDSINCE {})", std::max(want.known_uid_next, 2U) - 1, want.known_modseq)},
+                [&sink, i](imap::response& r) {
+                    if (const auto* f = std::get_if<imap::fetch_data>(&r); f != nullptr && f->uid && f->flags) sink.flags(i, *f->uid, *f->flags);
+                });
+            list_by_search(i);
+        } else {
+            list_by_fetch(i, "UID FLAGS");
+        }
+    }
+    if (auto ok = co_await session_->settle(); !ok) co_return ok;
+    for (const std::size_t i : again) {
+        results[i].present = {};
+        open_folder(i);
+        list_by_fetch(i, "UID");
+        if (auto ok = co_await session_->settle(); !ok) co_return ok;
+    }
+    for (std::size_t i = 0; i < folders.size(); ++i) {
+        if (results[i].failure)
+            sink.failed(i, *results[i].failure);
+        else
+            sink.done(i, results[i].state, std::move(results[i].present));
+    }
+    co_return result<void>{};
+}
+
+task<result<std::vector<uid_set>>> imap_mailbox::larger_than(std::span<const fetch_request> requests, std::uint64_t octets) {
+    const bool esearch = session_->capabilities().has("ESEARCH") || session_->capabilities().has("IMAP4REV2");
+    std::vector<uid_set> out(requests.size());
+    std::deque<scanned> results(requests.size());
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        if (requests[i].uids.empty()) continue;
+        if (auto ok = co_await make_room(); !ok) co_return std::unexpected(ok.error());
+        submit_examine(requests[i].handle, results[i].state, results[i].failure, true, nullptr);
+        session_->submit({fmt::format("UID SEARCH {}LARGER {}", esearch ? "RETURN (ALL) " : "", octets)}, [&set = out[i]](imap::response& r) {
+            if (auto* e = std::get_if<imap::esearch_data>(&r); e != nullptr && e->all) set.add(*e->all);
+            if (auto* n = std::get_if<imap::search_data>(&r))
+                for (const std::uint32_t uid : n->numbers) set.add(uid);
+        });
+    }
+    if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
+    co_return out;
+}
+
+task<result<std::vector<prepared_folder>>> imap_mailbox::prepare(std::span<const std::string> handles, std::span<const bool> create) {
+    std::vector<prepared_folder> out(handles.size());
+    std::vector<std::optional<error>> create_failure(handles.size());
+    for (std::size_t i = 0; i < handles.size(); ++i) {
+        if (auto ok = co_await make_room(); !ok) co_return std::unexpected(ok.error());
+        out[i].handle = handles[i];
+        if (create[i]) {
+            imap::command_encoder command = session_->encoder();
+            command.raw("CREATE ").astring(handles[i]);
+            session_->submit(command.take(), {}, [&slot = create_failure[i], &name = handles[i]](imap::conversation::completed& c) {
+                if (c.status.kind != imap::status_kind::ok)
+                    slot = client::to_error(c.status, phase::create, fmt::format("The folder {} could not be created", quote_server_text(name)));
+            });
+        }
+        submit_examine(handles[i], out[i].state, out[i].failure, false, &out[i].permanent_flags);
+    }
+    if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
+    // A CREATE that failed because the folder is there is no failure: it could be opened.
+    for (std::size_t i = 0; i < handles.size(); ++i)
+        if (out[i].failure && create_failure[i]) out[i].failure = create_failure[i];
+    co_return out;
+}
+
+task<result<void>> imap_mailbox::subscribe(std::span<const std::string> handles) {
+    std::optional<error> first;
+    for (const std::string& handle : handles) {
+        if (auto ok = co_await make_room(); !ok) co_return ok;
+        imap::command_encoder command = session_->encoder();
+        command.raw("SUBSCRIBE ").astring(handle);
+        session_->submit(command.take(), {}, [&first, &handle](imap::conversation::completed& c) {
+            if (c.status.kind != imap::status_kind::ok && !first)
+                first = client::to_error(c.status, phase::subscribe, fmt::format("The folder {} could not be subscribed", quote_server_text(handle)));
+        });
+    }
+    if (auto ok = co_await session_->settle(); !ok) co_return ok;
+    if (first) co_return std::unexpected(*first);
+    co_return result<void>{};
+}
+
+task<result<void>> imap_mailbox::change_flags(std::string_view handle, std::span<const flag_change> changes) {
+    scanned opened;
+    submit_examine(std::string(handle), opened.state, opened.failure, false, nullptr);
+    std::optional<error> first;
+    const auto submit_store = [&](const uid_set& uids, char sign, const std::vector<std::string>& flags) {
+        if (flags.empty()) return;
+        uid_set rest = uids;
+        while (!rest.empty())
+            session_->submit({fmt::format("UID STORE {} {}FLAGS.SILENT ({})", rest.take_front(UINT64_MAX, 500).to_string(), sign, fmt::join(flags, " "))}, {},
+                [&first](imap::conversation::completed& c) {
+                    if (c.status.kind != imap::status_kind::ok && !first) first = client::to_error(c.status, phase::store_flags, "Flags could not be changed");
+                });
+    };
+    for (const flag_change& c : changes) {
+        if (auto ok = co_await make_room(); !ok) co_return ok;
+        submit_store(c.uids, '+', c.add);
+        submit_store(c.uids, '-', c.remove);
+    }
+    if (auto ok = co_await session_->settle(); !ok) co_return ok;
+    if (opened.failure) co_return std::unexpected(*opened.failure);
+    if (first) co_return std::unexpected(*first);
+    co_return result<void>{};
+}
+
+} // namespace postferry::mailbox
