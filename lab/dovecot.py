@@ -135,11 +135,24 @@ class Dovecot:
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 with socket.create_connection((HOST, self.imap_port), timeout=5) as connection:
-                    if connection.recv(4) == b"* OK":
+                    if connection.recv(4096).startswith(b"* OK"):
                         return True
             except OSError:
                 time.sleep(0.01)
         return False
+
+    def kill(self) -> None:
+        """Ends every process of the server with SIGKILL, as a crash would; stop() is still to be called."""
+        if self._process:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def restart(self) -> None:
+        """Stops the server if it runs and starts it again on the same ports and the same mail."""
+        self._reap()
+        self._launch(detach=False)
+        if not self._wait_until_ready():
+            raise RuntimeError(f"Dovecot in {self.folder} did not start again:\n{self._end_of_log()}")
 
     def stop(self) -> None:
         """Stops the server and waits for it; safe to call twice."""
@@ -245,20 +258,26 @@ def stop_folder(folder) -> bool:
 
 
 def _end(pid: int, process: subprocess.Popen | None) -> None:
+    """Ends the server whose master is `pid`, which leads a process group that holds nothing but this server."""
+
     def gone(seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if process.poll() is not None if process else not os.path.exists(f"/proc/{pid}"):
+            if process:
+                process.poll()
+            try:
+                os.killpg(pid, 0)
+            except ProcessLookupError:
                 return True
             time.sleep(0.005)
         return False
 
-    for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
+    # To the group, not to the master alone: that waits a whole second for its children before it ends them.
+    for number, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
         try:
-            # The master leads a session of its own; after SIGTERM it ends its children itself.
-            os.killpg(pid, number) if number == signal.SIGKILL else os.kill(pid, number)
+            os.killpg(pid, number)
         except ProcessLookupError:
-            pass
+            return
         if gone(patience):
             return
 
