@@ -16,7 +16,9 @@ class deadline {
 
     [[nodiscard]] clock::time_point when() const noexcept { return when_; }
     [[nodiscard]] bool passed() const noexcept { return when_ != clock::time_point::max() && clock::now() >= when_; }
-    [[nodiscard]] deadline sooner(clock::duration d) const noexcept { return deadline(std::min(when_, clock::now() + d)); }
+    [[nodiscard]] deadline sooner(clock::duration d) const noexcept {
+        return deadline(std::min(when_, clock::now() + d));
+    }
 
   private:
     explicit deadline(clock::time_point when) noexcept : when_(when) {}

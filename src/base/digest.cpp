@@ -33,7 +33,9 @@ sha256::~sha256() = default;
 sha256::sha256(sha256&&) noexcept = default;
 sha256& sha256::operator=(sha256&&) noexcept = default;
 
-void sha256::update(std::string_view octets) noexcept { EVP_DigestUpdate(state_->context, octets.data(), octets.size()); }
+void sha256::update(std::string_view octets) noexcept {
+    EVP_DigestUpdate(state_->context, octets.data(), octets.size());
+}
 
 sha256_digest sha256::finish() noexcept {
     sha256_digest out;

@@ -20,7 +20,21 @@ enum class retry_class : std::uint8_t {
 
 /// Where in a mailbox's journey it happened.
 enum class phase : std::uint8_t {
-    usage, resolve, connect, tls, greeting, login, list, scan, fetch, append, create, store_flags, subscribe, verify, ledger
+    usage,
+    resolve,
+    connect,
+    tls,
+    greeting,
+    login,
+    list,
+    scan,
+    fetch,
+    append,
+    create,
+    store_flags,
+    subscribe,
+    verify,
+    ledger
 };
 
 /// Names as they appear in reports and messages ("transient", "connect", ...).
@@ -45,8 +59,14 @@ struct error {
 
 template <class T> using result = std::expected<T, error>;
 
-[[nodiscard]] inline std::unexpected<error> fail(retry_class cls, phase where, std::string what, std::string advice = {}) {
-    return std::unexpected(error{.cls = cls, .where = where, .what = std::move(what), .server_said = {}, .advice = std::move(advice), .response_code = {}});
+[[nodiscard]] inline std::unexpected<error> fail(retry_class cls, phase where, std::string what,
+                                                 std::string advice = {}) {
+    return std::unexpected(error{.cls = cls,
+                                 .where = where,
+                                 .what = std::move(what),
+                                 .server_said = {},
+                                 .advice = std::move(advice),
+                                 .response_code = {}});
 }
 
 /// Text from a peer made safe to show and to store: control and non-UTF-8 octets become \xNN, at most `limit` octets

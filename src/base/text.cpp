@@ -20,9 +20,7 @@ std::string ascii_upper(std::string_view text) {
     return out;
 }
 
-bool iequals(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() && istarts_with(a, b);
-}
+bool iequals(std::string_view a, std::string_view b) noexcept { return a.size() == b.size() && istarts_with(a, b); }
 
 bool istarts_with(std::string_view text, std::string_view prefix) noexcept {
     if (text.size() < prefix.size()) return false;
@@ -86,8 +84,20 @@ std::optional<std::uint64_t> parse_size(std::string_view text) noexcept {
         std::string_view name;
         double factor;
     };
-    static constexpr std::array<scale, 14> scales{{{"", 1}, {"B", 1}, {"k", 1e3}, {"kB", 1e3}, {"KiB", 0x1p10}, {"M", 1e6}, {"MB", 1e6},
-        {"MiB", 0x1p20}, {"G", 1e9}, {"GB", 1e9}, {"GiB", 0x1p30}, {"T", 1e12}, {"TB", 1e12}, {"TiB", 0x1p40}}};
+    static constexpr std::array<scale, 14> scales{{{"", 1},
+                                                   {"B", 1},
+                                                   {"k", 1e3},
+                                                   {"kB", 1e3},
+                                                   {"KiB", 0x1p10},
+                                                   {"M", 1e6},
+                                                   {"MB", 1e6},
+                                                   {"MiB", 0x1p20},
+                                                   {"G", 1e9},
+                                                   {"GB", 1e9},
+                                                   {"GiB", 0x1p30},
+                                                   {"T", 1e12},
+                                                   {"TB", 1e12},
+                                                   {"TiB", 0x1p40}}};
     double value = 0;
     const auto [end, ec] = std::from_chars(number.data(), number.data() + number.size(), value);
     if (number.empty() || ec != std::errc{} || end != number.data() + number.size()) return std::nullopt;

@@ -7,14 +7,19 @@
 namespace postferry {
 
 /// ASCII only, whatever the locale: protocols compare so (RFC 5234).
-[[nodiscard]] constexpr char ascii_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-[[nodiscard]] constexpr char ascii_upper(char c) noexcept { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+[[nodiscard]] constexpr char ascii_lower(char c) noexcept {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+[[nodiscard]] constexpr char ascii_upper(char c) noexcept {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
 [[nodiscard]] std::string ascii_lower(std::string_view text);
 [[nodiscard]] std::string ascii_upper(std::string_view text);
 [[nodiscard]] bool iequals(std::string_view a, std::string_view b) noexcept;
 [[nodiscard]] bool istarts_with(std::string_view text, std::string_view prefix) noexcept;
 
-/// Octets of the well-formed UTF-8 sequence at the front of `text` (RFC 3629: no overlongs, no surrogates), 0 if there is none.
+/// Octets of the well-formed UTF-8 sequence at the front of `text` (RFC 3629: no overlongs, no surrogates), 0 if there
+/// is none.
 [[nodiscard]] std::size_t utf8_sequence_length(std::string_view text) noexcept;
 [[nodiscard]] bool is_utf8(std::string_view text) noexcept;
 

@@ -41,7 +41,8 @@ void uid_set::add(std::uint32_t first, std::uint32_t last) {
 
 void uid_set::remove(std::uint32_t first, std::uint32_t last) {
     if (first > last) std::swap(first, last);
-    const auto from = std::lower_bound(ranges_.begin(), ranges_.end(), first, [](const range& r, std::uint32_t uid) { return r.last < uid; });
+    const auto from = std::lower_bound(ranges_.begin(), ranges_.end(), first,
+                                       [](const range& r, std::uint32_t uid) { return r.last < uid; });
     std::vector<range> rest;
     auto to = from;
     while (to != ranges_.end() && to->first <= last) {
@@ -82,7 +83,8 @@ void uid_set::remove(const uid_set& other) {
 }
 
 bool uid_set::contains(std::uint32_t uid) const noexcept {
-    const auto at = std::lower_bound(ranges_.begin(), ranges_.end(), uid, [](const range& r, std::uint32_t u) { return r.last < u; });
+    const auto at = std::lower_bound(ranges_.begin(), ranges_.end(), uid,
+                                     [](const range& r, std::uint32_t u) { return r.last < u; });
     return at != ranges_.end() && at->first <= uid;
 }
 

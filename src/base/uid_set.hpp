@@ -19,7 +19,8 @@ class uid_set {
     uid_set() = default;
     static uid_set of(std::uint32_t first, std::uint32_t last);
 
-    /// Amortised O(1) when UIDs come in ascending order, O(ranges) else. 0 is ignored: it is no UID (RFC 3501, 2.3.1.1).
+    /// Amortised O(1) when UIDs come in ascending order, O(ranges) else. 0 is ignored: it is no UID (RFC
+    /// 3501, 2.3.1.1).
     void add(std::uint32_t uid) { add(uid, uid); }
     void add(std::uint32_t first, std::uint32_t last);
     void remove(std::uint32_t first, std::uint32_t last);
