@@ -1,0 +1,53 @@
+#pragma once
+// Which column of a CSV means what, and what shape a file has.
+#include "app/accounts.hpp"
+#include "app/csv.hpp"
+#include "base/error.hpp"
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postferry::app {
+
+enum class column : std::uint8_t {
+    source_user,
+    source_password,
+    source_url,
+    source_host,
+    source_port,
+    source_protocol,
+    source_tls,
+    target_user,
+    target_password,
+    target_url,
+    target_host,
+    target_port,
+    target_protocol,
+    target_tls,
+    user_root, ///< microsoft's UserRoot
+    options,   ///< what follows imapsync's six fields
+};
+constexpr std::size_t column_count = 16;
+
+/// The columns of one file.
+struct column_map {
+    csv_preset preset = csv_preset::postferry;
+    bool has_header = false;
+    std::array<std::optional<std::size_t>, column_count> position{};
+    std::vector<std::string> names{};  ///< of the file's columns, for faults
+    std::vector<std::string> unused{}; ///< known columns that only provisioning reads
+
+    /// The field without the blanks around it (passwords: as it is); empty when the row or the file does not have it.
+    [[nodiscard]] std::string_view field(const csv_record& record, column c) const noexcept;
+    /// As the file calls it, else the postferry preset's name.
+    [[nodiscard]] std::string name(column c) const;
+};
+
+/// Decides by the first record. Errors (class config) name the unknown column, or the shape that is not there yet;
+/// they never repeat the record itself, which may be a row with passwords.
+[[nodiscard]] result<column_map> recognise(const csv_record& first, const csv_dialect& dialect);
+
+} // namespace postferry::app
