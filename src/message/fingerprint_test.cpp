@@ -1,0 +1,134 @@
+#include "base/text.hpp"
+#include "message/fingerprint.hpp"
+#include "message/header_fields.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace postferry::message {
+namespace {
+
+using namespace std::string_view_literals;
+
+constexpr std::string_view plain = "Date: Mon, 1 Jan 2001 10:00:00 +0100\r\n"
+                                   "From: Alice <alice@example.org>\r\n"
+                                   "To: bob@example.org\r\n"
+                                   "Subject: Hello there\r\n"
+                                   "Message-ID: <1@example.org>\r\n\r\n";
+
+sha256_digest digest_of(std::string_view header) { return fingerprint_of(header).digest; }
+
+TEST(fingerprint, asks_for_the_fields_that_it_reads) {
+    std::string header;
+    std::string names(fingerprint_fields());
+    while (!names.empty()) {
+        const std::string name = names.substr(0, names.find(' '));
+        names.erase(0, name.size() + 1);
+        const sha256_digest without = digest_of(header);
+        header += name + ": some value\n";
+        EXPECT_NE(digest_of(header), without) << name;
+    }
+    const sha256_digest all = digest_of(header);
+    EXPECT_EQ(digest_of(header + "Received: x\nSender: y\nX-TUID: z\n"), all);
+}
+
+TEST(fingerprint, is_blind_to_what_servers_rewrite) {
+    const sha256_digest expected = digest_of(plain);
+    EXPECT_EQ(digest_of("from:Alice  <alice@example.org>\n"
+                        "MESSAGE-ID :\n <1@example.org>\n"
+                        "Date: Mon,\n\t1 Jan 2001 10:00:00 +0100\n"
+                        "Cc:\n"
+                        "Subject:  Hello\tthere \n"
+                        "To: bob@example.org\n"),
+              expected);
+    EXPECT_EQ(digest_of("Return-Path: <a@b>\r\nStatus: RO\r\nX-Status: F\r\nX-UID: 12\r\nX-UIDL: x\r\nX-Keywords: \r\n"
+                        "X-IMAPbase: 1 2\r\nX-IMAP: 1\r\nLines: 3\r\nContent-Length: 9\r\nX-TUID: q\r\n" +
+                        std::string(plain)),
+              expected);
+    EXPECT_EQ(digest_of("From alice Mon Jan  1 10:00:00 2001\n" + std::string(plain)), expected);
+}
+
+TEST(fingerprint, folds_eight_bit_and_control_characters) {
+    const sha256_digest expected = digest_of("Subject: Gr?e\n");
+    EXPECT_EQ(digest_of("Subject: Gr\xc3\xb6\xc3\x9f"
+                        "e\n"),
+              expected);
+    EXPECT_EQ(digest_of("Subject: Gr\xf6\xdf"
+                        "e\n"),
+              expected);
+    EXPECT_EQ(digest_of("Subject: Gr????e\n"), expected);
+    EXPECT_EQ(digest_of("Subject: Gr\xf6 ? \xdf"
+                        "e\n"),
+              expected);
+    EXPECT_EQ(digest_of("Subject: Gr\0\x7f\x1b"
+                        "e\n"sv),
+              expected);
+    EXPECT_NE(digest_of("Subject: Gre\n"), expected);
+}
+
+TEST(fingerprint, tells_apart_what_differs) {
+    const sha256_digest base = digest_of("From: a\nTo: b\n");
+    EXPECT_NE(digest_of("From: b\nTo: a\n"), base);
+    EXPECT_NE(digest_of("From: A\nTo: b\n"), base);
+    EXPECT_NE(digest_of("From: a\nTo: b\nTo: b\n"), base);
+    EXPECT_NE(digest_of("From: a\nTo: bTo:b\n"), digest_of("From: a\nTo: b\nTo: b\n"));
+    EXPECT_NE(digest_of("To: b\nTo: c\n"), digest_of("To: c\nTo: b\n"));
+    EXPECT_EQ(digest_of("To: b\nFrom: a\nTo: c\n"), digest_of("From: a\nTo: b\nTo: c\n"));
+}
+
+TEST(fingerprint, is_strong_only_with_a_message_id) {
+    EXPECT_TRUE(fingerprint_of(plain).strong);
+    EXPECT_EQ(fingerprint_of(plain).message_id, "<1@example.org>");
+    for (const std::string_view header :
+         {"Subject: x\n"sv, "Message-ID:\n"sv, "Message-ID: <>\n"sv, "Message-ID: < \xf6 >\n"sv, ""sv,
+          "no header at all"sv, "\nMessage-ID: <in@body>\n"sv}) {
+        EXPECT_FALSE(fingerprint_of(header).strong) << header;
+        EXPECT_EQ(fingerprint_of(header).message_id, "") << header;
+    }
+    EXPECT_EQ(digest_of(""), digest_of("\r\n"));
+}
+
+TEST(fingerprint, message_id_for_reports_is_escaped_and_bounded) {
+    EXPECT_EQ(fingerprint_of("Message-ID:\r\n <a\x01\xff b@x>\r\n").message_id, "<a\\x01\\xffb@x>");
+    for (const char c : {'a', '\x01', '\xff'}) {
+        const auto f = fingerprint_of("Message-ID: <a" + std::string(100'000, c) + ">\n");
+        EXPECT_LE(f.message_id.size(), 200U);
+        EXPECT_GE(f.message_id.size(), 190U);
+        EXPECT_TRUE(is_utf8(f.message_id));
+    }
+}
+
+sha256_digest tolerant(std::string_view text, std::size_t piece) {
+    tolerant_digest digest;
+    for (std::size_t i = 0; i < text.size(); i += piece) digest.update(text.substr(i, piece));
+    return digest.finish();
+}
+
+TEST(tolerant_digest, is_blind_to_line_ends_and_nul_and_to_nothing_else) {
+    const sha256_digest expected = sha256::of("one\ntwo\x80\n");
+    EXPECT_EQ(tolerant("one\r\ntwo\0\r\n"sv, 100), expected);
+    EXPECT_EQ(tolerant("one\ntwo\x80\n", 100), expected);
+    EXPECT_EQ(tolerant("\ron\re\r\r\ntwo\0\n"sv, 100), expected);
+    EXPECT_NE(tolerant("one\ntwo\x80\n\n", 100), expected);
+    EXPECT_NE(tolerant("one\ntwo\x81\n", 100), expected);
+}
+
+TEST(tolerant_digest, does_not_depend_on_how_the_text_is_cut) {
+    std::string text;
+    for (int i = 0; i < 9000; ++i) text += i % 7 == 0 ? "\r\n" : i % 31 == 0 ? std::string(1, '\0') : std::to_string(i);
+    const sha256_digest expected = tolerant(text, text.size());
+    for (const std::size_t piece : {1U, 2U, 1000U, 16384U, 16385U}) EXPECT_EQ(tolerant(text, piece), expected) << piece;
+}
+
+TEST(tolerant_digest, starts_anew_after_finish) {
+    tolerant_digest digest;
+    digest.update("a");
+    const sha256_digest first = digest.finish();
+    digest.update("a");
+    EXPECT_EQ(digest.finish(), first);
+    EXPECT_EQ(digest.finish(), sha256::of(""));
+}
+
+} // namespace
+} // namespace postferry::message
