@@ -22,13 +22,14 @@ enum class tls_verify : std::uint8_t { ca, pin, off };
 struct tls_settings {
     tls_mode mode = tls_mode::detect;
     tls_verify verify = tls_verify::ca;
-    std::string ca_file;                 ///< PEM; empty: the system's
-    std::vector<std::string> pins;       ///< base64 of the SHA-256 of a SubjectPublicKeyInfo (RFC 7469 style), any of them
+    std::string ca_file;           ///< PEM; empty: the system's
+    std::vector<std::string> pins; ///< base64 of the SHA-256 of a SubjectPublicKeyInfo (RFC 7469 style), any of them
     std::string certificate_file, key_file; ///< client certificate (auth=external), PEM
 };
 
 struct endpoint {
-    std::string host; ///< name, IPv4 or IPv6 address without brackets; a name is what the certificate is checked against
+    /// Name, IPv4 or IPv6 address without brackets; it is what the certificate is checked against.
+    std::string host;
     std::uint16_t port = 0;
 };
 
@@ -43,7 +44,8 @@ class connection {
     /// alternating); the last error of each address is told. With tls_mode::implicit the handshake is done as well.
     /// Errors: resolve (config: no such host; transient: no answer of the name server), connect (config: refused by all
     /// addresses; transient: time-out, unreachable), tls (config).
-    static task<result<std::unique_ptr<connection>>> open(executor ex, endpoint where, const tls_settings& tls, deadline until);
+    static task<result<std::unique_ptr<connection>>> open(executor ex, endpoint where, const tls_settings& tls,
+                                                          deadline until);
 
     virtual ~connection() = default;
     connection(const connection&) = delete;
@@ -60,13 +62,15 @@ class connection {
 
     /// Writes everything. The views must live until it returns. The deadline is for progress: it is re-armed by
     /// `patience` each time octets leave, and never beyond `until`.
-    virtual task<result<void>> write(std::span<const iovec> pieces, std::chrono::milliseconds patience, deadline until) = 0;
+    virtual task<result<void>> write(std::span<const iovec> pieces, std::chrono::milliseconds patience,
+                                     deadline until) = 0;
 
-    /// Wakes a waiting read and write with class cancelled, and closes. Safe to call at any time on the strand, twice too.
+    /// Wakes a waiting read and write with class cancelled, and closes. Safe to call at any time on the strand, twice
+    /// too.
     virtual void close() noexcept = 0;
 
     [[nodiscard]] virtual bool encrypted() const noexcept = 0;
-    [[nodiscard]] virtual std::string peer() const = 0;       ///< "192.0.2.1:993" or "[::1]:993"
+    [[nodiscard]] virtual std::string peer() const = 0;        ///< "192.0.2.1:993" or "[::1]:993"
     [[nodiscard]] virtual std::string tls_summary() const = 0; ///< "TLSv1.3 TLS_AES_256_GCM_SHA384", empty in the clear
 
   protected:
