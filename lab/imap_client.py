@@ -10,8 +10,9 @@ import socket
 import ssl
 import typing
 
-_BATCH_OCTETS = 1 << 20
-_BATCH_MESSAGES = 200
+# Large, because Dovecot reads the whole folder again for every APPEND into a Maildir.
+_BATCH_OCTETS = 8 << 20
+_BATCH_MESSAGES = 10_000
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n\Z")
 _TOKEN = re.compile(rb'\s*(?:(\()|(\))|"((?:[^"\\]|\\.)*)"|(\{\d+\}\r\n)|([^\s()"]+))')
 

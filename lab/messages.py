@@ -2,11 +2,13 @@
 
 import base64
 import collections.abc
+import functools
 import random
 
 from lab.imap_client import Append
 
-_POOL_OCTETS = 1 << 20
+_LINE = 78  # octets in a line of base64, its end included
+_POOL_LINES = 30_000
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _ZONES = ("+0000", "+0100", "+0200", "-0800", "+0530", "-0330", "+0900", "+1245")
 _WORDS = ("ferry harbour tide ledger anchor mailbox invoice Rechnung délai naïve Grüße budget meeting notes lunch "
@@ -17,6 +19,13 @@ _SENDERS = ("Anna Berg <anna@old.example>", "Béla Kovács <bela@old.example>", 
             '"Müller, Jörg" <jm@partner.example>')
 
 
+@functools.cache
+def _pool() -> bytes:
+    """What attachments are slices of, because making base64 afresh for each is slow."""
+    raw = random.Random(94).randbytes(_POOL_LINES * 57)
+    return base64.encodebytes(raw).replace(b"\n", b"\r\n")
+
+
 class Writer:
     """A source of messages; everything follows from the seed."""
 
@@ -24,7 +33,6 @@ class Writer:
         self.random = random.Random(seed)
         self._seed = seed
         self._number = 0
-        self._pool = b""
 
     # -- parts --------------------------------------------------------------------------------------------------
 
@@ -57,13 +65,17 @@ class Writer:
         return b"".join(lines)
 
     def _base64(self, octets: int) -> bytes:
-        """Lines of base64, `octets` long to the octet; slices of one pool, because making them is slow."""
-        if not self._pool:
-            raw = self.random.randbytes(_POOL_OCTETS // 78 * 57)
-            self._pool = base64.encodebytes(raw).replace(b"\n", b"\r\n")
-        start = self.random.randrange(len(self._pool) // 78) * 78
-        whole = self._pool[start:] + self._pool * (octets // len(self._pool) + 1)
-        return whole[:max(octets - 2, 0)].rstrip(b"\r\n").ljust(max(octets - 2, 0), b"=") + b"\r\n"
+        """Lines of base64, `octets` long to the octet."""
+        pool = _pool()
+        rest = max(octets - 2, 0)
+        start = self.random.randrange(_POOL_LINES) * _LINE
+        pieces = []
+        while rest > 0:
+            pieces.append(pool[start:start + rest])
+            rest -= len(pieces[-1])
+            start = 0
+        text = b"".join(pieces)
+        return text.rstrip(b"\r\n").ljust(len(text), b"=") + b"\r\n"
 
     # -- kinds --------------------------------------------------------------------------------------------------
 
