@@ -49,12 +49,16 @@ std::optional<std::string> decode(std::string_view text) {
     return out;
 }
 
+constexpr bool unreserved(char c) noexcept {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_' || c == '~';
+}
+
 /// unreserved of RFC 3986 stays, everything else is encoded: the name is a key of the ledger and has one spelling.
 std::string encode(std::string_view text) {
-    static constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     std::string out;
     for (const char c : text) {
-        if (plain.find(c) != std::string_view::npos) {
+        if (unreserved(c)) {
             out += c;
         } else {
             out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
@@ -219,14 +223,12 @@ result<void> set_max_connections(endpoint& e, const std::string& value) {
     return {};
 }
 
-template <std::string net::tls_settings::* Member>
-result<void> set_tls_file(endpoint& e, const std::string& value) {
+template <std::string net::tls_settings::* Member> result<void> set_tls_file(endpoint& e, const std::string& value) {
     e.tls.*Member = value;
     return {};
 }
 
-template <std::string endpoint::* Member>
-result<void> set_text(endpoint& e, const std::string& value) {
+template <std::string endpoint::* Member> result<void> set_text(endpoint& e, const std::string& value) {
     e.*Member = value;
     return {};
 }
@@ -343,9 +345,7 @@ result<scheme> parse_scheme(std::string_view text) {
     return refuse("the endpoint's scheme is not known", "Write imap:// or imaps://");
 }
 
-std::string_view name_of(scheme s) noexcept {
-    return s == scheme::imaps ? "imaps" : "imap";
-}
+std::string_view name_of(scheme s) noexcept { return s == scheme::imaps ? "imaps" : "imap"; }
 
 std::string endpoint::display() const {
     std::string out(name_of(kind));

@@ -56,9 +56,7 @@ struct endpoint {
 [[nodiscard]] result<scheme> parse_scheme(std::string_view text);
 [[nodiscard]] std::string_view name_of(scheme s) noexcept;
 
-[[nodiscard]] constexpr std::uint16_t default_port(scheme s) noexcept {
-    return s == scheme::imaps ? 993 : 143;
-}
+[[nodiscard]] constexpr std::uint16_t default_port(scheme s) noexcept { return s == scheme::imaps ? 993 : 143; }
 
 [[nodiscard]] constexpr net::tls_mode default_tls(scheme s) noexcept {
     return s == scheme::imaps ? net::tls_mode::implicit : net::tls_mode::detect;

@@ -1,0 +1,104 @@
+#include "app/help.hpp"
+
+namespace postferry::app {
+
+std::string_view summary_of(command c) noexcept {
+    switch (c) {
+    case command::copy: return "copy one mailbox from SOURCE to TARGET";
+    case command::migrate: return "copy many mailboxes, several at a time, from a CSV of accounts";
+    case command::plan: return "say what would be copied, and change nothing";
+    case command::check: return "try out both ends: connect, TLS, log in, quotas, names, sizes";
+    case command::verify: return "prove that everything arrived: balance sheet and content of every message";
+    }
+    return {};
+}
+
+std::string_view usage_of(command c) noexcept {
+    switch (c) {
+    case command::copy: return "postferry copy SOURCE TARGET [options]";
+    case command::migrate: return "postferry migrate ACCOUNTS.csv [--source URL] [--target URL] [options]";
+    case command::plan: return "postferry plan SOURCE TARGET [options]\n       postferry plan ACCOUNTS.csv [options]";
+    case command::check:
+        return "postferry check SOURCE TARGET [options]\n       postferry check ACCOUNTS.csv [options]";
+    case command::verify:
+        return "postferry verify SOURCE TARGET [options]\n       postferry verify ACCOUNTS.csv [options]";
+    }
+    return {};
+}
+
+std::string_view explanation_of(command c) noexcept {
+    switch (c) {
+    case command::copy:
+        return "Copies every message with its flags and date, the folders and the subscriptions. The source is only\n"
+               "read. Run it again at any time: it copies what is new and goes on where it was interrupted.";
+    case command::migrate:
+        return "Every row of ACCOUNTS.csv is a mailbox. What a row does not say comes from --source and --target.\n"
+               "A mailbox that fails does not stop the others. Run it again for what is new or failed.";
+    case command::plan:
+        return "Logs in at both ends, compares, and shows the folder mapping with the reasons, messages and sizes,\n"
+               "what is there already, collisions of names, and about how long it will take.";
+    case command::check:
+        return "The pre-flight. Tells for each end what works and what does not, step by step, and what would go\n"
+               "wrong later: messages too large for the target, a quota too small, names that collide.";
+    case command::verify:
+        return "Counts on both servers, not in the ledger, and compares the content of every message byte for byte.";
+    }
+    return {};
+}
+
+std::string_view examples_of(command c) noexcept {
+    switch (c) {
+    case command::copy:
+        return "Examples:\n"
+               "  postferry copy imaps://alice@old.example.org imaps://alice@new.example.org\n"
+               "  postferry copy imap://alice@example.org@old imaps://alice@new \\\n"
+               "      --source-password-file old.txt --target-password-file new.txt \\\n"
+               "      --exclude 'Trash' --map 'Old/(.*)=>Archive/\\1'";
+    case command::migrate:
+        return "Examples:\n"
+               "  postferry migrate accounts.csv --source imaps://old.example.org --target imaps://new.example.org\n"
+               "  postferry migrate accounts.csv --source 'imaps://old.example.org?admin=root' \\\n"
+               "      --source-password-file root.txt --target 'imaps://{local}@new.example.org' \\\n"
+               "      --jobs 20 --report report.json";
+    case command::plan:
+        return "Examples:\n"
+               "  postferry plan imaps://alice@old.example.org imaps://alice@new.example.org\n"
+               "  postferry plan accounts.csv --source imaps://old --target imaps://new --report plan.json";
+    case command::check:
+        return "Examples:\n"
+               "  postferry check imaps://alice@old.example.org imaps://alice@new.example.org\n"
+               "  postferry check accounts.csv --source imaps://old --target imaps://new --skip-invalid";
+    case command::verify:
+        return "Examples:\n"
+               "  postferry verify imaps://alice@old.example.org imaps://alice@new.example.org\n"
+               "  postferry verify accounts.csv --source imaps://old --target imaps://new --report proof.json";
+    }
+    return {};
+}
+
+std::string_view main_footer() noexcept {
+    return "Begin with:\n"
+           "  postferry check imaps://alice@old.example.org imaps://alice@new.example.org\n"
+           "  postferry copy  imaps://alice@old.example.org imaps://alice@new.example.org\n"
+           "\n"
+           "Each command explains itself: postferry copy --help\n"
+           "\n"
+           "SOURCE and TARGET: imap://USER@HOST[:PORT] (TLS as soon as the server offers it, never a password in the\n"
+           "clear) or imaps://USER@HOST[:PORT]. More in the query, as in imaps://alice@old?verify=off&admin=root:\n"
+           "  tls=detect|require|implicit|off   verify=ca|pin:sha256/BASE64|off   ca=FILE\n"
+           "  auth=auto|plain|login|cram-md5|scram-sha-1|scram-sha-256|xoauth2|oauthbearer|external\n"
+           "  cert=FILE&key=FILE   admin=USER   admin-form=sasl|star|slash   prefix=FOLDER   max-connections=N\n"
+           "Passwords: asked for on a terminal, or --source-password-file, --target-password-file, the environment\n"
+           "(POSTFERRY_SOURCE_PASSWORD, POSTFERRY_TARGET_PASSWORD), or the CSV. Never in the URL.\n"
+           "\n"
+           "Exit codes:\n"
+           "  0    everything asked for is done and every balance sheet closes\n"
+           "  1    some mailbox is incomplete or has failed items; the others are done\n"
+           "  2    wrong usage, configuration or CSV; the ledger is damaged, too new or in use; nothing was started\n"
+           "  3    nothing could start: no server reached, certificate not accepted, or no login succeeded\n"
+           "  4    stopped by a budget or a window; run again later\n"
+           "  5    local trouble: disk full, memory, permission; the state is safe\n"
+           "  130  interrupted, 143 terminated; the state is safe, run again";
+}
+
+} // namespace postferry::app

@@ -1,0 +1,31 @@
+#pragma once
+// From words to values: what the command line says, checked as a whole.
+#include "app/options.hpp"
+
+#include <string>
+#include <vector>
+
+namespace postferry::app {
+
+/// As typed; an empty text was not given.
+struct raw_options {
+    std::vector<std::string> where;
+    std::string source, target;
+    std::string source_password_file, target_password_file, source_token_file, target_token_file;
+    std::vector<std::string> include, exclude, map;
+    std::string since, max_size, pass;
+    std::uint32_t jobs = 8;
+    std::string state;
+    bool dry_run = false, skip_invalid = false;
+    std::string report, log, log_format;
+    bool json = false, quiet = false;
+    int verbosity = 0;
+};
+
+/// Errors: class config, a sentence that says what is allowed.
+[[nodiscard]] result<run_options> check_options(command what, const raw_options& raw);
+
+/// "2024-02-29"; nothing when there is no such day.
+[[nodiscard]] std::optional<std::chrono::sys_days> parse_day(std::string_view text);
+
+} // namespace postferry::app

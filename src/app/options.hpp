@@ -1,0 +1,74 @@
+#pragma once
+// The command line: what was asked for, checked, in one struct; or what to print instead.
+#include "base/error.hpp"
+#include "base/secret.hpp"
+#include "mailbox/endpoint.hpp"
+#include "transfer/folder_rules.hpp"
+#include "transfer/report.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace postferry::app {
+
+enum class command : std::uint8_t { copy, migrate, plan, check, verify };
+[[nodiscard]] std::string_view name_of(command c) noexcept;
+
+enum class log_format : std::uint8_t { text, json };
+
+/// Where the password of one end comes from, and once complete_passwords() has run, the password.
+struct login_options {
+    std::filesystem::path password_file;
+    std::filesystem::path token_file; ///< with auth=xoauth2 or oauthbearer
+    secret password;                  ///< the password or token; may stay empty with ACCOUNTS.csv
+};
+
+struct run_options {
+    command what = command::copy;
+
+    /// Two shapes. One mailbox: `accounts` is empty and both URLs name a user. Many: `accounts` is the CSV, the URLs
+    /// are the defaults for its rows and may be empty. Both URLs have been parsed once, so parse_endpoint() takes them.
+    std::filesystem::path accounts;
+    std::string source_url, target_url;
+    login_options source, target;
+
+    std::uint32_t jobs = 8; ///< mailboxes at a time, 1 to 1000
+    std::filesystem::path state = "postferry.db";
+    std::filesystem::path report; ///< ends in .json; empty: none
+    bool dry_run = false;
+    transfer::folder_rules rules;
+    std::optional<std::chrono::sys_days> since;           ///< INTERNALDATE on or after this day (UTC)
+    std::optional<std::uint64_t> max_size;                ///< octets; larger messages are skipped and named
+    transfer::pass_kind pass = transfer::pass_kind::bulk; ///< verify when `what` is verify
+    bool skip_invalid = false;
+
+    std::filesystem::path log_file;
+    log_format log = log_format::text;
+    int verbosity = 0; ///< 0, 1 (-v: debug), 2 (-vv: and the wire, without secrets)
+    bool quiet = false;
+    bool json = false;
+
+    [[nodiscard]] bool one_mailbox() const noexcept { return accounts.empty(); }
+};
+
+/// Either `run`, or a text to print (help, version: out, exit code 0; a fault: err, exit code 2).
+struct command_line {
+    std::optional<run_options> run;
+    int exit_code = 0;
+    std::string out, err;
+};
+
+/// `arguments` without the program's name. Touches neither files nor the environment. What the contract has and this
+/// version has not is refused by name, never ignored.
+[[nodiscard]] command_line parse_command_line(std::span<const char* const> arguments);
+
+/// The sentence for a word of the command line that is not there yet ("--daily-bytes", "serve", "--oauth-scope"),
+/// nothing for all others.
+[[nodiscard]] std::optional<std::string> not_in_this_version(std::string_view word);
+
+} // namespace postferry::app

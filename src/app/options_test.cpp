@@ -1,0 +1,199 @@
+#include "app/options.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+namespace postferry::app {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+command_line parse(const std::vector<const char*>& words) { return parse_command_line(words); }
+
+run_options must(const std::vector<const char*>& words) {
+    auto line = parse(words);
+    EXPECT_TRUE(line.run) << line.err;
+    return line.run.value_or(run_options{});
+}
+
+std::string refusal(const std::vector<const char*>& words) {
+    const auto line = parse(words);
+    EXPECT_FALSE(line.run);
+    EXPECT_EQ(line.exit_code, 2);
+    EXPECT_EQ(line.out, "");
+    return line.err;
+}
+
+constexpr const char* src = "imaps://alice@old.example.org";
+constexpr const char* dst = "imaps://alice@new.example.org?prefix=Old";
+
+TEST(options, copy_takes_two_endpoints_and_has_defaults) {
+    const auto o = must({"copy", src, dst});
+    EXPECT_EQ(o.what, command::copy);
+    EXPECT_TRUE(o.one_mailbox());
+    EXPECT_EQ(o.source_url, src);
+    EXPECT_EQ(o.target_url, dst);
+    EXPECT_EQ(o.jobs, 8U);
+    EXPECT_EQ(o.state, "postferry.db");
+    EXPECT_EQ(o.pass, transfer::pass_kind::bulk);
+    EXPECT_FALSE(o.dry_run || o.json || o.quiet || o.skip_invalid);
+    EXPECT_EQ(o.source_url, must({"copy", "--source", src, "--target", dst}).source_url);
+}
+
+TEST(options, migrate_takes_a_csv) {
+    const auto o = must({"migrate", "a.csv", "--source", "imaps://{local}@imap.{domain}", "--target=imaps://new",
+                         "--jobs", "20", "--skip-invalid"});
+    EXPECT_EQ(o.accounts, "a.csv");
+    EXPECT_EQ(o.source_url, "imaps://{local}@imap.{domain}");
+    EXPECT_EQ(o.jobs, 20U);
+    EXPECT_TRUE(o.skip_invalid);
+}
+
+TEST(options, plan_check_and_verify_take_either) {
+    for (const char* name : {"plan", "check", "verify"}) {
+        EXPECT_TRUE(must({name, src, dst}).one_mailbox());
+        EXPECT_EQ(must({name, "./a:b.csv"}).accounts, "./a:b.csv");
+        EXPECT_THAT(refusal({name, src}), HasSubstr("SOURCE and TARGET, or one ACCOUNTS.csv"));
+        EXPECT_THAT(refusal({name}), HasSubstr("or one ACCOUNTS.csv"));
+    }
+    EXPECT_EQ(must({"verify", src, dst}).pass, transfer::pass_kind::verify);
+}
+
+TEST(options, everything_ends_in_the_struct) {
+    const auto o = must({"copy",
+                         "--include",
+                         "INBOX",
+                         "--include=Work/**",
+                         src,
+                         "--exclude",
+                         "Trash",
+                         dst,
+                         "--map",
+                         "A/(.*)=>B/\\1",
+                         "--since",
+                         "2024-02-29",
+                         "--max-size",
+                         "25MiB",
+                         "--pass",
+                         "delta",
+                         "--state",
+                         "l.db",
+                         "--report",
+                         "r.JSON",
+                         "--dry-run",
+                         "--json",
+                         "--log",
+                         "x.log",
+                         "--log-format=json",
+                         "-vv",
+                         "--source-password-file",
+                         "s.txt",
+                         "--target-password-file",
+                         "t.txt"});
+    EXPECT_THAT(o.rules.include, ElementsAre("INBOX", "Work/**"));
+    EXPECT_THAT(o.rules.exclude, ElementsAre("Trash"));
+    ASSERT_EQ(o.rules.maps.size(), 1U);
+    EXPECT_EQ(o.rules.maps[0].pattern, "A/(.*)");
+    EXPECT_EQ(o.rules.maps[0].replacement, "B/\\1");
+    EXPECT_EQ(o.since, std::chrono::sys_days(std::chrono::year(2024) / 2 / 29));
+    EXPECT_EQ(o.max_size, 25U << 20U);
+    EXPECT_EQ(o.pass, transfer::pass_kind::delta);
+    EXPECT_EQ(o.state, "l.db");
+    EXPECT_EQ(o.report, "r.JSON");
+    EXPECT_TRUE(o.dry_run && o.json);
+    EXPECT_EQ(o.log_file, "x.log");
+    EXPECT_EQ(o.log, log_format::json);
+    EXPECT_EQ(o.verbosity, 2);
+    EXPECT_EQ(o.source.password_file, "s.txt");
+    EXPECT_EQ(o.target.password_file, "t.txt");
+}
+
+TEST(options, what_is_not_there_yet_is_refused_by_name) {
+    for (const char* name : {"serve", "worker", "domain", "account", "batch", "bulletin", "dns", "cutover", "route",
+                             "user", "ping", "completion"})
+        EXPECT_THAT(refusal({name, "create", "--x"}),
+                    StartsWith(std::string("postferry: ") + name +
+                               " is part of the command line but not in this version yet\n"));
+    for (const char* option : {"--repair", "--no-repair", "--preset", "--limit-rate", "--limit-messages",
+                               "--daily-bytes", "--no-wait", "--delete-extra", "--oauth-token-endpoint"}) {
+        const std::string sentence = std::string(option) + " is part of the command line but not in this version yet";
+        EXPECT_THAT(refusal({"copy", src, dst, option}), HasSubstr(sentence));
+        EXPECT_THAT(refusal({"migrate", "a.csv", (std::string(option) + "=1").c_str()}), HasSubstr(sentence));
+    }
+    for (const char* pass : {"trial", "final", "sweep", "repair"})
+        EXPECT_THAT(refusal({"copy", src, dst, "--pass", pass}),
+                    HasSubstr(std::string("--pass ") + pass + " is part of"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--report", "r.csv"}), HasSubstr("--report with a .csv file is part of"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--report", "r.html"}), HasSubstr("--report with a .html file is part of"));
+    EXPECT_THAT(refusal({"copy", "pop3://a@h", dst}), HasSubstr("source: pop3: endpoints are part of"));
+    EXPECT_THAT(refusal({"copy", src, "maildir:/x"}), HasSubstr("target: maildir: endpoints are part of"));
+    EXPECT_THAT(refusal({"copy", src, "imaps://a@h?quirks=x"}), HasSubstr("quirks= is part of"));
+}
+
+TEST(options, faults_say_what_is_allowed) {
+    EXPECT_THAT(refusal({}), HasSubstr("subcommand"));
+    EXPECT_THAT(refusal({"kopy"}), HasSubstr("Try: postferry --help"));
+    EXPECT_THAT(refusal({"copy", src}), HasSubstr("copy takes SOURCE and TARGET"));
+    EXPECT_THAT(refusal({"copy", "a.csv"}), HasSubstr("copy takes SOURCE and TARGET"));
+    EXPECT_THAT(refusal({"migrate", src, dst}), HasSubstr("migrate takes one ACCOUNTS.csv"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--source", src}), HasSubstr("twice"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--colour"}), HasSubstr("--colour"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--jobs", "0"}), HasSubstr("--jobs"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--jobs", "many"}), HasSubstr("--jobs"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--since", "2023-02-29"}), HasSubstr("2024-02-29"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--max-size", "big"}), HasSubstr("25MiB"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--max-size", "0"}), HasSubstr("25MiB"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--pass", "fast"}), HasSubstr("bulk, delta or verify"));
+    EXPECT_THAT(refusal({"verify", src, dst, "--pass", "bulk"}), HasSubstr("takes no --pass bulk"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--report", "r.txt"}), HasSubstr(".json"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--map", "nothing"}), HasSubstr("=>"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--exclude", ""}), HasSubstr("--exclude"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--log-format", "json"}), HasSubstr("--log"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--log", "x", "--log-format", "xml"}), HasSubstr("text or json"));
+    EXPECT_THAT(refusal({"copy", src, dst, "-v", "--quiet"}), HasSubstr("excludes"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--skip-invalid"}), HasSubstr("ACCOUNTS.csv"));
+    EXPECT_THAT(refusal({"copy", src, src}), HasSubstr("same mailbox"));
+    EXPECT_THAT(refusal({"copy", "imaps://{user}@h", dst}), HasSubstr("rows of ACCOUNTS.csv"));
+    EXPECT_THAT(refusal({"copy", "imaps://h", dst}), HasSubstr("source: the URL names no user"));
+    EXPECT_THAT(refusal({"migrate", "a.csv", "--source", "imaps://h?tls=x"}), HasSubstr("source: tls= takes"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--source-token-file", "t"}), HasSubstr("needs auth=xoauth2"));
+    EXPECT_THAT(refusal({"copy", "imaps://a@h?auth=xoauth2", dst}), HasSubstr("needs --source-token-file"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--target-token-file", "t", "--target-password-file", "p"}),
+                HasSubstr("exclude each other"));
+}
+
+TEST(options, a_password_in_a_url_is_not_repeated) {
+    EXPECT_THAT(refusal({"copy", "imap://alice:hunter2@h", dst}), Not(HasSubstr("hunter2")));
+}
+
+TEST(options, help_teaches) {
+    const auto main = parse({"--help"});
+    EXPECT_FALSE(main.run);
+    EXPECT_EQ(main.exit_code, 0);
+    for (const char* part : {"Exit codes:", "copy many mailboxes", "POSTFERRY_SOURCE_PASSWORD", "130  interrupted",
+                             "postferry copy --help"})
+        EXPECT_THAT(main.out, HasSubstr(part));
+    for (const char* name : {"copy", "migrate", "plan", "check", "verify"}) {
+        const auto help = parse({name, "--help"});
+        EXPECT_EQ(help.exit_code, 0);
+        for (const char* part :
+             {"Usage: postferry ", "Examples:\n", "--jobs", "What is copied:", "The run:", "Output:", "Both ends:"})
+            EXPECT_THAT(help.out, HasSubstr(part)) << name;
+        std::istringstream lines(help.out);
+        for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 130U) << line;
+    }
+}
+
+TEST(options, version) {
+    const auto line = parse({"--version"});
+    EXPECT_EQ(line.exit_code, 0);
+    EXPECT_THAT(line.out, StartsWith("postferry " POSTFERRY_VERSION "\n"));
+}
+
+} // namespace
+} // namespace postferry::app
