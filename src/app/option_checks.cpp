@@ -172,6 +172,7 @@ std::optional<std::chrono::sys_days> parse_day(std::string_view text) {
 result<run_options> check_options(command what, const raw_options& raw) {
     run_options out;
     out.what = what;
+    if (raw.jobs == 0 || raw.jobs > 1000) return refuse("--jobs takes a number from 1 to 1000");
     out.jobs = raw.jobs;
     if (!raw.state.empty()) out.state = raw.state;
     out.dry_run = raw.dry_run;

@@ -26,6 +26,11 @@ class formatter : public CLI::Formatter {
         return "Usage: postferry COMMAND [options]\n";
     }
 
+    /// "--state FILE"; not the ranges, defaults and exclusions, which the text says in words.
+    std::string make_option_opts(const CLI::Option* option) const override {
+        return option->get_type_size() == 0 ? std::string{} : " " + option->get_type_name();
+    }
+
     /// Positionals are in the usage line.
     std::string make_positionals(const CLI::App*) const override { return {}; }
 };
@@ -69,11 +74,7 @@ void add_selection_options(CLI::App& app, raw_options& raw) {
 
 void add_run_options(CLI::App& app, raw_options& raw) {
     constexpr const char* group = "The run";
-    app.add_option("--jobs", raw.jobs, "mailboxes at a time")
-        ->type_name("N")
-        ->check(CLI::Range(1, 1000))
-        ->capture_default_str()
-        ->group(group);
+    app.add_option("--jobs", raw.jobs, "mailboxes at a time, 1 to 1000 (default 8)")->type_name("N")->group(group);
     add_text(app, "--state", raw.state, "the ledger: what was copied already (default postferry.db)", "FILE", group);
     app.add_flag("--dry-run", raw.dry_run, "the same as plan: change nothing")->group(group);
     app.add_flag("--skip-invalid", raw.skip_invalid, "list faulty rows of the CSV and go on without them")
@@ -135,7 +136,7 @@ void describe(CLI::App& app, std::optional<command> wanted, raw_options& raw) {
         // Start-up is timed: only the command that was asked for gets its options.
         if (c != wanted) continue;
         sub->description({});
-        sub->footer("\n" + std::string(examples_of(c)));
+        sub->footer(std::string(examples_of(c)));
         sub->add_option("where", raw.where, "");
         add_endpoint_options(*sub, raw);
         add_selection_options(*sub, raw);
@@ -161,6 +162,7 @@ command_line parse_command_line(std::span<const char* const> arguments) {
     const auto wanted = command_named(arguments);
     const std::string_view name = wanted ? name_of(*wanted) : std::string_view{};
     if (const auto sentence = find_not_yet(arguments)) return fault(name, *sentence);
+    if (arguments.empty()) return fault(name, "a command is needed: copy, migrate, plan, check or verify");
     raw_options raw;
     CLI::App app("Postferry moves mailboxes from an old mail server to a new one: nothing lost, nothing twice.",
                  "postferry");
@@ -169,7 +171,7 @@ command_line parse_command_line(std::span<const char* const> arguments) {
     try {
         app.parse(reversed);
     } catch (const CLI::CallForHelp&) {
-        return {.run = std::nullopt, .exit_code = 0, .out = app.help(), .err = {}};
+        return {.run = std::nullopt, .exit_code = 0, .out = app.help() + "\n", .err = {}};
     } catch (const CLI::CallForVersion& e) {
         return {.run = std::nullopt, .exit_code = 0, .out = std::string(e.what()) + "\n", .err = {}};
     } catch (const CLI::ParseError& e) {
