@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <array>
 #include <cassert>
+#include <fstream>
 #include <unordered_map>
 #include <utility>
 
@@ -15,70 +17,47 @@ trouble trouble_of(int code) noexcept {
     switch (code & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:
-    case SQLITE_DONE:
-        return trouble::none;
-    case SQLITE_FULL:
-        return trouble::full;
-    case SQLITE_IOERR:
-        return trouble::io;
-    case SQLITE_CORRUPT:
-        return trouble::damaged;
-    case SQLITE_NOTADB:
-        return trouble::not_a_database;
+    case SQLITE_DONE: return trouble::none;
+    case SQLITE_FULL: return trouble::full;
+    case SQLITE_IOERR: return trouble::io;
+    case SQLITE_CORRUPT: return trouble::damaged;
+    case SQLITE_NOTADB: return trouble::not_a_database;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return trouble::busy;
-    case SQLITE_READONLY:
-        return trouble::read_only;
+    case SQLITE_LOCKED: return trouble::busy;
+    case SQLITE_READONLY: return trouble::read_only;
     case SQLITE_PERM:
-    case SQLITE_CANTOPEN:
-        return trouble::no_access;
-    case SQLITE_CONSTRAINT:
-        return trouble::constraint;
-    default:
-        return trouble::other;
+    case SQLITE_CANTOPEN: return trouble::no_access;
+    case SQLITE_CONSTRAINT: return trouble::constraint;
+    default: return trouble::other;
     }
 }
 
 std::string_view advice_for(trouble kind) noexcept {
     switch (kind) {
-    case trouble::full:
-        return "Free some space and run again; everything recorded so far is safe";
-    case trouble::io:
-        return "Check the disk (dmesg, quota) and run again; everything recorded so far is safe";
+    case trouble::full: return "Free some space and run again; everything recorded so far is safe";
+    case trouble::io: return "Check the disk (dmesg, quota) and run again; everything recorded so far is safe";
     case trouble::damaged:
     case trouble::not_a_database:
         return "Move the file aside, with its companions ending in -wal and -shm, and run again: what has been copied "
                "already "
                "is then recognised on the target and not copied twice";
-    case trouble::busy:
-        return "Another program holds the file; end it and run again";
+    case trouble::busy: return "Another program holds the file; end it and run again";
     case trouble::read_only:
-    case trouble::no_access:
-        return "Check that the folder and the file exist and may be written by this user";
-    default:
-        return {};
+    case trouble::no_access: return "Check that the folder and the file exist and may be written by this user";
+    default: return {};
     }
 }
 
 std::string_view words_for(trouble kind) noexcept {
     switch (kind) {
-    case trouble::full:
-        return "the disk is full";
-    case trouble::io:
-        return "reading or writing failed";
-    case trouble::damaged:
-        return "the file is damaged";
-    case trouble::not_a_database:
-        return "the file is damaged, or no ledger at all";
-    case trouble::busy:
-        return "in use by another program";
-    case trouble::read_only:
-        return "cannot be written";
-    case trouble::no_access:
-        return "cannot be opened";
-    default:
-        return "failed";
+    case trouble::full: return "the disk is full";
+    case trouble::io: return "reading or writing failed";
+    case trouble::damaged: return "the file is damaged";
+    case trouble::not_a_database: return "the file is damaged, or no ledger at all";
+    case trouble::busy: return "in use by another program";
+    case trouble::read_only: return "cannot be written";
+    case trouble::no_access: return "cannot be opened";
+    default: return "failed";
     }
 }
 
@@ -303,6 +282,24 @@ result<void> sqlite_connection::set_up(const sqlite_options& options, bool file)
     return script(wal_ ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL");
 }
 
+/// SQLite takes a page that the file's end cuts through for one that ends in zeros, and a file shorter than a header
+/// for an empty one. Only a log (-wal) may hold what is missing.
+bool cut_short(const std::filesystem::path& path) {
+    std::error_code failed;
+    const auto size = std::filesystem::file_size(path, failed);
+    if (failed || size == 0) return false;
+    std::filesystem::path log = path;
+    log += "-wal";
+    const auto log_size = std::filesystem::file_size(log, failed);
+    if (!failed && log_size != 0) return false;
+    std::array<char, 18> header{};
+    if (size < 100 || !std::ifstream(path, std::ios::binary).read(header.data(), header.size())) return true;
+    const auto octet = [&](std::size_t i) { return static_cast<unsigned>(static_cast<unsigned char>(header[i])); };
+    const unsigned page = octet(16) << 8U | octet(17); // https://www.sqlite.org/fileformat.html#page_size, 1 = 65536
+    return std::string_view(header.data(), 16) == std::string_view("SQLite format 3\0", 16) && page > 1 &&
+           size % page != 0;
+}
+
 /// file:PATH?immutable=1, with the three characters escaped that an SQLite URI gives a meaning to.
 std::string immutable_uri(const std::string& path) {
     std::string uri = "file:";
@@ -334,6 +331,10 @@ result<std::unique_ptr<connection>> open_sqlite(const std::filesystem::path& pat
     if (code != SQLITE_OK) {
         if (kind != nullptr) *kind = trouble_of(code);
         return db.failed(code);
+    }
+    if (file && cut_short(path)) {
+        if (kind != nullptr) *kind = trouble::damaged;
+        return std::unexpected(error_of(options.name, SQLITE_CORRUPT, "its end is missing"));
     }
     auto connected = std::make_unique<sqlite_connection>(std::move(db));
     auto ready = connected->set_up(options, file);

@@ -81,7 +81,10 @@ class ledger {
     virtual ~ledger() = default;
 
     /// Finds or makes the mailbox. The keys name both ends without password ("imaps://alice@old.example.org").
+    /// One that is open already fails with class config: it is listed twice.
     virtual task<result<mailbox_id>> open_mailbox(std::string source_key, std::string target_key) = 0;
+    /// Its pass has ended; it may be opened again. Every mailbox that was opened must be closed.
+    virtual void close_mailbox(mailbox_id mailbox) noexcept = 0;
     virtual task<result<std::vector<ledger_folder>>> folders(mailbox_id mailbox) = 0;
     /// Rows by ascending source UID.
     virtual task<result<std::vector<ledger_brief>>> rows(folder_id folder) = 0;

@@ -1,0 +1,73 @@
+#include "store/ledger_schema.hpp"
+
+#include <array>
+
+namespace postferry::store {
+
+namespace {
+
+// message: one row a message, so its columns are few and short. SQLite stores 0, 1 and NULL in no octet at all, and
+// without a ROWID a row stands in the key's own tree: 56 octets with a digest.
+// The folder's totals change with its rows in one transaction, so that a folder that did not move costs one row.
+constexpr std::string_view version_1 = R"(
+CREATE TABLE mailbox (
+  id INTEGER PRIMARY KEY,
+  source_key TEXT NOT NULL,
+  target_key TEXT NOT NULL,
+  UNIQUE (source_key, target_key));
+CREATE TABLE folder (
+  id INTEGER PRIMARY KEY,
+  mailbox INTEGER NOT NULL REFERENCES mailbox,
+  source_name TEXT NOT NULL,
+  target_name TEXT NOT NULL,
+  source_uid_validity INTEGER NOT NULL,
+  target_uid_validity INTEGER NOT NULL,
+  source_uid_next INTEGER NOT NULL DEFAULT 0,
+  source_messages INTEGER NOT NULL DEFAULT 0,
+  source_modseq INTEGER NOT NULL DEFAULT 0,
+  target_mark INTEGER NOT NULL DEFAULT 0,
+  complete INTEGER NOT NULL DEFAULT 0,
+  subscribed INTEGER NOT NULL DEFAULT 0,
+  copied INTEGER NOT NULL DEFAULT 0,
+  present INTEGER NOT NULL DEFAULT 0,
+  failed INTEGER NOT NULL DEFAULT 0,
+  copied_octets INTEGER NOT NULL DEFAULT 0,
+  present_octets INTEGER NOT NULL DEFAULT 0,
+  failed_octets INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (mailbox, source_name));
+CREATE TABLE flag_set (
+  folder INTEGER NOT NULL REFERENCES folder,
+  number INTEGER NOT NULL,
+  flags TEXT NOT NULL,
+  PRIMARY KEY (folder, number),
+  UNIQUE (folder, flags)) WITHOUT ROWID;
+CREATE TABLE message (
+  folder INTEGER NOT NULL REFERENCES folder,
+  source_uid INTEGER NOT NULL,
+  target_uid INTEGER NOT NULL,
+  octets INTEGER NOT NULL,
+  flags INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  digest BLOB,
+  PRIMARY KEY (folder, source_uid)) WITHOUT ROWID;
+CREATE TABLE failure (
+  folder INTEGER NOT NULL REFERENCES folder,
+  source_uid INTEGER NOT NULL,
+  octets INTEGER NOT NULL,
+  message_id TEXT NOT NULL,
+  class INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  PRIMARY KEY (folder, source_uid)) WITHOUT ROWID;
+)";
+
+constexpr std::array<std::string_view, 1> steps{version_1};
+
+} // namespace
+
+const sql::schema& ledger_schema() noexcept {
+    static constexpr std::uint32_t postferry_ledger = 0x5066'4c31; // "PfL1"
+    static const sql::schema schema{.application = postferry_ledger, .steps = steps};
+    return schema;
+}
+
+} // namespace postferry::store
