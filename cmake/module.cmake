@@ -4,7 +4,7 @@ add_library(pf_options INTERFACE)
 target_include_directories(pf_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(pf_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
-  -Wimplicit-fallthrough -Wextra-semi -Werror -fno-omit-frame-pointer)
+  -Wimplicit-fallthrough -Wextra-semi -Werror -fno-omit-frame-pointer -pthread)
 target_link_options(pf_options INTERFACE -fuse-ld=lld)
 target_compile_definitions(pf_options INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED POSTFERRY_VERSION="${PROJECT_VERSION}")
