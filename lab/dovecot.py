@@ -25,6 +25,8 @@ from lab.dovecot_conf import CAPABILITIES, ENGLISH, GERMAN, Options, Places, con
 __all__ = ["CAPABILITIES", "ENGLISH", "GERMAN", "Dovecot", "Options", "start_pair", "stop_folder"]
 
 HOST = "127.0.0.1"
+# Dovecot takes a client for secure whose address is the server's own; seen from here it is 127.0.0.1.
+STRICT_HOST = "127.0.0.2"
 DEFAULT_USERS = {"anna": "anna-secret", "bela": "bela-secret"}
 MASTER = ("admin", "admin-secret")
 
@@ -53,7 +55,7 @@ class Dovecot:
         if self.options.quota_bytes or self.options.max_message_bytes:
             self.options.quota = True
         self.name = name
-        self.host = HOST
+        self.host = HOST if self.options.plaintext_without_tls else STRICT_HOST
         self.delimiter, self.prefix = layout(self.options)
         self.special_use = dict(self.options.special_use)
         self.users = dict(DEFAULT_USERS if users is None else users)
@@ -110,7 +112,7 @@ class Dovecot:
         _replace(self.folder / "server.json", json.dumps(self.describe(), indent=2) + "\n")
 
     def _write_configuration(self) -> None:
-        addresses = (HOST, "::1") if _has_ipv6() else (HOST,)
+        addresses = (self.host, "::1") if self.host == HOST and _has_ipv6() else (self.host,)
         self.imap_port, self.imaps_port = _free_ports(2, addresses)
         self.conf.write_text(configuration(self.options, Places(
             self.folder, self._run, self.imap_port, self.imaps_port, addresses, self._certificate, self._key,
@@ -134,7 +136,7 @@ class Dovecot:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                with socket.create_connection((HOST, self.imap_port), timeout=5) as connection:
+                with socket.create_connection((self.host, self.imap_port), timeout=5) as connection:
                     if connection.recv(4096).startswith(b"* OK"):
                         return True
             except OSError:
@@ -322,7 +324,7 @@ def _free_ports(count: int, addresses: tuple[str, ...]) -> list[int]:
         while len(ports) < count:
             first = socket.socket(socket.AF_INET)
             held.append(first)
-            first.bind((HOST, 0))
+            first.bind((addresses[0], 0))
             port = first.getsockname()[1]
             try:
                 for address in addresses[1:]:

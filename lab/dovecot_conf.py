@@ -24,7 +24,7 @@ class Options:
     delimiter: str | None = None            # default: "." for maildir, "/" otherwise
     prefix: str | None = None               # default: "INBOX." for maildir, none otherwise
     mechanisms: tuple[str, ...] = ("plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256")
-    plaintext_without_tls: bool = True      # False: LOGINDISABLED until STARTTLS
+    plaintext_without_tls: bool = True      # False: LOGINDISABLED until STARTTLS; host is 127.0.0.2 then
     starttls: bool = True                   # False: the server offers no TLS at all on either port
     certificate: str = "valid"              # see tls.CERTIFICATES
     special_use: dict[str, str] = dataclasses.field(default_factory=lambda: dict(ENGLISH))

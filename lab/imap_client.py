@@ -85,9 +85,14 @@ class Imap:
         self._socket = connection
         self._reader = connection.makefile("rb", 1 << 20)
         self._number = 0
-        self._expect_greeting()
         plain = base64.b64encode(f"{authorize}\0{user}\0{password}".encode()).decode()
-        self.command(f"AUTHENTICATE PLAIN {plain}".encode())
+        try:
+            self._expect_greeting()
+            self.command(f"AUTHENTICATE PLAIN {plain}".encode())
+        except BaseException:
+            self._reader.close()
+            self._socket.close()
+            raise
 
     def _expect_greeting(self) -> None:
         greeting = self._reader.readline()
@@ -172,6 +177,7 @@ class Imap:
 
 def connect(server, user: str, password: str | None = None) -> Imap:
     """Opens `user`'s mailbox on a Dovecot of the lab, as the master user unless a password is given."""
+    port, ca = (server.imap_port, None) if server.options.plaintext_without_tls else (server.imaps_port, server.ca)
     if password is not None:
-        return Imap(server.host, server.imap_port, user, password)
-    return Imap(server.host, server.imap_port, *server.master, authorize=user)
+        return Imap(server.host, port, user, password, ca=ca)
+    return Imap(server.host, port, *server.master, authorize=user, ca=ca)

@@ -21,12 +21,12 @@ def program() -> str:
 class LineProxy:
     """One running proxy; `port` is where clients connect, on 127.0.0.1.
 
-    target    port of the server on 127.0.0.1
+    target    port of the server on 127.0.0.1, or "host:port"
     options   line_proxy's own, with _ for -: delay_ms=40, rate=..., cut_after=1000, stall_after=..., side="client" or
               "server" (whose octets are counted), reset=True, split=1, split_gap_us=..., only_connection=2
     """
 
-    def __init__(self, target: int, **options):
+    def __init__(self, target: int | str, **options):
         arguments = [program(), "--target", str(target), "--exit-on-eof"]
         for name, value in options.items():
             if value is None or value is False:

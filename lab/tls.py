@@ -6,7 +6,7 @@ import subprocess
 # valid: what a good server shows. The others make one check of a client fail each.
 CERTIFICATES = ("valid", "other_host", "expired", "self_signed")
 
-_NAMES = "DNS:localhost,IP:127.0.0.1,IP:::1"
+_NAMES = "DNS:localhost,IP:127.0.0.1,IP:127.0.0.2,IP:::1"
 _OTHER_NAMES = "DNS:mail.elsewhere.example"
 
 
