@@ -7,13 +7,15 @@
 
 namespace postferry::message {
 
-/// The header fields an IMAP client asks for to fingerprint a message: "DATE FROM ..." for BODY.PEEK[HEADER.FIELDS (...)].
+/// The header fields an IMAP client asks for to fingerprint a message: "DATE FROM ..." for BODY.PEEK[HEADER.FIELDS
+/// (...)].
 [[nodiscard]] std::string_view fingerprint_fields() noexcept;
 
 /// What identifies a message where no ledger does: a digest of the header fields above after undoing what servers are
 /// known to rewrite (8-bit and control characters and runs of "?" fold to one "?", white space goes, names in lower
-/// case, sorted by name and order; Return-Path, Status, X-Status, X-UID*, X-Keywords, X-IMAP*, Lines, Content-Length and
-/// X-TUID never count). `strong` says that it has a Message-ID and so may decide alone when it is unique.
+/// case, sorted by name and order; Return-Path, Status, X-Status, X-UID*, X-Keywords, X-IMAP*, Lines, Content-Length
+/// and X-TUID never count; an empty field is as none). `strong` says that it has a Message-ID and so may decide alone
+/// when it is unique.
 struct fingerprint {
     sha256_digest digest;
     bool strong = false;

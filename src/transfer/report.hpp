@@ -1,5 +1,6 @@
 #pragma once
-// What a pass over a mailbox did, as numbers that add up. The JSON report, the progress display and the exit code are made from it.
+// What a pass over a mailbox did, as numbers that add up. The JSON report, the progress display and the exit code are
+// made from it.
 #include "base/error.hpp"
 
 #include <chrono>
@@ -39,8 +40,9 @@ struct failure {
 
 struct folder_report {
     std::string source, target;
-    balance messages, octets; ///< octets.source counts what was read; a message already present without a ledger size counts its RFC822.SIZE
-    std::string state = "pending"; ///< pending, copying, synced, skipped, failed
+    balance messages, octets; ///< octets.source counts what was read; a message already present without a ledger size
+                              ///< counts its RFC822.SIZE
+    std::string state = "pending";  ///< pending, copying, synced, skipped, failed
     std::vector<std::string> notes; ///< "keyword Project/X not allowed by the target", "mapped to \Sent of the target"
 };
 
@@ -49,7 +51,17 @@ struct verify_report {
     double sampled = 1.0; ///< share of the messages whose content was compared
 };
 
-enum class mailbox_state : std::uint8_t { queued, connecting, scanning, copying, throttled, synced, completed, failed, interrupted };
+enum class mailbox_state : std::uint8_t {
+    queued,
+    connecting,
+    scanning,
+    copying,
+    throttled,
+    synced,
+    completed,
+    failed,
+    interrupted
+};
 enum class grade : std::uint8_t { perfect, good, investigate, poor };
 enum class pass_kind : std::uint8_t { bulk, delta, verify };
 
@@ -60,9 +72,10 @@ struct mailbox_report {
     grade mark = grade::perfect;
     balance messages, octets;
     std::uint64_t flags_updated = 0, vanished = 0;
-    std::vector<std::string> keywords_dropped; ///< each once
+    std::vector<std::string> keywords_dropped;       ///< each once
     std::map<std::string, std::uint64_t> skip_rules; ///< rule -> messages
-    std::vector<std::string> warnings; ///< named, harmless differences: dates the target stored differently, folders not copied
+    std::vector<std::string>
+        warnings; ///< named, harmless differences: dates the target stored differently, folders not copied
     std::optional<verify_report> verify;
     std::vector<folder_report> folders;
     std::vector<failure> failures;

@@ -1,0 +1,80 @@
+#include "transfer/report.hpp"
+
+#include <algorithm>
+
+namespace postferry::transfer {
+
+namespace {
+
+constexpr std::uint64_t most_failed = 10;
+constexpr std::uint64_t failed_share = 1000; // one in so many
+
+/// Messages that are not on the target as they should be and that nobody waived.
+std::uint64_t bad_messages(const mailbox_report& report) noexcept {
+    std::uint64_t bad = report.messages.failed;
+    // A message that failed is missing, too: it counts once.
+    if (report.verify) bad = std::max(bad, report.verify->missing + report.verify->different);
+    const auto waived = static_cast<std::uint64_t>(std::ranges::count(report.failures, true, &failure::waived));
+    return bad - std::min(bad, waived);
+}
+
+/// A folder that could not even be counted.
+bool lost_a_folder(const mailbox_report& report) noexcept {
+    return std::ranges::any_of(report.folders, [](const folder_report& f) {
+        return f.state == "failed" && (f.messages.source == 0 || f.messages.residual() != 0);
+    });
+}
+
+bool has_named_differences(const mailbox_report& report) noexcept {
+    return report.messages.skipped > 0 || report.messages.failed > 0 || !report.skip_rules.empty() ||
+           !report.keywords_dropped.empty() || !report.warnings.empty() ||
+           (report.verify && report.verify->missing + report.verify->different + report.verify->extra > 0);
+}
+
+} // namespace
+
+grade grade_of(const mailbox_report& report) noexcept {
+    if (report.stopped_by || report.state == mailbox_state::failed || report.state == mailbox_state::interrupted)
+        return grade::poor;
+    if (report.messages.residual() != 0 || lost_a_folder(report)) return grade::poor;
+    const std::uint64_t bad = bad_messages(report);
+    if (bad > most_failed || bad * failed_share > report.messages.source) return grade::poor;
+    if (bad > 0 || (report.verify && report.verify->altered_by_server > 0)) return grade::investigate;
+    return has_named_differences(report) ? grade::good : grade::perfect;
+}
+
+std::string_view name_of(mailbox_state s) noexcept {
+    switch (s) {
+    case mailbox_state::queued: return "queued";
+    case mailbox_state::connecting: return "connecting";
+    case mailbox_state::scanning: return "scanning";
+    case mailbox_state::copying: return "copying";
+    case mailbox_state::throttled: return "throttled";
+    case mailbox_state::synced: return "synced";
+    case mailbox_state::completed: return "completed";
+    case mailbox_state::failed: return "failed";
+    case mailbox_state::interrupted: return "interrupted";
+    }
+    return "unknown";
+}
+
+std::string_view name_of(grade g) noexcept {
+    switch (g) {
+    case grade::perfect: return "perfect";
+    case grade::good: return "good";
+    case grade::investigate: return "investigate";
+    case grade::poor: return "poor";
+    }
+    return "unknown";
+}
+
+std::string_view name_of(pass_kind p) noexcept {
+    switch (p) {
+    case pass_kind::bulk: return "bulk";
+    case pass_kind::delta: return "delta";
+    case pass_kind::verify: return "verify";
+    }
+    return "unknown";
+}
+
+} // namespace postferry::transfer
