@@ -131,8 +131,13 @@ class PairTest(unittest.TestCase):
             client.login_cram_md5(user, password)
         with imaplib.IMAP4(self.old.host, self.old.imap_port) as client:
             client.login(f"{user}*{self.old.master[0]}", self.old.master[1])
+        with imaplib.IMAP4(self.old.host, self.old.imap_port) as client:
+            client.login_cram_md5(f"{user}*{self.old.master[0]}", self.old.master[1])
+        for wrong in ("anna", "nobody"):
+            with self.assertRaisesRegex(ImapError, "AUTHENTICATIONFAILED"):
+                Imap(self.old.host, self.old.imap_port, wrong, "wrong")
         with self.assertRaises(ImapError):
-            Imap(self.old.host, self.old.imap_port, user, "wrong")
+            Imap(self.old.host, self.old.imap_port, *self.old.master, authorize="nobody")
 
     def test_a_cut_line_is_cut_to_the_octet(self):
         with LineProxy(self.old.imap_port, cut_after=30) as line:
