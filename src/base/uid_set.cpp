@@ -125,7 +125,7 @@ std::string uid_set::to_string() const {
 }
 
 std::optional<uid_set> uid_set::parse(std::string_view text) {
-    uid_set out;
+    std::vector<range> ranges;
     while (true) {
         const std::size_t comma = text.find(',');
         const std::string_view item = text.substr(0, comma);
@@ -133,10 +133,15 @@ std::optional<uid_set> uid_set::parse(std::string_view text) {
         const auto first = parse_u32(item.substr(0, colon));
         const auto last = colon == std::string_view::npos ? first : parse_u32(item.substr(colon + 1));
         if (!first || !last || *first == 0 || *last == 0) return std::nullopt;
-        out.add(*first, *last);
-        if (comma == std::string_view::npos) return out;
+        ranges.push_back({std::min(*first, *last), std::max(*first, *last)});
+        if (comma == std::string_view::npos) break;
         text.remove_prefix(comma + 1);
     }
+    // Sorted first: adding a server's million UIDs in descending order one by one would take minutes.
+    if (!std::ranges::is_sorted(ranges, {}, &range::first)) std::ranges::sort(ranges, {}, &range::first);
+    uid_set out;
+    for (const range& r : ranges) out.add(r.first, r.last);
+    return out;
 }
 
 } // namespace postferry
