@@ -30,6 +30,10 @@ std::string section_name(std::string_view name, std::optional<std::string_view> 
 fetch_reader::outcome fetch_reader::read(cursor& at, bool literal_follows) {
     if (!opened_ && !at.expect('(')) return outcome::failed;
     opened_ = true;
+    // quirk short-literal (MailKit #954): a server that counts too few octets must not have the rest taken for items.
+    const bool behind_literal = !data_.bodies.empty() && data_.bodies.back().streamed;
+    if (behind_literal && !at.next_is(' ') && !at.next_is(')'))
+        return at.fail("' ' or ')' behind a literal"), outcome::failed;
     while (true) {
         at.spaces();
         if (at.skip(')')) break;
@@ -127,6 +131,7 @@ bool fetch_reader::body_value(cursor& at, std::string section, bool literal_foll
         return true;
     }
     if (!at.string(item.content.emplace())) return false;
+    if (!at.next_is(' ') && !at.next_is(')')) return at.fail("' ' or ')' behind a body");
     item.octets = item.content->size();
     return true;
 }
