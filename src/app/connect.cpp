@@ -1,0 +1,56 @@
+#include "app/connect.hpp"
+
+#include "app/log.hpp"
+
+#include <boost/asio/this_coro.hpp>
+
+#include <algorithm>
+#include <atomic>
+
+namespace postferry::app {
+
+namespace {
+
+constexpr std::uint64_t memory_for_all = 32U << 20U; ///< between sources and targets, however many mailboxes run
+
+net::wire_trace trace_for(const mailbox::endpoint& where) {
+    static std::atomic<std::uint64_t> connections{0};
+    if (!log::wants(log::level::wire)) return {};
+    return {[name = where.display()](std::string_view line) { log::write(log::level::wire, name, line); }, ++connections};
+}
+
+} // namespace
+
+shares shares_for(std::uint32_t jobs) noexcept {
+    shares s;
+    const std::uint64_t share = memory_for_all / std::max(jobs, 1U);
+    s.pipeline.buffered_octets = std::clamp<std::uint64_t>(share, 512U << 10U, 4U << 20U);
+    s.pipeline.whole_octets = s.pipeline.buffered_octets / 8;
+    if (jobs > 2) s.source_block = jobs > 8 ? 64U << 10U : 128U << 10U;
+    if (jobs > 8) s.target_block = 16U << 10U;
+    return s;
+}
+
+client::imap_settings settings_of(const mailbox::endpoint& where) {
+    client::imap_settings s;
+    s.where = where.where;
+    s.tls = where.tls;
+    s.auth = where.auth;
+    s.user = where.user;
+    s.admin = where.admin;
+    s.form = where.form;
+    s.password = where.password;
+    s.trace = trace_for(where);
+    return s;
+}
+
+task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_mailbox(mailbox::endpoint where, side which, shares share) {
+    const std::size_t block = which == side::source ? share.source_block : share.target_block;
+    const auto blocks = std::make_shared<client::block_pool>(block, share.pipeline.buffered_octets / block + 2);
+    auto session = co_await client::imap_session::open(co_await boost::asio::this_coro::executor, settings_of(where), blocks);
+    if (!session) co_return std::unexpected(session.error());
+    log::debug(where.display(), "connected to {} {}, logged in by {}", (*session)->peer(), (*session)->tls_summary(), (*session)->login_method());
+    co_return std::make_unique<mailbox::imap_mailbox>(std::move(*session), mailbox::imap_options{.prefix = where.prefix, .tuning = {}});
+}
+
+} // namespace postferry::app

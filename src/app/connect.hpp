@@ -1,0 +1,26 @@
+#pragma once
+// From an endpoint of the command line to an open mailbox.
+#include "mailbox/endpoint.hpp"
+#include "mailbox/imap_mailbox.hpp"
+#include "net/awaitable.hpp"
+#include "transfer/pipeline.hpp"
+
+#include <cstdint>
+#include <memory>
+
+namespace postferry::app {
+
+/// Memory and connections shared out among the mailboxes that run at once.
+struct shares {
+    std::size_t source_block = 256U << 10U, target_block = 32U << 10U; ///< octets read at once
+    transfer::pipeline_limits pipeline;
+};
+[[nodiscard]] shares shares_for(std::uint32_t jobs) noexcept;
+
+enum class side : std::uint8_t { source, target };
+
+[[nodiscard]] client::imap_settings settings_of(const mailbox::endpoint& where);
+/// Connects and logs in. Errors name the phase; see client::imap_session::open.
+[[nodiscard]] task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_mailbox(mailbox::endpoint where, side which, shares share);
+
+} // namespace postferry::app

@@ -1,0 +1,161 @@
+#include "app/console.hpp"
+
+#include "app/log.hpp"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace postferry::app {
+
+namespace {
+
+void to_stdout(std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+}
+
+void to_stderr(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+view_settings settings_for(const run_options& options, std::uint64_t mailboxes) {
+    view_settings s{.terminal = false, .quiet = options.quiet || options.json, .columns = 80, .rows = 24, .mailboxes = mailboxes};
+    winsize size{};
+    s.terminal = isatty(STDOUT_FILENO) == 1 && !options.json && options.verbosity == 0;
+    if (s.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+        s.columns = size.ws_col;
+        s.rows = size.ws_row;
+    }
+    return s;
+}
+
+bool is_document(command what) { return what == command::plan || what == command::check; }
+
+} // namespace
+
+console::console(const run_options& options, std::uint64_t mailboxes)
+    : options_(options), mailboxes_(mailboxes), view_(settings_for(options, mailboxes), to_stdout, start_),
+      events_(options.json ? std::function<void(std::string_view)>(to_stdout) : [](std::string_view) {}), summary_(options.what) {}
+
+result<void> console::open_report() {
+    if (options_.report.empty()) return {};
+    if (is_document(options_.what) || options_.dry_run) {
+        auto file = atomic_file::create(options_.report);
+        if (!file) return std::unexpected(file.error());
+        document_.emplace(std::move(*file));
+        return {};
+    }
+    auto writer = report_writer::open(options_.report, began_);
+    if (!writer) return std::unexpected(writer.error());
+    report_.emplace(std::move(*writer));
+    return {};
+}
+
+void console::started() {
+    const std::lock_guard lock(mutex_);
+    log::info({}, "{}: {} mailboxes, {} at a time, ledger {}", name_of(options_.what), mailboxes_, options_.jobs, options_.state.string());
+    events_.started(began_, {.command = name_of(options_.what), .pass = transfer::name_of(options_.pass), .mailboxes = mailboxes_,
+                             .jobs = options_.jobs, .state = options_.state.native()});
+}
+
+void console::row_skipped(const csv_fault& fault) {
+    const std::lock_guard lock(mutex_);
+    events_.row_skipped(std::chrono::system_clock::now(), fault);
+    view_.say("left out: " + fault.text(), std::chrono::steady_clock::now());
+    summary_.rows_skipped(1);
+}
+
+void console::progress(std::uint64_t mailbox, const std::string& name, const transfer::progress& p) {
+    const std::lock_guard lock(mutex_);
+    view_.update(mailbox, name, p, std::chrono::steady_clock::now());
+    events_.progress(std::chrono::system_clock::now(), mailbox, name, p);
+}
+
+void console::failure(std::uint64_t mailbox, const std::string& name, const transfer::failure& f) {
+    const std::lock_guard lock(mutex_);
+    log::warning(name, "{} UID {} ({} octets, {}): {}", f.folder, f.source_uid, f.octets, f.message_id, f.reason);
+    events_.failure(std::chrono::system_clock::now(), mailbox, name, f);
+}
+
+void console::ended(std::uint64_t mailbox, const transfer::mailbox_report& report) {
+    const std::lock_guard lock(mutex_);
+    log::info(report.source, "{}", line_of(report));
+    if (report.stopped_by) log::warning(report.source, "{}", report.stopped_by->message());
+    view_.ended(mailbox, report, std::chrono::steady_clock::now());
+    events_.ended(std::chrono::system_clock::now(), mailbox, report);
+    summary_.add(report);
+    tally_.add(report);
+    messages_ += report.messages;
+    octets_ += report.octets;
+    if (!report_) return;
+    if (auto ok = report_->add(report); !ok) {
+        trouble(ok.error());
+        report_.reset();
+    }
+}
+
+void console::planned(std::uint64_t mailbox, plan_entry plan) {
+    const std::lock_guard lock(mutex_);
+    tally_.add(plan);
+    events_.planned(std::chrono::system_clock::now(), mailbox, plan);
+    if (!options_.json && !options_.quiet) to_stdout(text_of(plan));
+    if (document_) plans_.push_back(std::move(plan));
+}
+
+void console::checked(std::uint64_t mailbox, mailbox_check check) {
+    const std::lock_guard lock(mutex_);
+    tally_.add(check);
+    events_.checked(std::chrono::system_clock::now(), mailbox, check);
+    if (!options_.json && !options_.quiet) to_stdout(text_of(check));
+    if (document_) checks_.push_back(std::move(check));
+}
+
+void console::say(std::string_view line) {
+    const std::lock_guard lock(mutex_);
+    if (options_.json)
+        to_stderr(fmt::format("{}\n", line));
+    else
+        view_.say(line, std::chrono::steady_clock::now());
+}
+
+void console::tick() {
+    const std::lock_guard lock(mutex_);
+    view_.tick(std::chrono::steady_clock::now());
+}
+
+void console::signalled(int number) {
+    const std::lock_guard lock(mutex_);
+    tally_.signalled(number);
+}
+
+void console::trouble(const error& why) {
+    tally_.local_trouble();
+    events_.trouble(std::chrono::system_clock::now(), why);
+    log::warning({}, "{}", why.message());
+    to_stderr(fmt::format("postferry: {}\n", why.message()));
+}
+
+void console::write_documents() {
+    if (!document_) return;
+    const boost::json::object whole = options_.what == command::check ? check_document(checks_, began_) : plan_document(plans_, began_);
+    if (auto ok = write_document(std::move(*document_), whole); !ok) trouble(ok.error());
+    document_.reset();
+}
+
+int console::finish() {
+    const std::lock_guard lock(mutex_);
+    view_.finish();
+    if (report_)
+        if (auto ok = report_->finish(std::chrono::system_clock::now()); !ok) trouble(ok.error());
+    write_documents();
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    const int code = tally_.code();
+    events_.finished(std::chrono::system_clock::now(), code, mailboxes_, messages_, octets_, seconds);
+    const bool has_summary = !is_document(options_.what) && !options_.dry_run;
+    if (has_summary && !options_.json && !options_.quiet) to_stdout(summary_.text(code, options_.report.string(), options_.log_file.string(), seconds));
+    log::info({}, "ended with exit code {} after {:.2f} s", code, seconds);
+    return code;
+}
+
+} // namespace postferry::app

@@ -1,0 +1,57 @@
+#pragma once
+// Everything that a run tells, in one place: table or lines or events, report, summary, exit code.
+#include "app/events.hpp"
+#include "app/exit_code.hpp"
+#include "app/options.hpp"
+#include "app/progress_view.hpp"
+#include "app/report_json.hpp"
+#include "app/summary.hpp"
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace postferry::app {
+
+/// Called from any thread.
+class console {
+  public:
+    console(const run_options& options, std::uint64_t mailboxes);
+
+    /// Opens the report, before anything starts. Errors: class local.
+    [[nodiscard]] result<void> open_report();
+    void started();
+    void row_skipped(const csv_fault& fault);
+    void progress(std::uint64_t mailbox, const std::string& name, const transfer::progress& p);
+    void failure(std::uint64_t mailbox, const std::string& name, const transfer::failure& f);
+    void ended(std::uint64_t mailbox, const transfer::mailbox_report& report);
+    void planned(std::uint64_t mailbox, plan_entry plan);
+    void checked(std::uint64_t mailbox, mailbox_check check);
+    void say(std::string_view line);
+    void tick();
+    void signalled(int number);
+    /// Last words, report, exit code.
+    [[nodiscard]] int finish();
+
+  private:
+    void trouble(const error& why);
+    void write_documents();
+
+    const run_options& options_;
+    std::mutex mutex_;
+    std::uint64_t mailboxes_;
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+    wall_time began_ = std::chrono::system_clock::now();
+    progress_view view_;
+    event_stream events_;
+    summary summary_;
+    exit_tally tally_;
+    std::optional<report_writer> report_;
+    std::vector<plan_entry> plans_;     ///< kept only when a report is to be written
+    std::vector<mailbox_check> checks_; ///< the same
+    std::optional<atomic_file> document_;
+    transfer::balance messages_, octets_;
+};
+
+} // namespace postferry::app

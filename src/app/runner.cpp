@@ -1,0 +1,197 @@
+#include "app/runner.hpp"
+
+#include "app/check.hpp"
+#include "app/connect.hpp"
+#include "app/log.hpp"
+#include "transfer/pass.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <fmt/format.h>
+
+#include <csignal>
+#include <map>
+#include <mutex>
+#include <thread>
+
+namespace postferry::app {
+
+namespace {
+
+using transfer::mailbox_pass;
+
+/// Progress of one mailbox on its way to the console: not every message is worth a lock.
+class throttle {
+  public:
+    bool lets_through(const transfer::progress& p) {
+        const auto now = std::chrono::steady_clock::now();
+        if (p.state == last_state_ && now - last_ < std::chrono::milliseconds(100)) return false;
+        last_state_ = p.state;
+        last_ = now;
+        return true;
+    }
+
+  private:
+    transfer::mailbox_state last_state_ = transfer::mailbox_state::queued;
+    std::chrono::steady_clock::time_point last_{};
+};
+
+class run {
+  public:
+    run(const run_options& options, const std::vector<account>& accounts, transfer::ledger* books, console& out)
+        : options_(options), accounts_(accounts), books_(books), out_(out), jobs_(std::min<std::size_t>(options.jobs, accounts.size())),
+          share_(shares_for(static_cast<std::uint32_t>(jobs_))), signals_(io_, SIGINT, SIGTERM), clock_(io_) {}
+
+    int go() {
+        watch_signals();
+        next_tick();
+        out_.started();
+        running_ = jobs_;
+        for (std::size_t i = 0; i < jobs_; ++i) spawn_worker();
+        const std::size_t threads = std::min<std::size_t>(jobs_, std::max(1U, std::thread::hardware_concurrency()));
+        std::vector<std::jthread> others;
+        for (std::size_t i = 1; i < threads; ++i) others.emplace_back([this] { io_.run(); });
+        io_.run();
+        others.clear();
+        if (crashed_) std::rethrow_exception(crashed_);
+        return out_.finish();
+    }
+
+  private:
+    void spawn_worker() {
+        const executor strand = boost::asio::make_strand(io_);
+        boost::asio::co_spawn(strand, work(strand), [this](std::exception_ptr thrown) {
+            const std::lock_guard lock(mutex_);
+            if (thrown && !crashed_) crashed_ = thrown;
+            if (--running_ > 0) return;
+            boost::asio::post(io_, [this] {
+                signals_.cancel();
+                ended_ = true;
+                clock_.cancel();
+            });
+        });
+    }
+
+    std::optional<std::size_t> take_next() {
+        const std::lock_guard lock(mutex_);
+        if (stopping_ || next_ >= accounts_.size()) return std::nullopt;
+        return next_++;
+    }
+
+    task<> work(executor strand) {
+        while (const auto i = take_next()) co_await one(*i, strand);
+    }
+
+    task<> one(std::size_t i, executor strand) {
+        const mailbox::endpoint from = accounts_[i].source(), to = accounts_[i].target();
+        const std::string name = from.display();
+        const std::uint64_t number = i + 1;
+        if (options_.what == command::check) {
+            out_.checked(number, co_await check_mailbox(from, to, options_, share_));
+            co_return;
+        }
+        const auto limiter = std::make_shared<throttle>();
+        transfer::pass_environment env;
+        env.open_source = [this, from]() -> task<result<std::unique_ptr<mailbox::source>>> { co_return co_await open_mailbox(from, side::source, share_); };
+        env.open_target = [this, to]() -> task<result<std::unique_ptr<mailbox::target>>> { co_return co_await open_mailbox(to, side::target, share_); };
+        env.books = books_;
+        env.on_progress = [this, limiter, number, name](const transfer::progress& p) {
+            if (limiter->lets_through(p)) out_.progress(number, name, p);
+        };
+        env.on_failure = [this, number, name](const transfer::failure& f) { out_.failure(number, name, f); };
+        env.on_note = [name](std::string_view text) { log::info(name, "{}", text); };
+        const auto pass = std::make_shared<mailbox_pass>(transfer::pass_names{.source = name, .target = to.display()}, pass_options(), std::move(env));
+        enlist(number, strand, pass);
+        if (options_.what == command::plan || options_.dry_run) {
+            const auto began = std::chrono::steady_clock::now();
+            auto plan = co_await pass->plan();
+            plan_entry entry;
+            if (plan) entry.plan = std::move(*plan);
+            entry.plan.source = name;
+            entry.plan.target = to.display();
+            if (!plan) entry.failed = plan.error();
+            entry.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+            out_.planned(number, std::move(entry));
+        } else if (options_.pass == transfer::pass_kind::verify) {
+            out_.ended(number, co_await pass->verify());
+        } else {
+            out_.ended(number, co_await pass->run());
+        }
+        dismiss(number);
+    }
+
+    transfer::pass_options pass_options() const {
+        transfer::pass_options o;
+        o.kind = options_.pass;
+        o.rules = options_.rules;
+        o.max_octets = options_.max_size;
+        if (options_.since) o.since_unix = std::chrono::duration_cast<std::chrono::seconds>(options_.since->time_since_epoch()).count();
+        o.limits = share_.pipeline;
+        return o;
+    }
+
+    void enlist(std::uint64_t number, executor strand, std::shared_ptr<mailbox_pass> pass) {
+        const std::lock_guard lock(mutex_);
+        if (stopping_) pass->stop();
+        passes_.emplace(number, std::pair(strand, std::move(pass)));
+    }
+
+    void dismiss(std::uint64_t number) {
+        const std::lock_guard lock(mutex_);
+        passes_.erase(number);
+    }
+
+    void watch_signals() {
+        signals_.async_wait([this](boost::system::error_code ec, int number) {
+            if (ec) return;
+            const std::lock_guard lock(mutex_);
+            // The second one: the ledger is safe at any moment, so there is nothing to wait for.
+            if (stopping_) std::_Exit(128 + number);
+            stopping_ = true;
+            out_.signalled(number);
+            out_.say("stopping: what is under way is finished and recorded; press Ctrl-C again to stop at once");
+            for (auto& [key, entry] : passes_) {
+                auto& [strand, pass] = entry;
+                boost::asio::post(strand, [p = pass] { p->stop(); });
+            }
+            watch_signals();
+        });
+    }
+
+    void next_tick() {
+        clock_.expires_after(std::chrono::milliseconds(200));
+        clock_.async_wait([this](boost::system::error_code) {
+            if (ended_) return;
+            out_.tick();
+            next_tick();
+        });
+    }
+
+    const run_options& options_;
+    const std::vector<account>& accounts_;
+    transfer::ledger* books_;
+    console& out_;
+    std::size_t jobs_;
+    shares share_;
+    boost::asio::io_context io_;
+    boost::asio::signal_set signals_;
+    boost::asio::steady_timer clock_;
+    std::mutex mutex_;
+    std::size_t next_ = 0, running_ = 0;
+    std::atomic<bool> stopping_ = false, ended_ = false;
+    std::map<std::uint64_t, std::pair<executor, std::shared_ptr<mailbox_pass>>> passes_;
+    std::exception_ptr crashed_;
+};
+
+} // namespace
+
+int run_accounts(const run_options& options, const std::vector<account>& accounts, transfer::ledger* books, console& out) {
+    run r(options, accounts, books, out);
+    return r.go();
+}
+
+} // namespace postferry::app

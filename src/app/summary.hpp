@@ -1,0 +1,56 @@
+#pragma once
+// The last words of a run: what was done, what was not, what to do next.
+#include "app/options.hpp"
+#include "transfer/report.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace postferry::app {
+
+/// Takes the reports one by one and keeps counts and the first failures only, so it does not grow with the run.
+class summary {
+  public:
+    static constexpr std::size_t shown_failures = 20;
+
+    explicit summary(command what) noexcept : what_(what) {}
+
+    void add(const transfer::mailbox_report& report);
+    /// Rows of the CSV that --skip-invalid left out.
+    void rows_skipped(std::uint64_t n) noexcept { rows_skipped_ += n; }
+
+    /// Some lines, ending with a newline. `exit_code` decides about the advice; `report_file` and `log_file` (may be
+    /// empty) are where the failures that are not shown stand.
+    [[nodiscard]] std::string text(int exit_code, const std::string& report_file, const std::string& log_file,
+                                   double seconds) const;
+
+  private:
+    void add_verify(const transfer::verify_report& v) noexcept;
+    [[nodiscard]] std::string balance_lines() const;
+    [[nodiscard]] std::string difference_lines() const;
+    [[nodiscard]] std::string failure_lines(const std::string& report_file, const std::string& log_file) const;
+    [[nodiscard]] std::string advice(int exit_code) const;
+
+    command what_;
+    std::uint64_t mailboxes_ = 0, complete_ = 0, rows_skipped_ = 0;
+    std::string only_source_, only_target_; ///< of the first mailbox
+    transfer::balance messages_, octets_;
+    std::uint64_t flags_updated_ = 0, vanished_ = 0, waived_ = 0;
+    std::map<std::string, std::uint64_t> skip_rules_;
+    std::set<std::string> keywords_;
+    std::vector<std::string> warnings_;
+    std::uint64_t warning_count_ = 0;
+    std::optional<transfer::verify_report> verify_;
+    std::map<transfer::grade, std::uint64_t> grades_;
+    std::uint64_t failure_count_ = 0;
+    std::vector<std::pair<std::string, transfer::failure>> failures_; ///< mailbox, failure
+    std::uint64_t stopped_count_ = 0;
+    std::vector<std::pair<std::string, error>> stopped_;
+};
+
+} // namespace postferry::app

@@ -1,0 +1,22 @@
+#pragma once
+// How numbers and names are written for people.
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace postferry::app {
+
+[[nodiscard]] std::string grouped(std::uint64_t n); ///< 12,345
+[[nodiscard]] std::string counted(std::uint64_t n, std::string_view one,
+                                  std::string_view many = {}); ///< "1 message", "12,345 messages"
+[[nodiscard]] std::string duration_text(double seconds); ///< "0.4 s", "12 s", "3 min 05 s", "2 h 10 min", "3 d 04 h"
+
+/// Columns that UTF-8 text takes on a terminal: 2 for East Asian wide characters and most emoji, 0 for combining
+/// marks. Good enough for tables; terminals differ in the rest. Octets that are no UTF-8 and control characters
+/// count 1.
+[[nodiscard]] std::size_t display_width(std::string_view text) noexcept;
+/// At most `width` columns, cut with "…" where needed, control characters made "?"; padded with spaces to `width` when
+/// `pad`.
+[[nodiscard]] std::string fitted(std::string_view text, std::size_t width, bool pad = true);
+
+} // namespace postferry::app
