@@ -247,28 +247,28 @@ TEST(connection, a_reset_is_a_lost_connection) {
 
 TEST(connection, a_refused_port_is_a_setting_to_change) {
     const std::uint16_t port = refused_port();
-    const auto opened = run(dial(port));
-    ASSERT_FALSE(opened.has_value());
-    EXPECT_EQ(opened.error().cls, retry_class::config);
-    EXPECT_EQ(opened.error().where, phase::connect);
-    EXPECT_THAT(opened.error().what, HasSubstr(fmt::format("127.0.0.1:{}: Connection refused", port)));
+    const auto failure = run(attempt(port));
+    ASSERT_TRUE(failure);
+    EXPECT_EQ(failure->cls, retry_class::config);
+    EXPECT_EQ(failure->where, phase::connect);
+    EXPECT_THAT(failure->what, HasSubstr(fmt::format("127.0.0.1:{}: Connection refused", port)));
 }
 
 TEST(connection, both_families_are_tried_and_told) {
     const std::uint16_t port = refused_port();
-    const auto opened = run(dial(port, in_the_clear(), "localhost"));
-    ASSERT_FALSE(opened.has_value());
-    EXPECT_THAT(opened.error().what, HasSubstr(fmt::format("127.0.0.1:{}: Connection refused", port)));
-    EXPECT_THAT(opened.error().what, HasSubstr(fmt::format("cannot connect to localhost port {}", port)));
+    const auto failure = run(attempt(port, in_the_clear(), "localhost"));
+    ASSERT_TRUE(failure);
+    EXPECT_THAT(failure->what, HasSubstr(fmt::format("127.0.0.1:{}: Connection refused", port)));
+    EXPECT_THAT(failure->what, HasSubstr(fmt::format("cannot connect to localhost port {}", port)));
 }
 
 TEST(connection, an_unknown_host_needs_no_network_to_be_refused) {
     for (const char* name : {"mail.example.invalid", "INVALID.invalid."}) {
-        const auto opened = run(dial(993, {}, name));
-        ASSERT_FALSE(opened.has_value());
-        EXPECT_EQ(opened.error().cls, retry_class::config);
-        EXPECT_EQ(opened.error().where, phase::resolve);
-        EXPECT_THAT(opened.error().what, HasSubstr(name));
+        const auto failure = run(attempt(993, {}, name));
+        ASSERT_TRUE(failure);
+        EXPECT_EQ(failure->cls, retry_class::config);
+        EXPECT_EQ(failure->where, phase::resolve);
+        EXPECT_THAT(failure->what, HasSubstr(name));
     }
 }
 

@@ -200,6 +200,16 @@ task<result<std::unique_ptr<connection>>> dial(std::uint16_t port, tls_settings 
     co_return co_await connection::open(ex, std::move(where), tls, soon());
 }
 
+task<std::optional<error>> attempt(std::uint16_t port, tls_settings tls, std::string host, deadline until) {
+    const executor ex = co_await boost::asio::this_coro::executor;
+    endpoint where;
+    where.host = std::move(host);
+    where.port = port;
+    const auto opened = co_await connection::open(ex, std::move(where), tls, until);
+    if (!opened) co_return opened.error();
+    co_return std::nullopt;
+}
+
 task<result<void>> send_text(connection& line, std::string_view text) {
     iovec piece{};
     piece.iov_base = const_cast<char*>(text.data());

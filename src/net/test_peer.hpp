@@ -112,6 +112,10 @@ inline tls_settings in_the_clear() {
 
 task<result<std::unique_ptr<connection>>> dial(std::uint16_t port, tls_settings tls = in_the_clear(),
                                                std::string host = "127.0.0.1");
+/// The error of an attempt, or nothing when it worked. The line itself must not leave the coroutine: it belongs to its
+/// executor.
+task<std::optional<error>> attempt(std::uint16_t port, tls_settings tls = in_the_clear(),
+                                   std::string host = "127.0.0.1", deadline until = soon());
 task<result<void>> send_text(connection& line, std::string_view text);
 task<result<std::string>> receive_text(connection& line, std::size_t octets); ///< exactly so many, or less at the end
 

@@ -66,6 +66,7 @@ class lookup : public std::enable_shared_from_this<lookup> {
     asio::steady_timer finished_;
     ares_channel channel_ = nullptr;
     std::map<int, watched> sockets_;
+    std::uint16_t port_ = 0;
     unsigned long next_number_ = 0;
     std::optional<int> status_;
     address_list addresses_;
@@ -91,9 +92,8 @@ void lookup::start(const endpoint& where) {
     ares_addrinfo_hints hints{};
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = ARES_AI_NUMERICSERV;
-    ares_getaddrinfo(channel_, where.host.c_str(), std::to_string(where.port).c_str(), &hints, &lookup::on_answer,
-                     this);
+    port_ = where.port;
+    ares_getaddrinfo(channel_, where.host.c_str(), nullptr, &hints, &lookup::on_answer, this);
     set_tick();
 }
 
@@ -157,7 +157,7 @@ void lookup::set_tick() {
     });
 }
 
-std::optional<asio::ip::tcp::endpoint> endpoint_of(const sockaddr* address) {
+std::optional<asio::ip::tcp::endpoint> endpoint_of(const sockaddr* address, std::uint16_t port) {
     asio::ip::tcp::endpoint out;
     if (address->sa_family == AF_INET) {
         std::memcpy(out.data(), address, sizeof(sockaddr_in));
@@ -167,6 +167,7 @@ std::optional<asio::ip::tcp::endpoint> endpoint_of(const sockaddr* address) {
     } else {
         return std::nullopt;
     }
+    out.port(port);
     return out;
 }
 
@@ -175,7 +176,7 @@ void lookup::on_answer(void* self, int status, int /*timeouts*/, ares_addrinfo* 
     me.status_ = status;
     if (status == ARES_SUCCESS && info != nullptr)
         for (const ares_addrinfo_node* node = info->nodes; node != nullptr; node = node->ai_next)
-            if (const auto address = endpoint_of(node->ai_addr)) me.addresses_.push_back(*address);
+            if (const auto address = endpoint_of(node->ai_addr, me.port_)) me.addresses_.push_back(*address);
     ares_freeaddrinfo(info);
     me.finished_.cancel();
 }
