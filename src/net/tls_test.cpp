@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <openssl/ssl.h>
 
+#include <sys/socket.h>
 
 namespace postferry::net::test {
 namespace {

@@ -36,7 +36,17 @@ class mechanism {
 };
 
 /// Wanted by the user (`auth=`).
-enum class choice : std::uint8_t { automatic, plain, login, cram_md5, scram_sha_1, scram_sha_256, xoauth2, oauthbearer, external };
+enum class choice : std::uint8_t {
+    automatic,
+    plain,
+    login,
+    cram_md5,
+    scram_sha_1,
+    scram_sha_256,
+    xoauth2,
+    oauthbearer,
+    external
+};
 
 [[nodiscard]] std::optional<choice> parse_choice(std::string_view text) noexcept; ///< "scram-sha-256"
 [[nodiscard]] std::string_view name_of(choice c) noexcept;
@@ -48,8 +58,10 @@ enum class choice : std::uint8_t { automatic, plain, login, cram_md5, scram_sha_
 /// The names to try, best first, given what the server offers ("PLAIN", "SCRAM-SHA-256"...; upper case).
 /// automatic: SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5 (not with a different authorisation identity: it cannot carry one),
 /// PLAIN, LOGIN (same) -- over TLS; without TLS (`encrypted` false) only mechanisms that do not show the password
-/// A forced choice gives that one whether offered or not. Empty: nothing fits (the caller falls back to LOGIN command or gives up).
-[[nodiscard]] std::vector<std::string> rank(choice wanted, std::span<const std::string> offered, bool encrypted, bool allow_cleartext, bool has_authorization_id);
+/// A forced choice gives that one whether offered or not. Empty: nothing fits (the caller falls back to LOGIN command
+/// or gives up).
+[[nodiscard]] std::vector<std::string> rank(choice wanted, std::span<const std::string> offered, bool encrypted,
+                                            bool allow_cleartext, bool has_authorization_id);
 
 [[nodiscard]] std::string base64_encode(std::string_view octets);
 [[nodiscard]] std::optional<std::string> base64_decode(std::string_view text);
