@@ -80,7 +80,7 @@ void console::failure(std::uint64_t mailbox, const std::string& name, const tran
 
 void console::ended(std::uint64_t mailbox, const transfer::mailbox_report& report) {
     const std::lock_guard lock(mutex_);
-    log::info(report.source, "{}", line_of(report));
+    log::info(report.source, "{}", ended_line(report));
     if (report.stopped_by) log::warning(report.source, "{}", report.stopped_by->message());
     view_.ended(mailbox, report, std::chrono::steady_clock::now());
     events_.ended(std::chrono::system_clock::now(), mailbox, report);

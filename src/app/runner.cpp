@@ -43,8 +43,10 @@ class throttle {
 class run {
   public:
     run(const run_options& options, const std::vector<account>& accounts, transfer::ledger* books, console& out)
-        : options_(options), accounts_(accounts), books_(books), out_(out), jobs_(std::min<std::size_t>(options.jobs, accounts.size())),
-          share_(shares_for(static_cast<std::uint32_t>(jobs_))), signals_(io_, SIGINT, SIGTERM), clock_(io_) {}
+        : options_(options), accounts_(accounts), books_(books), out_(out),
+          jobs_(std::min<std::size_t>(options.jobs, accounts.size())),
+          share_(shares_for(static_cast<std::uint32_t>(jobs_))), control_(boost::asio::make_strand(io_)),
+          signals_(control_, SIGINT, SIGTERM), clock_(control_) {}
 
     int go() {
         watch_signals();
@@ -68,7 +70,7 @@ class run {
             const std::lock_guard lock(mutex_);
             if (thrown && !crashed_) crashed_ = thrown;
             if (--running_ > 0) return;
-            boost::asio::post(io_, [this] {
+            boost::asio::post(control_, [this] {
                 signals_.cancel();
                 ended_ = true;
                 clock_.cancel();
@@ -96,15 +98,20 @@ class run {
         }
         const auto limiter = std::make_shared<throttle>();
         transfer::pass_environment env;
-        env.open_source = [this, from]() -> task<result<std::unique_ptr<mailbox::source>>> { co_return co_await open_mailbox(from, side::source, share_); };
-        env.open_target = [this, to]() -> task<result<std::unique_ptr<mailbox::target>>> { co_return co_await open_mailbox(to, side::target, share_); };
+        env.open_source = [this, from]() -> task<result<std::unique_ptr<mailbox::source>>> {
+            co_return co_await open_mailbox(from, side::source, share_);
+        };
+        env.open_target = [this, to]() -> task<result<std::unique_ptr<mailbox::target>>> {
+            co_return co_await open_mailbox(to, side::target, share_);
+        };
         env.books = books_;
         env.on_progress = [this, limiter, number, name](const transfer::progress& p) {
             if (limiter->lets_through(p)) out_.progress(number, name, p);
         };
         env.on_failure = [this, number, name](const transfer::failure& f) { out_.failure(number, name, f); };
         env.on_note = [name](std::string_view text) { log::info(name, "{}", text); };
-        const auto pass = std::make_shared<mailbox_pass>(transfer::pass_names{.source = name, .target = to.display()}, pass_options(), std::move(env));
+        const auto pass = std::make_shared<mailbox_pass>(transfer::pass_names{.source = name, .target = to.display()},
+                                                         pass_options(), std::move(env));
         enlist(number, strand, pass);
         if (options_.what == command::plan || options_.dry_run) {
             const auto began = std::chrono::steady_clock::now();
@@ -129,7 +136,8 @@ class run {
         o.kind = options_.pass;
         o.rules = options_.rules;
         o.max_octets = options_.max_size;
-        if (options_.since) o.since_unix = std::chrono::duration_cast<std::chrono::seconds>(options_.since->time_since_epoch()).count();
+        if (options_.since)
+            o.since_unix = std::chrono::duration_cast<std::chrono::seconds>(options_.since->time_since_epoch()).count();
         o.limits = share_.pipeline;
         return o;
     }
@@ -178,6 +186,7 @@ class run {
     std::size_t jobs_;
     shares share_;
     boost::asio::io_context io_;
+    boost::asio::strand<boost::asio::io_context::executor_type> control_; ///< of the signals and the clock
     boost::asio::signal_set signals_;
     boost::asio::steady_timer clock_;
     std::mutex mutex_;
@@ -189,7 +198,8 @@ class run {
 
 } // namespace
 
-int run_accounts(const run_options& options, const std::vector<account>& accounts, transfer::ledger* books, console& out) {
+int run_accounts(const run_options& options, const std::vector<account>& accounts, transfer::ledger* books,
+                 console& out) {
     run r(options, accounts, books, out);
     return r.go();
 }

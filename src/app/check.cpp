@@ -1,0 +1,202 @@
+#include "app/check.hpp"
+
+#include "net/join.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace postferry::app {
+
+namespace {
+
+struct step_name {
+    phase where;
+    std::string_view name;
+};
+// The way to a login, in order; a failure of one leaves the later ones untried.
+constexpr std::array<step_name, 4> way_in{
+    {{phase::resolve, "resolve"}, {phase::connect, "connect"}, {phase::tls, "tls"}, {phase::login, "login"}}};
+
+std::size_t step_of(phase where) {
+    if (where == phase::greeting) return 1;
+    for (std::size_t i = 0; i < way_in.size(); ++i)
+        if (way_in[i].where == where) return i;
+    return 1;
+}
+
+double since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+class end_check {
+  public:
+    end_check(mailbox::endpoint where, side which, shares share)
+        : where_(std::move(where)), which_(which), share_(share) {
+        out.name = where_.display();
+    }
+
+    endpoint_check out;
+    mailbox::listing list;
+    std::unique_ptr<mailbox::imap_mailbox> box;
+
+    task<> run() {
+        const auto start = std::chrono::steady_clock::now();
+        auto opened = co_await open_mailbox(where_, which_, share_);
+        const std::size_t reached = opened ? way_in.size() : step_of(opened.error().where);
+        for (std::size_t i = 0; i < way_in.size(); ++i) {
+            check_step step{.name = std::string(way_in[i].name),
+                            .state = step_state::not_tried,
+                            .text = {},
+                            .advice = {},
+                            .seconds = 0};
+            if (i < reached) step.state = step_state::ok;
+            if (i == reached) {
+                step.state = step_state::failed;
+                step.text = opened.error().server_said.empty()
+                                ? opened.error().what
+                                : opened.error().what + "; server said: " + opened.error().server_said;
+                step.advice = opened.error().advice;
+                step.where = opened.error().where;
+            }
+            out.steps.push_back(std::move(step));
+        }
+        out.steps[std::min(reached, way_in.size() - 1)].seconds = since(start);
+        if (!opened) co_return;
+        box = std::move(*opened);
+        describe_session();
+        co_await look_around();
+    }
+
+  private:
+    void describe_session() {
+        client::imap_session& session = box->session();
+        out.steps[1].text = session.peer();
+        out.tls = session.tls_summary();
+        out.steps[2].text = out.tls.empty() ? "not encrypted" : out.tls;
+        if (out.tls.empty()) out.steps[2].state = step_state::warning;
+        out.login = session.login_method();
+        out.steps[3].text = "by " + out.login;
+        out.capabilities = session.capabilities().all();
+        const std::string_view hello = session.greeting();
+        if (hello.find("Dovecot") == std::string_view::npos) out.notes.push_back(fmt::format("greeting: {}", hello));
+        if (which_ == side::source && hello.find("Courier") != std::string_view::npos)
+            out.notes.emplace_back("Courier moves new mail from new/ to cur/ even when a folder is opened read-only");
+        if (which_ == side::target) describe_target(session.capabilities());
+    }
+
+    void describe_target(const client::capability_set& can) {
+        if (!can.has("MULTIAPPEND")) out.notes.emplace_back("no MULTIAPPEND: messages go one by one, which is slower");
+        if (!can.has("UIDPLUS"))
+            out.notes.emplace_back("no UIDPLUS: after a crash messages are found again by their headers");
+        if (can.literals() == imap::literal_mode::synchronising)
+            out.notes.emplace_back("no LITERAL+: each message waits for a round trip");
+        if (box->append_limit() > 0) out.append_limit = box->append_limit();
+    }
+
+    task<> look_around() {
+        const auto start = std::chrono::steady_clock::now();
+        auto listed = co_await box->list(true);
+        check_step step{.name = "list", .state = step_state::ok, .text = {}, .advice = {}, .seconds = since(start)};
+        if (listed) {
+            list = std::move(*listed);
+            step.text = fmt::format("{} folders", list.folders.size());
+            if (list.delimiter) out.delimiter = std::string(1, *list.delimiter);
+            out.prefix = box->personal_prefix();
+            out.notes.insert(out.notes.end(), list.notes.begin(), list.notes.end());
+        } else {
+            step.state = step_state::failed;
+            step.text = listed.error().message();
+            step.where = listed.error().where;
+        }
+        out.steps.push_back(std::move(step));
+        if (!listed) co_return;
+        const auto quotas = co_await box->quota();
+        if (!quotas) co_return;
+        for (const imap::quota_data& q : *quotas)
+            for (const auto& r : q.resources)
+                if (r.name == "STORAGE")
+                    out.quotas.push_back(
+                        {.root = q.root, .used_octets = r.usage * 1024, .limit_octets = r.limit * 1024});
+    }
+
+    mailbox::endpoint where_;
+    side which_;
+    shares share_;
+};
+
+std::vector<transfer::folder_entry> entries_of(const mailbox::listing& list) {
+    std::vector<transfer::folder_entry> out;
+    for (const mailbox::listed_folder& f : list.folders)
+        out.push_back({.name = f.name,
+                       .use = f.name == "INBOX" ? transfer::special_use::inbox : transfer::special_use_of(f.attributes),
+                       .selectable = f.selectable,
+                       .subscribed = f.subscribed,
+                       .personal = f.personal});
+    return out;
+}
+
+task<> find_oversize(end_check& from, std::uint64_t limit, mailbox_check& out) {
+    std::vector<mailbox::fetch_request> requests;
+    for (const mailbox::listed_folder& f : from.list.folders)
+        if (f.selectable && f.personal && f.state && f.state->messages > 0)
+            requests.push_back(
+                {.handle = f.handle, .uid_validity = f.state->uid_validity, .uids = uid_set::of(1, UINT32_MAX)});
+    const auto found = co_await from.box->search(requests, {.larger_than = limit, .older_than_unix = {}});
+    if (!found) {
+        out.notes.push_back(fmt::format("oversize messages were not looked for: {}", found.error().message()));
+        co_return;
+    }
+    oversize_messages too_big{.count = 0, .largest = 0, .limit = limit};
+    for (const uid_set& uids : *found) too_big.count += uids.count();
+    out.oversize = too_big;
+}
+
+} // namespace
+
+task<mailbox_check> check_mailbox(mailbox::endpoint source, mailbox::endpoint target, const run_options& options,
+                                  shares share) {
+    end_check from(std::move(source), side::source, share), to(std::move(target), side::target, share);
+    std::vector<task<>> both;
+    both.push_back(from.run());
+    both.push_back(to.run());
+    co_await net::join_all(std::move(both));
+
+    mailbox_check out;
+    if (from.box && !from.list.folders.empty()) {
+        std::uint64_t messages = 0, octets = 0;
+        bool sized = true;
+        for (const mailbox::listed_folder& f : from.list.folders) {
+            if (!f.state) continue;
+            messages += f.state->messages;
+            octets += f.state->octets.value_or(0);
+            sized = sized && f.state->octets.has_value();
+            if (!f.personal) out.notes.push_back(fmt::format("{} belongs to others and is not copied", f.name));
+        }
+        out.folders = from.list.folders.size();
+        out.messages = messages;
+        if (sized) out.octets = octets;
+        const std::uint64_t limit =
+            std::min(to.out.append_limit.value_or(UINT64_MAX), options.max_size.value_or(UINT64_MAX));
+        if (limit != UINT64_MAX) co_await find_oversize(from, limit, out);
+    }
+    if (from.box && to.box) {
+        const transfer::target_naming naming{.delimiter = to.list.delimiter,
+                                             .utf8 = false,
+                                             .case_insensitive = false,
+                                             .children_of_inbox = to.list.children_of_inbox};
+        auto map = transfer::map_folders(entries_of(from.list), entries_of(to.list), options.rules, naming);
+        if (map)
+            out.collisions = std::move(map->collisions);
+        else
+            out.notes.push_back(map.error().message());
+    }
+    if (from.box) co_await from.box->leave();
+    if (to.box) co_await to.box->leave();
+    out.source = std::move(from.out);
+    out.target = std::move(to.out);
+    co_return out;
+}
+
+} // namespace postferry::app
