@@ -82,6 +82,7 @@ task<result<void>> imap_session::settle() {
 task<result<void>> imap_session::flush() {
     if (!talk_.has_output()) co_return result<void>{};
     const std::string out = talk_.take_output();
+    trace_sent(out);
     const iovec piece{const_cast<char*>(out.data()), out.size()};
     co_return co_await write({&piece, 1});
 }
@@ -115,7 +116,9 @@ task<result<void>> imap_session::receive() {
     const auto n = co_await connection_->read_some(room, deadline::in(settings_.answer_patience));
     if (!n) co_return std::unexpected(dead(n.error()));
     if (*n == 0) co_return std::unexpected(dead(closed_by_peer()));
-    talk_.feed(block_->filled(*n));
+    const std::string_view octets = block_->filled(*n);
+    if (settings_.trace) traced_.show(octets, settings_.trace);
+    talk_.feed(octets);
     while (true) {
         imap::conversation::event e = talk_.next();
         if (std::holds_alternative<imap::conversation::need_more>(e)) co_return result<void>{};
@@ -141,7 +144,6 @@ task<result<void>> imap_session::dispatch(imap::conversation::event e) {
     } else if (std::holds_alternative<c::body_end>(e)) {
         if (sink_ != nullptr) co_return co_await sink_->body_end();
     } else if (auto* done = std::get_if<c::completed>(&e)) {
-        if (settings_.trace) settings_.trace->server_line(fmt::format("{} {}", talk_.tag_of(done->command), done->status.text));
         take_capabilities(imap::response(done->status));
         if (pending* p = find(done->command); p != nullptr) {
             const done_handler on_done = std::move(p->on_done);

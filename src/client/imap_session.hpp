@@ -3,8 +3,10 @@
 #include "base/secret.hpp"
 #include "client/admin_form.hpp"
 #include "client/block.hpp"
+#include "client/wire_lines.hpp"
 #include "net/connection.hpp"
 #include "net/wire_trace.hpp"
+#include "protocol/imap/command_encoder.hpp"
 #include "protocol/imap/conversation.hpp"
 #include "protocol/sasl/mechanism.hpp"
 
@@ -28,7 +30,7 @@ struct imap_settings {
     secret password; ///< or the token for xoauth2 and oauthbearer
     std::chrono::milliseconds connect_patience{30'000};
     std::chrono::milliseconds answer_patience{180'000}; ///< a server that says nothing for so long is taken for dead
-    std::shared_ptr<net::wire_trace> trace;             ///< may be empty
+    net::wire_trace trace; ///< writes nothing by default
 };
 
 class capability_set {
@@ -88,6 +90,10 @@ class imap_session {
     task<result<void>> settle();
 
     task<result<void>> flush();
+    /// For the wire trace: text that goes out through write().
+    void trace_sent(std::string_view text) {
+        if (settings_.trace) settings_.trace.command(text);
+    }
     /// Writes what the conversation has to say, then `body` (octets of announced literals), in one go.
     task<result<void>> write(std::span<const iovec> pieces);
     /// Reads once and hands everything that came to the handlers. Waits at most answer_patience.
@@ -140,6 +146,7 @@ class imap_session {
     std::function<result<std::string>(std::string_view)> on_challenge_;
     std::optional<error> failure_;
     std::string greeting_, bye_, login_method_;
+    wire_lines traced_;
     bool greeted_ = false, preauth_ = false, capabilities_fresh_ = false;
 };
 

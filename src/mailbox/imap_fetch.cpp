@@ -16,10 +16,13 @@ constexpr std::size_t ranges_per_command = 80;
 
 class fetch_run final : public client::body_sink {
   public:
-    fetch_run(client::imap_session& session, const imap_tuning& tuning, std::span<const fetch_request> requests, fetch_part part, message_sink& sink)
-        : session_(session), tuning_(tuning), requests_(requests), sink_(sink), states_(requests.size()), whole_(part == fetch_part::whole) {
+    fetch_run(client::imap_session& session, const imap_tuning& tuning, std::span<const fetch_request> requests,
+              fetch_part part, message_sink& sink)
+        : session_(session), tuning_(tuning), requests_(requests), sink_(sink), states_(requests.size()),
+          whole_(part == fetch_part::whole) {
         items_ = whole_ ? "(UID FLAGS INTERNALDATE BODY.PEEK[])"
-                        : fmt::format("(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS ({})])", message::fingerprint_fields());
+                        : fmt::format("(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS ({})])",
+                                      message::fingerprint_fields());
     }
 
     task<result<void>> run() {
@@ -38,10 +41,11 @@ class fetch_run final : public client::body_sink {
         // A command for one message needs no UID in its answer.
         if (!uid && current_->alone) uid = current_->wanted.front();
         if (!uid || !current_->wanted.contains(*uid) || current_->received.contains(*uid)) co_return result<void>{};
-        // Flags and date that come after the body are too late for an APPEND that streams: such a message is fetched again.
+        // Flags and date that come after the body are too late for an APPEND that streams: such a message is fetched
+        // again.
         const bool complete = body.head.flags && body.head.date_present;
         if (!complete && !current_->alone) {
-            late_.push_back(*uid);
+            late_ = true;
             co_return result<void>{};
         }
         if (body.octets == 0) co_return result<void>{}; // counted as missing: an empty message is never a message
@@ -84,8 +88,13 @@ class fetch_run final : public client::body_sink {
         return at == commands_.end() ? nullptr : &*at;
     }
 
-    static message_head head_of(std::size_t request, std::uint32_t uid, const imap::fetch_data& f, std::uint64_t octets) {
-        return {.request = request, .uid = uid, .flags = f.flags.value_or(std::vector<std::string>{}), .date = f.date, .octets = octets};
+    static message_head head_of(std::size_t request, std::uint32_t uid, const imap::fetch_data& f,
+                                std::uint64_t octets) {
+        return {.request = request,
+                .uid = uid,
+                .flags = f.flags.value_or(std::vector<std::string>{}),
+                .date = f.date,
+                .octets = octets};
     }
 
     void examine(std::size_t i) {
@@ -105,16 +114,23 @@ class fetch_run final : public client::body_sink {
                 if (c.status.kind != imap::status_kind::ok)
                     s.failure = client::to_error(c.status, phase::fetch, "The folder could not be opened again");
                 else if (s.state.uid_validity != requests_[i].uid_validity)
-                    s.failure = error{.cls = retry_class::transient, .where = phase::fetch, .what = "The folder's UIDVALIDITY changed while it was being read",
-                                      .server_said = {}, .advice = "It is planned again", .response_code = {}};
+                    s.failure = error{.cls = retry_class::transient,
+                                      .where = phase::fetch,
+                                      .what = "The folder's UIDVALIDITY changed while it was being read",
+                                      .server_said = {},
+                                      .advice = "It is planned again",
+                                      .response_code = {}};
                 if (s.failure) sink_.unavailable(i, *s.failure);
             });
     }
 
     void ask(std::size_t request, uid_set uids, bool alone) {
         const std::string line = fmt::format("UID FETCH {} {}", uids.to_string(), items_);
-        fetch_command& command = commands_.emplace_back(fetch_command{.id = 0, .request = request, .wanted = std::move(uids), .received = {}, .alone = alone});
-        command.id = session_.submit({line}, [this](imap::response& r) { on_data(r); }, [this](imap::conversation::completed& c) { on_done(c); });
+        fetch_command& command = commands_.emplace_back(
+            fetch_command{.id = 0, .request = request, .wanted = std::move(uids), .received = {}, .alone = alone});
+        command.id = session_.submit(
+            {line}, [this](imap::response& r) { on_data(r); },
+            [this](imap::conversation::completed& c) { on_done(c); });
     }
 
     void on_data(imap::response& r) {
@@ -122,7 +138,8 @@ class fetch_run final : public client::body_sink {
         if (f == nullptr || commands_.empty()) return;
         fetch_command& command = commands_.front();
         const std::optional<std::uint32_t> uid = f->uid || !command.alone ? f->uid : command.wanted.front();
-        if (!uid || !command.wanted.contains(*uid) || command.received.contains(*uid) || !usable(command.request)) return;
+        if (!uid || !command.wanted.contains(*uid) || command.received.contains(*uid) || !usable(command.request))
+            return;
         for (imap::body_item& body : f->bodies) {
             if (body.streamed || !body.content) continue;
             if (whole_) {
@@ -143,12 +160,13 @@ class fetch_run final : public client::body_sink {
         missing.remove(command.received);
         if (missing.empty()) return;
         std::optional<error> why;
-        if (c.status.kind != imap::status_kind::ok) why = client::to_error(c.status, phase::fetch, "The message could not be read");
+        if (c.status.kind != imap::status_kind::ok)
+            why = client::to_error(c.status, phase::fetch, "The message could not be read");
         const bool more_than_one = !command.alone;
-        // What one command for many did not bring is asked for once more, one by one: the reason then belongs to one message.
-        if (more_than_one && (why || !late_.empty() || missing.count() <= 200)) {
+        // What one command for many did not bring is asked for once more, one by one: the reason then belongs to one
+        // message.
+        if (more_than_one && (why || late_ || missing.count() <= 200)) {
             second_try_.emplace_back(command.request, std::move(missing));
-            late_.clear();
         } else {
             sink_.missing(command.request, std::move(missing), std::move(why));
         }
@@ -210,7 +228,7 @@ class fetch_run final : public client::body_sink {
     std::string items_;
     std::deque<fetch_command> commands_;
     std::deque<gathered> quoted_;
-    std::vector<std::uint32_t> late_;
+    bool late_ = false; ///< a body came before its flags and date: that server needs the second try
     std::vector<std::pair<std::size_t, uid_set>> second_try_;
     fetch_command* current_ = nullptr;
     bool skip_ = true;

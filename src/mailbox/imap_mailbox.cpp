@@ -79,9 +79,8 @@ std::string imap_mailbox::handle_of(std::string_view name) const {
     std::string_view rest = path;
     while (true) {
         const std::size_t slash = rest.find('/');
-        std::string level(rest.substr(0, slash));
-        if (delimiter_ != '/') level = replace_all(level, division_slash, "/");
-        wire += imap::encode_mutf7(level).value_or(level);
+        const std::string_view level = rest.substr(0, slash);
+        wire += imap::encode_mutf7(level).value_or(std::string(level));
         if (slash == std::string_view::npos) return wire;
         wire += delimiter_.value_or('/');
         rest.remove_prefix(slash + 1);
@@ -90,7 +89,8 @@ std::string imap_mailbox::handle_of(std::string_view name) const {
 
 namespace detail {
 
-std::string decode_name(std::string_view wire, std::optional<char> delimiter, std::string_view personal_prefix, bool& undecodable) {
+std::string decode_name(std::string_view wire, std::optional<char> delimiter, std::string_view personal_prefix,
+                        bool& undecodable) {
     if (is_inbox(wire)) return "INBOX";
     if (!personal_prefix.empty() && wire.starts_with(personal_prefix)) wire.remove_prefix(personal_prefix.size());
     std::string out;
@@ -124,8 +124,11 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
     std::map<std::string, folder_state, std::less<>> states;
     const auto take_status = [&](imap::mailbox_status& s) {
         const std::string key = is_inbox(s.name) ? "INBOX" : s.name;
-        states[key] = folder_state{.uid_validity = s.uid_validity.value_or(0), .uid_next = s.uid_next.value_or(0),
-                                   .messages = s.messages.value_or(0), .modseq = s.highest_modseq.value_or(0), .octets = s.size};
+        states[key] = folder_state{.uid_validity = s.uid_validity.value_or(0),
+                                   .uid_next = s.uid_next.value_or(0),
+                                   .messages = s.messages.value_or(0),
+                                   .modseq = s.highest_modseq.value_or(0),
+                                   .octets = s.size};
     };
     const auto take = [&](imap::response& r) {
         if (auto* l = std::get_if<imap::list_data>(&r)) {
@@ -140,7 +143,8 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
     std::optional<error> refused;
     const auto finished = [&](imap::conversation::completed& c) {
         if (c.status.kind != imap::status_kind::ok)
-            refused = client::to_error(c.status, phase::list, fmt::format("{} refused to list the folders", session_->settings().where.host));
+            refused = client::to_error(c.status, phase::list,
+                                       fmt::format("{} refused to list the folders", session_->settings().where.host));
     };
     if (extended) {
         std::string ask = "SUBSCRIBED";
@@ -148,7 +152,8 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
         if (with_status) ask += fmt::format(" STATUS ({})", items);
         session_->submit({fmt::format("LIST \"\" \"*\" RETURN ({})", ask)}, take, finished);
     } else {
-        session_->submit({can.has("XLIST") && !can.has("SPECIAL-USE") ? "XLIST \"\" \"*\"" : "LIST \"\" \"*\""}, take, finished);
+        session_->submit({can.has("XLIST") && !can.has("SPECIAL-USE") ? "XLIST \"\" \"*\"" : "LIST \"\" \"*\""}, take,
+                         finished);
         session_->submit({"LSUB \"\" \"*\""}, take);
     }
     if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
@@ -159,11 +164,14 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
         if (l.delimiter) delimiter_ = l.delimiter;
         bool undecodable = false;
         f.name = detail::decode_name(l.name, l.delimiter, personal_prefix_, undecodable);
-        if (undecodable) out.notes.push_back(fmt::format("the name of folder {} is not valid modified UTF-7; it is kept as it is", f.name));
+        if (undecodable)
+            out.notes.push_back(
+                fmt::format("the name of folder {} is not valid modified UTF-7; it is kept as it is", f.name));
         f.handle = l.name;
         f.selectable = !l.has("\\Noselect") && !l.has("\\NonExistent");
         f.subscribed = l.has("\\Subscribed") || std::ranges::find(subscribed, l.name) != subscribed.end();
-        f.personal = std::ranges::none_of(foreign_prefixes_, [&](const std::string& p) { return l.name.starts_with(p); });
+        f.personal =
+            std::ranges::none_of(foreign_prefixes_, [&](const std::string& p) { return l.name.starts_with(p); });
         f.attributes = std::move(l.attributes);
         if (!options_.prefix.empty() && f.name != "INBOX") {
             if (!f.name.starts_with(options_.prefix + "/")) continue;
@@ -184,7 +192,8 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
         if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
     }
     for (listed_folder& f : out.folders)
-        if (const auto at = states.find(is_inbox(f.handle) ? "INBOX" : f.handle); at != states.end()) f.state = at->second;
+        if (const auto at = states.find(is_inbox(f.handle) ? "INBOX" : f.handle); at != states.end())
+            f.state = at->second;
     out.delimiter = delimiter_;
     out.children_of_inbox = !istarts_with(personal_prefix_, "INBOX");
     co_return out;

@@ -11,12 +11,12 @@ namespace postferry::mailbox {
 
 /// How hard a mailbox leans on its server and on memory.
 struct imap_tuning {
-    std::size_t batch_messages = 100;         ///< of one MULTIAPPEND
+    std::size_t batch_messages = 100; ///< of one MULTIAPPEND
     std::uint64_t batch_octets = 4U << 20U;
-    std::size_t batches_in_flight = 12;       ///< sent and not yet answered
-    std::size_t fetch_messages = 500;         ///< of one UID FETCH
+    std::size_t batches_in_flight = 12; ///< sent and not yet answered
+    std::size_t fetch_messages = 500;   ///< of one UID FETCH
     std::size_t fetches_in_flight = 6;
-    std::size_t commands_in_flight = 200;     ///< of scans and other small commands
+    std::size_t commands_in_flight = 200; ///< of scans and other small commands
 };
 
 struct imap_options {
@@ -32,17 +32,19 @@ class imap_mailbox final : public target {
     task<result<listing>> list(bool with_octets) override;
     task<result<void>> scan(std::span<const scan_request> folders, scan_sink& sink) override;
     task<result<void>> fetch(std::span<const fetch_request> requests, fetch_part part, message_sink& sink) override;
-    task<result<std::vector<uid_set>>> larger_than(std::span<const fetch_request> requests, std::uint64_t octets) override;
+    task<result<std::vector<uid_set>>> search(std::span<const fetch_request> requests, search_criterion what) override;
     void close() noexcept override { session_->close(); }
     task<> leave() override { return session_->logout(); }
 
     [[nodiscard]] std::uint64_t append_limit() const noexcept override;
     [[nodiscard]] std::string handle_of(std::string_view name) const override;
-    task<result<std::vector<prepared_folder>>> prepare(std::span<const std::string> handles, std::span<const bool> create) override;
+    task<result<std::vector<prepared_folder>>> prepare(std::span<const std::string> handles,
+                                                       std::span<const bool> create) override;
     task<result<void>> subscribe(std::span<const std::string> handles) override;
     task<result<void>> append(append_feed& feed) override;
     task<result<void>> change_flags(std::string_view handle, std::span<const flag_change> changes) override;
 
+    [[nodiscard]] const std::string& personal_prefix() const noexcept { return personal_prefix_; } ///< after list()
     [[nodiscard]] client::imap_session& session() noexcept { return *session_; }
     /// NAMESPACE and QUOTA as the server tells them, for `check`.
     task<result<std::vector<imap::quota_data>>> quota();

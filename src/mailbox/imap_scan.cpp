@@ -12,8 +12,10 @@ namespace postferry::mailbox {
 namespace {
 
 // What EXAMINE or SELECT says about the folder (RFC 3501, 6.3.1; RFC 7162, 3.1.2.1).
-void read_select_data(imap::response& r, folder_state& state, std::optional<std::vector<std::string>>* permanent_flags) {
-    if (const auto* n = std::get_if<imap::number_data>(&r); n != nullptr && n->kind == imap::number_data::verb::exists) {
+void read_select_data(imap::response& r, folder_state& state,
+                      std::optional<std::vector<std::string>>* permanent_flags) {
+    if (const auto* n = std::get_if<imap::number_data>(&r);
+        n != nullptr && n->kind == imap::number_data::verb::exists) {
         state.messages = n->number;
         return;
     }
@@ -27,6 +29,15 @@ void read_select_data(imap::response& r, folder_state& state, std::optional<std:
     if (code.name == "HIGHESTMODSEQ") state.modseq = *code.number;
 }
 
+std::string search_key(const search_criterion& what) {
+    if (what.larger_than) return fmt::format("LARGER {}", *what.larger_than);
+    // SEARCH compares days and disregards zones (RFC 3501, 6.4.4): a day less is surely older.
+    const imap::internal_date day{.unix_seconds = what.older_than_unix.value_or(0) - 86'400, .zone_minutes = 0};
+    const std::string text = day.to_string().value_or(" 1-Jan-1970 00:00:00 +0000");
+    const std::size_t from = text.front() == ' ' ? 1 : 0;
+    return fmt::format("BEFORE {}", text.substr(from, 11 - from));
+}
+
 struct scanned {
     folder_state state;
     std::optional<error> failure;
@@ -36,8 +47,8 @@ struct scanned {
 
 } // namespace
 
-void imap_mailbox::submit_examine(const std::string& handle, folder_state& state, std::optional<error>& failure, bool read_only,
-                                  std::optional<std::vector<std::string>>* permanent_flags) {
+void imap_mailbox::submit_examine(const std::string& handle, folder_state& state, std::optional<error>& failure,
+                                  bool read_only, std::optional<std::vector<std::string>>* permanent_flags) {
     imap::command_encoder command = session_->encoder();
     command.raw(read_only ? "EXAMINE " : "SELECT ").astring(handle);
     if (session_->capabilities().has("CONDSTORE")) command.raw(" (CONDSTORE)");
@@ -45,7 +56,8 @@ void imap_mailbox::submit_examine(const std::string& handle, folder_state& state
         command.take(), [&state, permanent_flags](imap::response& r) { read_select_data(r, state, permanent_flags); },
         [&failure, handle](imap::conversation::completed& c) {
             if (c.status.kind != imap::status_kind::ok)
-                failure = client::to_error(c.status, phase::scan, fmt::format("The folder {} could not be opened", quote_server_text(handle)));
+                failure = client::to_error(c.status, phase::scan,
+                                           fmt::format("The folder {} could not be opened", quote_server_text(handle)));
         });
 }
 
@@ -58,7 +70,8 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
 
     const auto list_by_fetch = [&](std::size_t i, std::string_view items) {
         scanned& s = results[i];
-        session_->submit({fmt::format("UID FETCH 1:* ({})", items)},
+        session_->submit(
+            {fmt::format("UID FETCH 1:* ({})", items)},
             [&s, &sink, i](imap::response& r) {
                 const auto* f = std::get_if<imap::fetch_data>(&r);
                 if (f == nullptr || !f->uid) return;
@@ -74,7 +87,8 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
     };
     const auto list_by_search = [&](std::size_t i) {
         scanned& s = results[i];
-        session_->submit({esearch ? "UID SEARCH RETURN (ALL) ALL" : "UID SEARCH ALL"},
+        session_->submit(
+            {esearch ? "UID SEARCH RETURN (ALL) ALL" : "UID SEARCH ALL"},
             [&s](imap::response& r) {
                 if (auto* e = std::get_if<imap::esearch_data>(&r); e != nullptr && e->all) s.present.add(*e->all);
                 if (auto* n = std::get_if<imap::search_data>(&r))
@@ -98,10 +112,13 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
         if (want.known_uid_validity == 0) {
             list_by_search(i);
         } else if (condstore && want.known_modseq > 0) {
-            session_->submit({fmt::format("UID FETCH 1:{} (UID FLAGS) (CHANGEDSINCE {})", std::max(want.known_uid_next, 2U) - 1, want.known_modseq)},
-                [&sink, i](imap::response& r) {
-                    if (const auto* f = std::get_if<imap::fetch_data>(&r); f != nullptr && f->uid && f->flags) sink.flags(i, *f->uid, *f->flags);
-                });
+            session_->submit({fmt::format("UID FETCH 1:{} (UID FLAGS) (CHANGEDSINCE {})",
+                                          std::max(want.known_uid_next, 2U) - 1, want.known_modseq)},
+                             [&sink, i](imap::response& r) {
+                                 if (const auto* f = std::get_if<imap::fetch_data>(&r);
+                                     f != nullptr && f->uid && f->flags)
+                                     sink.flags(i, *f->uid, *f->flags);
+                             });
             list_by_search(i);
         } else {
             list_by_fetch(i, "UID FLAGS");
@@ -123,7 +140,8 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
     co_return result<void>{};
 }
 
-task<result<std::vector<uid_set>>> imap_mailbox::larger_than(std::span<const fetch_request> requests, std::uint64_t octets) {
+task<result<std::vector<uid_set>>> imap_mailbox::search(std::span<const fetch_request> requests, search_criterion what) {
+    const std::string key = search_key(what);
     const bool esearch = session_->capabilities().has("ESEARCH") || session_->capabilities().has("IMAP4REV2");
     std::vector<uid_set> out(requests.size());
     std::deque<scanned> results(requests.size());
@@ -131,17 +149,20 @@ task<result<std::vector<uid_set>>> imap_mailbox::larger_than(std::span<const fet
         if (requests[i].uids.empty()) continue;
         if (auto ok = co_await make_room(); !ok) co_return std::unexpected(ok.error());
         submit_examine(requests[i].handle, results[i].state, results[i].failure, true, nullptr);
-        session_->submit({fmt::format("UID SEARCH {}LARGER {}", esearch ? "RETURN (ALL) " : "", octets)}, [&set = out[i]](imap::response& r) {
-            if (auto* e = std::get_if<imap::esearch_data>(&r); e != nullptr && e->all) set.add(*e->all);
-            if (auto* n = std::get_if<imap::search_data>(&r))
-                for (const std::uint32_t uid : n->numbers) set.add(uid);
-        });
+        session_->submit({fmt::format("UID SEARCH {}{}", esearch ? "RETURN (ALL) " : "", key)},
+                         [&set = out[i]](imap::response& r) {
+                             if (auto* e = std::get_if<imap::esearch_data>(&r); e != nullptr && e->all)
+                                 set.add(*e->all);
+                             if (auto* n = std::get_if<imap::search_data>(&r))
+                                 for (const std::uint32_t uid : n->numbers) set.add(uid);
+                         });
     }
     if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
     co_return out;
 }
 
-task<result<std::vector<prepared_folder>>> imap_mailbox::prepare(std::span<const std::string> handles, std::span<const bool> create) {
+task<result<std::vector<prepared_folder>>> imap_mailbox::prepare(std::span<const std::string> handles,
+                                                                 std::span<const bool> create) {
     std::vector<prepared_folder> out(handles.size());
     std::vector<std::optional<error>> create_failure(handles.size());
     for (std::size_t i = 0; i < handles.size(); ++i) {
@@ -150,10 +171,13 @@ task<result<std::vector<prepared_folder>>> imap_mailbox::prepare(std::span<const
         if (create[i]) {
             imap::command_encoder command = session_->encoder();
             command.raw("CREATE ").astring(handles[i]);
-            session_->submit(command.take(), {}, [&slot = create_failure[i], &name = handles[i]](imap::conversation::completed& c) {
-                if (c.status.kind != imap::status_kind::ok)
-                    slot = client::to_error(c.status, phase::create, fmt::format("The folder {} could not be created", quote_server_text(name)));
-            });
+            session_->submit(command.take(), {},
+                             [&slot = create_failure[i], &name = handles[i]](imap::conversation::completed& c) {
+                                 if (c.status.kind != imap::status_kind::ok)
+                                     slot = client::to_error(
+                                         c.status, phase::create,
+                                         fmt::format("The folder {} could not be created", quote_server_text(name)));
+                             });
         }
         submit_examine(handles[i], out[i].state, out[i].failure, false, &out[i].permanent_flags);
     }
@@ -172,7 +196,9 @@ task<result<void>> imap_mailbox::subscribe(std::span<const std::string> handles)
         command.raw("SUBSCRIBE ").astring(handle);
         session_->submit(command.take(), {}, [&first, &handle](imap::conversation::completed& c) {
             if (c.status.kind != imap::status_kind::ok && !first)
-                first = client::to_error(c.status, phase::subscribe, fmt::format("The folder {} could not be subscribed", quote_server_text(handle)));
+                first =
+                    client::to_error(c.status, phase::subscribe,
+                                     fmt::format("The folder {} could not be subscribed", quote_server_text(handle)));
         });
     }
     if (auto ok = co_await session_->settle(); !ok) co_return ok;
@@ -188,10 +214,13 @@ task<result<void>> imap_mailbox::change_flags(std::string_view handle, std::span
         if (flags.empty()) return;
         uid_set rest = uids;
         while (!rest.empty())
-            session_->submit({fmt::format("UID STORE {} {}FLAGS.SILENT ({})", rest.take_front(UINT64_MAX, 500).to_string(), sign, fmt::join(flags, " "))}, {},
-                [&first](imap::conversation::completed& c) {
-                    if (c.status.kind != imap::status_kind::ok && !first) first = client::to_error(c.status, phase::store_flags, "Flags could not be changed");
-                });
+            session_->submit({fmt::format("UID STORE {} {}FLAGS.SILENT ({})",
+                                          rest.take_front(UINT64_MAX, 500).to_string(), sign, fmt::join(flags, " "))},
+                             {}, [&first](imap::conversation::completed& c) {
+                                 if (c.status.kind != imap::status_kind::ok && !first)
+                                     first =
+                                         client::to_error(c.status, phase::store_flags, "Flags could not be changed");
+                             });
     };
     for (const flag_change& c : changes) {
         if (auto ok = co_await make_room(); !ok) co_return ok;

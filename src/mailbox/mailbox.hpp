@@ -26,8 +26,8 @@ struct folder_state {
     std::uint32_t uid_validity = 0;
     std::uint32_t uid_next = 0;
     std::uint32_t messages = 0;
-    std::uint64_t modseq = 0; ///< HIGHESTMODSEQ; 0 = none
-    std::optional<std::uint64_t> octets;       ///< STATUS=SIZE, when asked for
+    std::uint64_t modseq = 0;            ///< HIGHESTMODSEQ; 0 = none
+    std::optional<std::uint64_t> octets; ///< STATUS=SIZE, when asked for
     bool operator==(const folder_state&) const = default;
 };
 
@@ -101,6 +101,12 @@ class message_sink {
     virtual void unavailable(std::size_t request, error why) = 0;
 };
 
+/// Exactly one of them is set.
+struct search_criterion {
+    std::optional<std::uint64_t> larger_than;      ///< octets, by the size the server tells
+    std::optional<std::int64_t> older_than_unix;   ///< INTERNALDATE's day before this instant's day, less one day for zones
+};
+
 /// A place mail is read from. Reading changes nothing there.
 class source {
   public:
@@ -110,8 +116,8 @@ class source {
     virtual task<result<void>> scan(std::span<const scan_request> folders, scan_sink& sink) = 0;
     /// Everything asked for in one continuous stream, requests in order, UIDs of a request ascending.
     virtual task<result<void>> fetch(std::span<const fetch_request> requests, fetch_part part, message_sink& sink) = 0;
-    /// Messages larger than `octets`, per request (same order); for limits. An empty set where nothing is.
-    virtual task<result<std::vector<uid_set>>> larger_than(std::span<const fetch_request> requests, std::uint64_t octets) = 0;
+    /// Which messages of each request meet a criterion, in the same order.
+    virtual task<result<std::vector<uid_set>>> search(std::span<const fetch_request> requests, search_criterion what) = 0;
     virtual void close() noexcept = 0;
     virtual task<> leave() = 0;
 };
@@ -125,14 +131,13 @@ struct prepared_folder {
 
 /// One message on its way to a target.
 struct append_item {
-    std::size_t folder = 0;      ///< index the caller knows; equal index = same folder
-    std::string_view handle;     ///< lives as long as the feed
-    std::string flags;           ///< "\Seen $Label1": canonical, allowed by the target, space between
+    std::size_t folder = 0;  ///< index the caller knows; equal index = same folder
+    std::string_view handle; ///< lives as long as the feed
+    std::string flags;       ///< "\Seen $Label1": canonical, allowed by the target, space between
     std::optional<message_date> date;
     std::uint64_t octets = 0;
-    std::uint64_t token = 0;     ///< the caller's name for it
-    std::size_t batch_limit = 0; ///< at most so many messages in its batch; 0 = the target's own limit
-    std::uint32_t batch_group = 0; ///< messages of different groups never share a batch
+    std::uint64_t token = 0;       ///< the caller's name for it
+    std::size_t batch_limit = 0;   ///< at most so many messages in its batch; 0 = the target's own limit
 };
 
 struct chunk {
@@ -156,7 +161,8 @@ class append_feed {
     /// Whether read() would answer at once.
     [[nodiscard]] virtual bool chunk_ready() const noexcept = 0;
     /// The server keeps them. `uids` is in the order of `tokens`, or empty where the server does not tell.
-    virtual void stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity, const std::vector<std::uint32_t>& uids) = 0;
+    virtual void stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity,
+                        const std::vector<std::uint32_t>& uids) = 0;
     /// The server refused the batch; nothing of it is there.
     virtual void refused(const std::vector<std::uint64_t>& tokens, const error& why) = 0;
     /// The line to the target is dead: next() must answer "end" from now on, also to one who waits.
@@ -176,7 +182,8 @@ class target : public source {
     /// The handle a decoded name has there.
     [[nodiscard]] virtual std::string handle_of(std::string_view name) const = 0;
     /// Creates what is missing and opens each folder, so that its state and permanent flags are known; same order.
-    virtual task<result<std::vector<prepared_folder>>> prepare(std::span<const std::string> handles, std::span<const bool> create) = 0;
+    virtual task<result<std::vector<prepared_folder>>> prepare(std::span<const std::string> handles,
+                                                               std::span<const bool> create) = 0;
     virtual task<result<void>> subscribe(std::span<const std::string> handles) = 0;
     /// Brings everything the feed has. Returns when next() said end and everything is answered, or at the first
     /// failure of the line (what was not answered by then is unknown and must be looked for).

@@ -83,6 +83,20 @@ TEST_F(sqlite, a_transaction_is_all_or_nothing_and_a_savepoint_undoes_its_part) 
     EXPECT_TRUE(add(4)) << "a failed statement can be used again";
 }
 
+TEST_F(sqlite, only_a_synced_transaction_flushes_the_log) {
+    auto db = open();
+    for (const auto& [how, level] :
+         {std::pair{durability::ordered, 1}, {durability::synced, 2}, {durability::ordered, 1}}) {
+        ASSERT_TRUE(db->begin(how));
+        auto q = db->prepare(
+            "PRAGMA synchronous"); // https://www.sqlite.org/pragma.html#pragma_synchronous: 1 NORMAL, 2 FULL
+        ASSERT_TRUE(q && q->first().value());
+        EXPECT_EQ(q->get<int>(0), level);
+        ASSERT_FALSE(q->next().value());
+        ASSERT_TRUE(db->commit());
+    }
+}
+
 TEST_F(sqlite, readers_see_the_last_commit_while_a_writer_works) {
     auto writer = open();
     ASSERT_TRUE(writer->script("CREATE TABLE t (i BIGINT); INSERT INTO t VALUES (1)"));

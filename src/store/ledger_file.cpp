@@ -29,13 +29,14 @@ template <class T, class Call, class Handler> class waiting_job final : public l
     }
     void fail(const error& why) override { outcome_.emplace(std::unexpected(why)); }
     void complete() override {
-        auto executor = work_.get_executor();
-        asio::post(executor,
-                   asio::bind_executor(executor, [handler = std::move(handler_), outcome = std::move(*outcome_),
-                                                  work = std::move(work_)]() mutable {
-                       work.reset();
-                       std::move(handler)(std::move(outcome));
-                   }));
+        // Ours until post() has returned: the last answer may end its context's run(), and the context with it, while
+        // this thread is still inside.
+        const auto work = std::move(work_);
+        auto executor = work.get_executor();
+        asio::post(executor, asio::bind_executor(
+                                 executor, [handler = std::move(handler_), outcome = std::move(*outcome_)]() mutable {
+                                     std::move(handler)(std::move(outcome));
+                                 }));
     }
 
   private:

@@ -26,9 +26,12 @@ inline std::string text_of(const std::optional<response_code>& code) {
     std::string out = fmt::format("[{}|{}|{}", code->name, code->args, text_of(code->number));
     if (code->flags) out += fmt::format("|flags {}", *code->flags);
     if (code->capabilities) out += fmt::format("|capabilities {}", *code->capabilities);
-    if (code->uids)
+    if (code->uids) {
+        const auto& order = code->uids->target_in_order;
         out += fmt::format("|uids {} {} {} {}", code->uids->uid_validity, code->uids->source.to_string(),
-                           code->uids->target.to_string(), code->uids->target_in_order);
+                           code->uids->target.to_string(), order.size());
+        if (order.size() < 100) out += fmt::format(" {}", order);
+    }
     return out + "]";
 }
 

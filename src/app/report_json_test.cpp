@@ -1,0 +1,157 @@
+#include "app/events.hpp"
+#include "app/report_json.hpp"
+#include "app/sample_reports.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+#include <unistd.h>
+
+namespace postferry::app {
+namespace {
+
+namespace json = boost::json;
+using testing::HasSubstr;
+
+constexpr wall_time noon{std::chrono::seconds(1'709'208'000)};
+
+/// A folder of its own that goes with the test.
+struct scratch : testing::Test {
+    std::filesystem::path folder =
+        std::filesystem::temp_directory_path() / ("postferry-report-" + std::to_string(::getpid()));
+    scratch() { std::filesystem::create_directories(folder); }
+    ~scratch() override { std::filesystem::remove_all(folder); }
+    static std::string read(const std::filesystem::path& file) {
+        std::ostringstream text;
+        text << std::ifstream(file).rdbuf();
+        return text.str();
+    }
+    std::size_t files() const {
+        return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
+    }
+};
+
+using report_json = scratch;
+
+TEST_F(report_json, is_as_documented) {
+    auto writer = report_writer::open(folder / "r.json", noon);
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE(writer->add(samples::synced()));
+    ASSERT_TRUE(writer->add(samples::with_failures()));
+    ASSERT_TRUE(writer->finish(noon + std::chrono::seconds(61)));
+    const json::value doc = json::parse(read(folder / "r.json"));
+    EXPECT_EQ(doc.at("version"), 1);
+    EXPECT_EQ(doc.at("started"), "2024-02-29T12:00:00Z");
+    EXPECT_EQ(doc.at("ended"), "2024-02-29T12:01:01Z");
+    const json::value& first = doc.at("mailboxes").at(0);
+    EXPECT_EQ(first.at("state"), "synced");
+    EXPECT_EQ(first.at("pass"), "bulk");
+    EXPECT_EQ(first.at("messages"),
+              json::parse(R"({"source":5000,"copied":4820,"present":180,"skipped":0,"failed":0,"residual":0})"));
+    EXPECT_EQ(first.at("bytes"),
+              json::parse(R"({"source":145000000,"copied":140000000,"present":5000000,"skipped":0,"failed":0})"));
+    EXPECT_EQ(first.at("folders").at(0).at("source"), "INBOX/Été");
+    EXPECT_FALSE(first.as_object().contains("verify"));
+    const json::value& failure = doc.at("mailboxes").at(1).at("failures").at(0);
+    EXPECT_EQ(failure.at("folder"), "Archive/2019\\xff"); // JSON is UTF-8; this name is not
+    EXPECT_EQ(failure.at("class"), "permanent");
+    EXPECT_EQ(failure.at("waived"), false);
+    EXPECT_EQ(doc.at("totals").at("mailboxes"), 2);
+    EXPECT_EQ(doc.at("totals").at("messages").at("source"), 10000);
+    EXPECT_EQ(doc.at("totals").at("messages").at("residual"), 0);
+}
+
+TEST_F(report_json, residual_may_be_negative) {
+    auto r = samples::synced();
+    r.messages.source = 1;
+    EXPECT_EQ(json_of(r).at("messages").at("residual").as_int64(), -4999);
+}
+
+TEST_F(report_json, a_report_that_is_not_finished_leaves_the_old_one) {
+    std::ofstream(folder / "r.json") << "old";
+    {
+        auto writer = report_writer::open(folder / "r.json", noon);
+        ASSERT_TRUE(writer);
+        ASSERT_TRUE(writer->add(samples::synced()));
+    }
+    EXPECT_EQ(read(folder / "r.json"), "old");
+    EXPECT_EQ(files(), 1U);
+    auto writer = report_writer::open(folder / "r.json", noon);
+    ASSERT_TRUE(writer->finish(noon));
+    EXPECT_THAT(read(folder / "r.json"), HasSubstr("\"mailboxes\":[],"));
+    EXPECT_EQ(files(), 1U);
+}
+
+TEST_F(report_json, what_a_killed_run_left_is_taken_over_and_what_a_living_one_writes_is_not) {
+    std::ofstream(folder / ".r.json.part") << std::string(100'000, 'x');
+    auto first = report_writer::open(folder / "r.json", noon);
+    ASSERT_TRUE(first);
+    const auto second = report_writer::open(folder / "r.json", noon);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().cls, retry_class::local);
+    EXPECT_THAT(second.error().message(), HasSubstr("another run is writing it"));
+    ASSERT_TRUE(first->finish(noon));
+    EXPECT_EQ(json::parse(read(folder / "r.json")).at("totals").at("mailboxes"), 0);
+}
+
+TEST_F(report_json, a_place_that_cannot_be_written_is_found_out_before_the_run) {
+    for (const auto& place : {folder / "missing" / "r.json", folder, std::filesystem::path("/proc/r.json")}) {
+        const auto writer = report_writer::open(place, noon);
+        ASSERT_FALSE(writer) << place;
+        EXPECT_EQ(writer.error().cls, retry_class::local);
+        EXPECT_THAT(writer.error().message(), HasSubstr("cannot write " + place.string()));
+    }
+}
+
+TEST_F(report_json, a_full_disk_is_local_trouble) {
+    if (!std::filesystem::exists("/dev/full")) GTEST_SKIP();
+    std::filesystem::create_symlink("/dev/full", folder / ".r.json.part");
+    auto writer = report_writer::open(folder / "r.json", noon);
+    if (!writer) GTEST_SKIP() << writer.error().message();
+    const auto done = writer->finish(noon);
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().cls, retry_class::local);
+    EXPECT_THAT(done.error().message(), HasSubstr("No space left"));
+}
+
+struct lines {
+    std::vector<json::value> all;
+    event_stream stream{[this](std::string_view line) {
+        EXPECT_TRUE(line.ends_with("}\n"));
+        all.push_back(json::parse(line));
+    }};
+};
+
+TEST(events, progress_comes_once_a_second_and_at_every_change_of_state) {
+    lines l;
+    transfer::progress p{.state = transfer::mailbox_state::scanning, .folder = {}, .note = {}};
+    l.stream.progress(noon, 1, "a", p);
+    l.stream.progress(noon + std::chrono::milliseconds(900), 1, "a", p);
+    EXPECT_EQ(l.all.size(), 1U);
+    p.state = transfer::mailbox_state::copying;
+    l.stream.progress(noon + std::chrono::milliseconds(950), 1, "a", p);
+    l.stream.progress(noon + std::chrono::milliseconds(950), 2, "b", p);
+    EXPECT_EQ(l.all.size(), 3U);
+    p.octets_done = 3000;
+    l.stream.progress(noon + std::chrono::milliseconds(2950), 1, "a", p);
+    ASSERT_EQ(l.all.size(), 4U);
+    EXPECT_EQ(l.all.back().at("bytes_per_second"), 1500);
+}
+
+TEST(events, every_line_says_what_and_when) {
+    lines l;
+    l.stream.started(noon, {.command = "copy", .pass = "bulk", .mailboxes = 1, .jobs = 8, .state = "p.db"});
+    l.stream.failure(noon, 1, "imaps://bob@old", samples::with_failures().failures[0]);
+    l.stream.ended(noon, 1, samples::wrong_password());
+    l.stream.finished(noon, 3, 1, {}, {}, 1.5);
+    EXPECT_EQ(l.all[0].at("event"), "started");
+    EXPECT_EQ(l.all[0].at("time"), "2024-02-29T12:00:00Z");
+    EXPECT_EQ(l.all[1].at("source_uid"), 4711);
+    EXPECT_EQ(l.all[2].at("stopped_by").at("phase"), "login");
+    EXPECT_EQ(l.all[3].at("exit_code"), 3);
+}
+
+} // namespace
+} // namespace postferry::app

@@ -1,0 +1,19 @@
+#pragma once
+// Reports as runs produce them, for tests.
+#include "app/check_report.hpp"
+#include "app/plan_report.hpp"
+#include "transfer/report.hpp"
+
+namespace postferry::app::samples {
+
+[[nodiscard]] transfer::mailbox_report synced();        ///< everything arrived
+[[nodiscard]] transfer::mailbox_report with_failures(); ///< one message refused, one waived, keywords dropped
+[[nodiscard]] transfer::mailbox_report verified();
+[[nodiscard]] transfer::mailbox_report wrong_password();
+[[nodiscard]] plan_entry planned();
+[[nodiscard]] plan_entry not_planned();
+[[nodiscard]] mailbox_check ready();
+[[nodiscard]] mailbox_check with_warnings();
+[[nodiscard]] mailbox_check not_ready();
+
+} // namespace postferry::app::samples

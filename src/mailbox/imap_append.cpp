@@ -1,0 +1,329 @@
+// Bringing messages: MULTIAPPEND batches, pipelined, streamed from the blocks they arrived in.
+#include "mailbox/imap_mailbox.hpp"
+#include "net/event.hpp"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+
+namespace postferry::mailbox {
+
+namespace {
+
+constexpr std::size_t write_octets = 256U << 10U; ///< gathered before they go to the socket in one call
+constexpr std::size_t write_pieces = 500;         ///< below IOV_MAX
+/// An open batch waits so long for the next message before it is closed: the source is slow, not the line.
+constexpr std::chrono::milliseconds batch_patience{200};
+
+/// Text and message octets in the order they go out, without copying the latter.
+class gather {
+  public:
+    void text(std::string t) {
+        if (t.empty()) return;
+        texts_.push_back(std::move(t));
+        add(texts_.back());
+    }
+    void octets(chunk c) {
+        add(c.octets);
+        owners_.push_back(std::move(c.owner));
+    }
+    [[nodiscard]] bool full() const noexcept { return size_ >= write_octets || pieces_.size() >= write_pieces; }
+    [[nodiscard]] bool empty() const noexcept { return pieces_.empty(); }
+    [[nodiscard]] std::span<const iovec> pieces() const noexcept { return pieces_; }
+    void clear() {
+        pieces_.clear();
+        texts_.clear();
+        owners_.clear();
+        size_ = 0;
+    }
+
+  private:
+    void add(std::string_view s) {
+        pieces_.push_back({const_cast<char*>(s.data()), s.size()});
+        size_ += s.size();
+    }
+    std::vector<iovec> pieces_;
+    std::deque<std::string> texts_; // a deque: the views must stay where they are
+    std::vector<client::block_ref> owners_;
+    std::size_t size_ = 0;
+};
+
+struct batch {
+    imap::command_id id = 0;
+    std::size_t folder = 0;
+    std::size_t limit = 0;
+    std::uint64_t octets = 0;
+    std::vector<std::uint64_t> tokens;
+    bool open = true;
+};
+
+} // namespace
+
+class imap_append {
+  public:
+    imap_append(imap_mailbox& box, append_feed& feed, executor ex)
+        : box_(box), session_(*box.session_), talk_(session_.talk()), feed_(feed), tuning_(box.options_.tuning),
+          wake_writer_(ex), wake_reader_(ex), multiappend_(session_.capabilities().has("MULTIAPPEND")) {}
+
+    task<result<void>> run() {
+        using namespace boost::asio::experimental::awaitable_operators;
+        session_.on_go_ahead([this] { wake_writer_.notify(); });
+        co_await (write_all() && read_answers());
+        session_.on_go_ahead({});
+        if (failure_) co_return std::unexpected(*failure_);
+        co_return result<void>{};
+    }
+
+  private:
+    void die(error why) {
+        if (!failure_) {
+            failure_ = std::move(why);
+            feed_.abandon(*failure_);
+        }
+        session_.close();
+        wake_writer_.notify();
+        wake_reader_.notify();
+    }
+
+    batch* current() { return !batches_.empty() && batches_.back().open ? &batches_.back() : nullptr; }
+    batch* find(imap::command_id id) {
+        const auto at = std::ranges::find(batches_, id, &batch::id);
+        return at == batches_.end() ? nullptr : &*at;
+    }
+
+    // The answers' side -----------------------------------------------------------------------------------------
+
+    [[nodiscard]] bool answer_expected() {
+        if (talk_.held()) return true;
+        return std::ranges::any_of(batches_, [](const batch& b) { return !b.open; });
+    }
+
+    task<> read_answers() {
+        while (!failure_) {
+            if (!answer_expected()) {
+                if (writer_done_) co_return;
+                co_await wake_reader_.wait();
+                continue;
+            }
+            if (auto ok = co_await session_.receive(); !ok) die(ok.error());
+        }
+    }
+
+    void on_done(imap::conversation::completed& c) {
+        batch* b = find(c.command);
+        if (b == nullptr) return;
+        const std::vector<std::uint64_t> tokens = std::move(b->tokens);
+        const bool still_flowing = b->open && !c.cut_short;
+        if (still_flowing)
+            b->tokens.clear(); // refused in mid-stream; the writer finishes what it announced
+        else
+            std::erase_if(batches_, [&](const batch& x) { return x.id == c.command; });
+        if (c.status.kind == imap::status_kind::ok) {
+            std::uint32_t validity = 0;
+            std::vector<std::uint32_t> uids;
+            if (c.status.code && c.status.code->name == "APPENDUID" && c.status.code->uids) {
+                validity = c.status.code->uids->uid_validity;
+                uids = c.status.code->uids->target_in_order;
+                if (uids.size() != tokens.size()) uids.clear();
+            }
+            feed_.stored(tokens, validity, uids);
+        } else {
+            const std::string what = tokens.size() == 1
+                                         ? "The target refused the message"
+                                         : fmt::format("The target refused a batch of {} messages", tokens.size());
+            feed_.refused(tokens, client::to_error(c.status, phase::append, what));
+        }
+        wake_writer_.notify();
+    }
+
+    // The messages' side ----------------------------------------------------------------------------------------
+
+    task<> write_all() {
+        while (!failure_) {
+            if (current() != nullptr && !feed_.ready()) {
+                if (!co_await send()) break;
+                if (!co_await feed_.wait(batch_patience)) {
+                    close_batch();
+                    if (!co_await send()) break;
+                }
+                if (failure_) break;
+            }
+            const std::optional<append_item> item = co_await feed_.next();
+            if (!item || failure_) break;
+            if (!co_await bring(*item)) break;
+        }
+        if (!failure_) {
+            close_batch();
+            co_await send();
+        }
+        writer_done_ = true;
+        wake_reader_.notify();
+    }
+
+    [[nodiscard]] bool fits(const batch& b, const append_item& item) const {
+        if (!multiappend_ || b.folder != item.folder || talk_.refused_early())
+            return false;
+        return b.tokens.size() < b.limit && b.octets + item.octets <= tuning_.batch_octets;
+    }
+
+    [[nodiscard]] bool must_synchronise(const append_item& item) const {
+        const imap::literal_mode mode = session_.capabilities().literals();
+        if (mode == imap::literal_mode::synchronising || (mode == imap::literal_mode::minus && item.octets > 4096))
+            return true;
+        if (!box_.flagless_proven_ || item.batch_limit == 1) return true;
+        return std::ranges::any_of(words(item.flags), [this](std::string_view f) {
+            return std::ranges::find(box_.proven_flags_, f) == box_.proven_flags_.end();
+        });
+    }
+
+    static std::vector<std::string_view> words(std::string_view text) {
+        std::vector<std::string_view> out;
+        while (!text.empty()) {
+            const std::size_t space = text.find(' ');
+            if (space != 0) out.push_back(text.substr(0, space));
+            if (space == std::string_view::npos) break;
+            text.remove_prefix(space + 1);
+        }
+        return out;
+    }
+
+    void note_proven(const append_item& item) {
+        box_.flagless_proven_ = true;
+        for (const std::string_view f : words(item.flags))
+            if (std::ranges::find(box_.proven_flags_, f) == box_.proven_flags_.end())
+                box_.proven_flags_.emplace_back(f);
+    }
+
+    // False: the line is dead.
+    task<bool> bring(const append_item& item) {
+        if (batch* b = current(); b != nullptr && !fits(*b, item)) close_batch();
+        while (batches_.size() >= tuning_.batches_in_flight && !failure_) {
+            if (!co_await send()) co_return false;
+            if (batches_.size() >= tuning_.batches_in_flight) co_await wake_writer_.wait();
+        }
+        // A message that is suspected of killing lines goes alone: when it happens again, it was this one.
+        while (item.batch_limit == 1 && !batches_.empty() && !failure_) {
+            if (!co_await send()) co_return false;
+            if (!batches_.empty()) co_await wake_writer_.wait();
+        }
+        if (failure_) co_return false;
+        const imap::command_id id = announce(item);
+        if (talk_.held()) {
+            if (!co_await send()) co_return false;
+            wake_reader_.notify();
+            while (talk_.held() && !failure_) co_await wake_writer_.wait();
+            if (failure_) co_return false;
+            if (find(id) == nullptr) co_return co_await discard(item); // refused instead of "+"
+            note_proven(item);
+        }
+        co_return co_await stream(item);
+    }
+
+    imap::command_id announce(const append_item& item) {
+        std::string head;
+        if (current() == nullptr) {
+            imap::command_encoder command = session_.encoder();
+            command.raw("APPEND ").astring(item.handle);
+            const imap::command_id id = talk_.open(command.take().front());
+            session_.watch(id, [this](imap::conversation::completed& c) { on_done(c); });
+            const std::size_t limit =
+                item.batch_limit == 0 ? tuning_.batch_messages : std::min(item.batch_limit, tuning_.batch_messages);
+            batches_.push_back({.id = id,
+                                .folder = item.folder,
+                                .limit = limit,
+                                .octets = 0,
+                                .tokens = {},
+                                .open = true});
+        }
+        batch& b = batches_.back();
+        b.tokens.push_back(item.token);
+        b.octets += item.octets;
+        head += item.flags.empty() ? " ()" : fmt::format(" ({})", item.flags);
+        if (item.date)
+            if (const auto date = item.date->to_string()) head += fmt::format(" \"{}\"", *date);
+        head += ' ';
+        talk_.more(head);
+        talk_.literal(item.octets, must_synchronise(item));
+        return b.id;
+    }
+
+    task<bool> stream(const append_item& item) {
+        take_text();
+        std::uint64_t left = item.octets;
+        while (left > 0) {
+            if (gather_.full() || (!feed_.chunk_ready() && !gather_.empty()))
+                if (!co_await send()) co_return false;
+            auto c = co_await feed_.read();
+            if (!c) {
+                // The source broke off within a message that was announced with its size. Octets of anything else must
+                // never fill it up: the line goes, and with it this one message.
+                die(c.error());
+                co_return false;
+            }
+            left -= c->octets.size();
+            gather_.octets(std::move(*c));
+        }
+        if (talk_.refused_early()) close_batch();
+        if (gather_.full()) co_return co_await send();
+        co_return true;
+    }
+
+    task<bool> discard(const append_item& item) {
+        std::uint64_t left = item.octets;
+        while (left > 0) {
+            const auto c = co_await feed_.read();
+            if (!c) {
+                die(c.error());
+                co_return false;
+            }
+            left -= c->octets.size();
+        }
+        co_return true;
+    }
+
+    void close_batch() {
+        batch* b = current();
+        if (b == nullptr) return;
+        talk_.finish();
+        take_text();
+        b->open = false;
+        if (b->tokens.empty()) batches_.pop_back(); // it was refused in mid-stream: there is no further answer
+        wake_reader_.notify();
+    }
+
+    void take_text() {
+        std::string text = talk_.take_output();
+        session_.trace_sent(text);
+        gather_.text(std::move(text));
+    }
+
+    task<bool> send() {
+        take_text();
+        if (gather_.empty()) co_return !failure_;
+        const auto ok = co_await session_.write(gather_.pieces());
+        gather_.clear();
+        if (!ok) die(ok.error());
+        co_return !failure_;
+    }
+
+    imap_mailbox& box_;
+    client::imap_session& session_;
+    imap::conversation& talk_;
+    append_feed& feed_;
+    const imap_tuning& tuning_;
+    net::event wake_writer_, wake_reader_;
+    gather gather_;
+    std::deque<batch> batches_; ///< oldest first; the last may still be open
+    std::optional<error> failure_;
+    bool multiappend_;
+    bool writer_done_ = false;
+};
+
+task<result<void>> imap_mailbox::append(append_feed& feed) {
+    imap_append run(*this, feed, co_await boost::asio::this_coro::executor);
+    co_return co_await run.run();
+}
+
+} // namespace postferry::mailbox

@@ -1,0 +1,174 @@
+#pragma once
+// The inside of a pass: one object whose steps are spread over pass_*.cpp in the order in which they run.
+#include "transfer/match.hpp"
+#include "transfer/pass.hpp"
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace postferry::transfer {
+
+/// What outlives an attempt: a lost connection must not turn what this run copied into "already present".
+struct folder_memory {
+    uid_set copied;                   ///< source UIDs acknowledged in this run
+    std::uint64_t copied_octets = 0;
+    uid_set unanswered;               ///< given to the target, whose line died before it answered
+    std::map<std::uint32_t, unsigned> strikes; ///< how often a message was under way when a line died
+};
+
+/// One request of a sweep: a folder, and how many of its messages may share a batch (0 = the target's own limit).
+struct lane {
+    std::size_t folder = 0;
+    std::size_t batch_limit = 0;
+};
+
+/// A flag of the source that changed since the last pass.
+struct flag_update {
+    std::size_t row = 0;      ///< index into folder_work::rows
+    std::uint32_t flags = 0;  ///< index into folder_work::flag_sets
+};
+
+/// One folder during one attempt.
+struct folder_work {
+    mapped_folder map;
+    std::string source_handle, target_handle;
+    mailbox::folder_state source;              ///< as listed, then as scanned
+    std::optional<mailbox::folder_state> target; ///< nothing: not there yet
+    ledger_folder book;                        ///< id 0: not in the ledger yet
+    std::vector<ledger_brief> rows;            ///< loaded for folders that moved
+    bool moved = true;
+    bool prepared = false;
+    bool new_generation = false;
+    uid_set present, wanted, vanished;
+    uid_set known;                             ///< in the ledger and not failed, or matched
+    uid_set unread;                            ///< asked for and not brought, for no stated reason
+    std::uint64_t known_octets = 0;
+    std::uint32_t highest_target_uid = 0;      ///< of what was stored in this attempt
+    bool uids_untold = false;                  ///< the target stores without saying where (no UIDPLUS)
+    std::map<std::string, uid_set> skipped;    ///< by rule
+    std::uint64_t skipped_octets = 0;
+    std::vector<std::string> flag_sets;        ///< first those of the ledger, same index
+    std::vector<std::optional<std::uint32_t>> flag_set_ids; ///< in the ledger
+    std::vector<flag_update> flag_updates;
+    std::optional<std::vector<std::string>> permanent_flags;
+    std::set<std::string> keywords_dropped;
+    std::map<std::uint32_t, failed_item> failed; ///< by source UID; includes those of earlier passes
+    std::vector<ledger_row> to_record;
+    std::vector<failed_item> failures_to_record;
+    uid_set failures_to_name;                  ///< failed in this attempt; their Message-ID is still to be read
+    std::optional<error> trouble;              ///< the folder as a whole could not be done
+    folder_memory* memory = nullptr;
+    std::vector<std::string> notes;
+};
+
+/// Messages that were refused together or were under way when a line died, to be brought again in smaller batches.
+struct leftover {
+    std::size_t folder = 0;
+    uid_set uids;
+    std::size_t batch_limit = 1;
+};
+
+class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_sink {
+  public:
+    state(pass_names names, pass_options options, pass_environment environment)
+        : names_(std::move(names)), options_(std::move(options)), env_(std::move(environment)) {}
+
+    task<mailbox_report> run();
+    task<result<mailbox_plan>> plan();
+    task<mailbox_report> verify();
+    void stop() noexcept;
+
+    // pipeline_owner
+    verdict judge(const mailbox::message_head& head) override;
+    std::string_view target_handle(std::size_t request) override;
+    void stored(sent_message message, std::uint32_t uid_validity, std::uint32_t uid) override;
+    void refused(std::vector<sent_message> batch, const error& why) override;
+    void missing(std::size_t request, const uid_set& uids, const std::optional<error>& why) override;
+    void unavailable(std::size_t request, const error& why) override;
+
+  private:
+    // mailbox::scan_sink
+    void flags(std::size_t request, std::uint32_t uid, const std::vector<std::string>& flags) override;
+    void done(std::size_t request, const mailbox::folder_state& state, uid_set present) override;
+    void failed(std::size_t request, error why) override;
+
+    task<result<void>> attempt();
+    // pass_plan.cpp
+    task<result<void>> connect();
+    task<result<void>> list(bool with_octets);
+    result<void> map();
+    void place_on_target(folder_work& f);
+    void pin_target(folder_work& f, const std::vector<ledger_folder>& books);
+    task<result<void>> read_ledger();
+    void decide_moved();
+    task<result<void>> scan_and_prepare();
+    task<result<void>> load_rows();
+    task<result<void>> scan();
+    task<result<void>> prepare();
+    void choose_wanted(folder_work& f);
+    task<result<void>> apply_limits();
+    // pass_match.cpp
+    task<result<void>> match_and_open();
+    task<result<void>> open_books(folder_work& f, std::uint32_t mark);
+    task<result<void>> match(folder_work& f, uid_set candidates);
+    task<result<void>> decide_by_content(folder_work& f, const std::vector<ambiguous_group>& groups, std::vector<matched_pair>& pairs);
+    // pass_copy.cpp
+    task<result<void>> copy();
+    void plan_first_sweep(std::vector<mailbox::fetch_request>& requests);
+    void plan_next_sweep(std::vector<mailbox::fetch_request>& requests);
+    task<result<void>> sweep(std::vector<mailbox::fetch_request> requests);
+    task<> read_source(std::span<const mailbox::fetch_request> requests, pipeline& belt);
+    task<> write_target(pipeline& belt);
+    task<> keep_books();
+    task<result<void>> record(folder_work& f);
+    void note_line_failure(const pipeline& belt);
+    void fail_message(folder_work& f, std::uint32_t uid, std::uint64_t octets, const error& why);
+    // pass_finish.cpp
+    task<result<void>> update_flags();
+    task<result<void>> update_flags_of(folder_work& f);
+    task<result<void>> subscribe();
+    task<result<void>> close_folders();
+    task<result<void>> settle_unread();
+    task<result<void>> name_failures();
+    void fill_report();
+    void fill_folder(const folder_work& f, folder_report& out);
+
+    std::uint32_t flag_index(folder_work& f, const std::string& canonical);
+    void progress_now(mailbox_state s, std::string_view folder = {}, std::string note = {});
+    void note(std::string_view text) { if (env_.on_note) env_.on_note(text); }
+    [[nodiscard]] error stopped() const;
+
+    pass_names names_;
+    pass_options options_;
+    pass_environment env_;
+    mailbox_report report_;
+
+    std::unique_ptr<mailbox::source> source_;
+    std::unique_ptr<mailbox::target> target_;
+    mailbox::listing source_list_, target_list_;
+    folder_map map_;
+    mailbox_id mailbox_ = 0;
+    bool mailbox_open_ = false;
+    std::vector<folder_work> folders_;
+    std::vector<std::size_t> scanned_;      ///< request index of the scan -> folder
+    std::vector<lane> lanes_;               ///< by request index of the sweep
+    std::vector<leftover> leftovers_;
+    std::optional<error> halt_;             ///< ends the sweep: quota, throttling, a folder to be planned again
+    std::optional<error> replan_;           ///< a folder changed under our hands: another attempt plans it anew
+    std::optional<error> books_failure_;
+    std::optional<error> source_failure_, sink_failure_;
+    std::map<std::string, folder_memory> memory_;
+    net::event* bookkeeper_ = nullptr;
+    pipeline* belt_ = nullptr;
+    bool ever_connected_ = false, stop_ = false;
+    bool sweeping_done_ = false;
+    std::uint64_t dates_from_header_ = 0;
+    std::uint64_t progress_mark_ = 0;       ///< messages settled so far: attempts in a row without any are counted
+    progress progress_;
+};
+
+} // namespace postferry::transfer

@@ -1,0 +1,146 @@
+#include "transfer/pass.hpp"
+
+#include "net/join.hpp"
+#include "transfer/detail/pass_state.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace postferry::transfer {
+
+namespace {
+
+constexpr std::chrono::milliseconds longest_pause{60'000};
+
+task<> pause(std::chrono::milliseconds time) {
+    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, time);
+    co_await timer.async_wait(boost::asio::use_awaitable);
+}
+
+// Once both ends have answered, a refused port is a server that restarts, not a wrong setting.
+bool worth_another(const error& why, bool ever_connected) {
+    switch (why.cls) {
+    case retry_class::transient:
+    case retry_class::throttled:
+    case retry_class::protocol: return true;
+    case retry_class::config: return ever_connected && (why.where == phase::connect || why.where == phase::resolve);
+    case retry_class::auth:
+    case retry_class::permanent:
+    case retry_class::local:
+    case retry_class::cancelled: return false;
+    }
+    return false;
+}
+
+} // namespace
+
+mailbox_pass::mailbox_pass(pass_names names, pass_options options, pass_environment environment)
+    : state_(std::make_unique<state>(std::move(names), std::move(options), std::move(environment))) {}
+
+mailbox_pass::~mailbox_pass() = default;
+
+task<mailbox_report> mailbox_pass::run() { return state_->run(); }
+
+task<result<mailbox_plan>> mailbox_pass::plan() { return state_->plan(); }
+
+task<mailbox_report> mailbox_pass::verify() { return state_->verify(); }
+
+void mailbox_pass::stop() noexcept { state_->stop(); }
+
+error mailbox_pass::state::stopped() const {
+    return {.cls = retry_class::cancelled, .where = phase::usage, .what = "Stopped on request", .server_said = {},
+            .advice = "What was copied is recorded; run the same command again to go on", .response_code = {}};
+}
+
+void mailbox_pass::state::stop() noexcept {
+    stop_ = true;
+    if (belt_ != nullptr) belt_->end_of_source(stopped());
+    // The source is let go at once; the target still answers for what it was given.
+    if (source_) source_->close();
+}
+
+task<mailbox_report> mailbox_pass::state::run() {
+    const auto started = std::chrono::steady_clock::now();
+    report_ = {};
+    report_.source = names_.source;
+    report_.target = names_.target;
+    report_.pass = options_.kind;
+    unsigned fruitless = 0;
+    while (true) {
+        const std::uint64_t before = progress_mark_;
+        result<void> ok = stop_ ? result<void>(std::unexpected(stopped())) : co_await attempt();
+        if (source_) co_await source_->leave();
+        if (target_) co_await target_->leave();
+        source_.reset();
+        target_.reset();
+        if (mailbox_open_ && !ok) {
+            env_.books->close_mailbox(mailbox_);
+            mailbox_open_ = false;
+        }
+        fill_report();
+        if (ok) break;
+        error why = stop_ ? stopped() : ok.error();
+        fruitless = progress_mark_ > before ? 1 : fruitless + 1;
+        if (!worth_another(why, ever_connected_) || fruitless >= options_.attempts) {
+            report_.stopped_by = std::move(why);
+            break;
+        }
+        const auto doubled = options_.first_pause * (1U << std::min(fruitless - 1, 6U));
+        const auto time = std::max(std::min<std::chrono::milliseconds>(doubled, longest_pause), std::chrono::milliseconds(why.backoff_ms));
+        note(fmt::format("{}; trying again in {:.1f} s", why.message(), std::chrono::duration<double>(time).count()));
+        progress_now(why.cls == retry_class::throttled ? mailbox_state::throttled : mailbox_state::connecting, {}, why.what);
+        co_await pause(time);
+    }
+    if (mailbox_open_) env_.books->close_mailbox(mailbox_);
+    mailbox_open_ = false;
+    report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    if (!report_.stopped_by)
+        report_.state = report_.messages.residual() == 0 && report_.messages.failed == 0 ? mailbox_state::synced : mailbox_state::failed;
+    else
+        report_.state = report_.stopped_by->cls == retry_class::cancelled ? mailbox_state::interrupted : mailbox_state::failed;
+    report_.mark = grade_of(report_);
+    progress_now(report_.state);
+    co_return report_;
+}
+
+task<result<void>> mailbox_pass::state::attempt() {
+    folders_.clear();
+    leftovers_.clear();
+    halt_.reset();
+    progress_now(mailbox_state::connecting);
+    if (auto ok = co_await connect(); !ok) co_return ok;
+    if (auto ok = co_await list(false); !ok) co_return ok;
+    if (auto ok = map(); !ok) co_return ok;
+    if (auto ok = co_await read_ledger(); !ok) co_return ok;
+    decide_moved();
+    progress_now(mailbox_state::scanning);
+    if (auto ok = co_await scan_and_prepare(); !ok) co_return ok;
+    if (auto ok = co_await apply_limits(); !ok) co_return ok;
+    if (auto ok = co_await match_and_open(); !ok) co_return ok;
+    if (auto ok = co_await copy(); !ok) co_return ok;
+    if (auto ok = co_await update_flags(); !ok) co_return ok;
+    if (auto ok = co_await subscribe(); !ok) co_return ok;
+    if (auto ok = co_await name_failures(); !ok) co_return ok;
+    if (auto ok = co_await close_folders(); !ok) co_return ok;
+    if (halt_) co_return std::unexpected(*halt_);
+    co_return result<void>{};
+}
+
+std::uint32_t mailbox_pass::state::flag_index(folder_work& f, const std::string& canonical) {
+    const auto at = std::ranges::find(f.flag_sets, canonical);
+    if (at != f.flag_sets.end()) return static_cast<std::uint32_t>(at - f.flag_sets.begin());
+    f.flag_sets.push_back(canonical);
+    f.flag_set_ids.emplace_back();
+    return static_cast<std::uint32_t>(f.flag_sets.size() - 1);
+}
+
+void mailbox_pass::state::progress_now(mailbox_state s, std::string_view folder, std::string text) {
+    progress_.state = s;
+    if (!folder.empty()) progress_.folder = folder;
+    progress_.note = std::move(text);
+    if (env_.on_progress) env_.on_progress(progress_);
+}
+
+} // namespace postferry::transfer

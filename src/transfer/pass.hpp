@@ -1,0 +1,66 @@
+#pragma once
+#include "mailbox/mailbox.hpp"
+#include "transfer/folder_rules.hpp"
+#include "transfer/ledger.hpp"
+#include "transfer/pipeline.hpp"
+#include "transfer/plan.hpp"
+#include "transfer/report.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace postferry::transfer {
+
+struct pass_options {
+    pass_kind kind = pass_kind::bulk;
+    folder_rules rules;
+    std::optional<std::int64_t> since_unix; ///< skip what is older by INTERNALDATE
+    std::optional<std::uint64_t> max_octets; ///< skip what is larger
+    pipeline_limits limits;
+    unsigned attempts = 5;                        ///< in a row without any progress
+    std::chrono::milliseconds first_pause{1'000}; ///< before the second attempt; doubles up to a minute
+};
+
+/// Everything a pass needs from outside. The functions are called on the pass's strand.
+struct pass_environment {
+    std::function<task<result<std::unique_ptr<mailbox::source>>>()> open_source;
+    std::function<task<result<std::unique_ptr<mailbox::target>>>()> open_target;
+    transfer::ledger* books = nullptr; ///< outlives the pass
+    std::function<void(const progress&)> on_progress;
+    std::function<void(const failure&)> on_failure;
+    std::function<void(std::string_view)> on_note; ///< for the log: reconnects, pauses, decisions
+};
+
+/// Names both ends in reports and in the ledger; without passwords.
+struct pass_names {
+    std::string source, target;
+};
+
+/// One pass over one mailbox (docs/architecture.md, "A pass over a mailbox"): connects, lists, scans what moved, copies,
+/// closes the balance sheet; after a lost connection it does so again. Idempotent.
+class mailbox_pass {
+  public:
+    mailbox_pass(pass_names names, pass_options options, pass_environment environment);
+    ~mailbox_pass();
+    mailbox_pass(const mailbox_pass&) = delete;
+    mailbox_pass& operator=(const mailbox_pass&) = delete;
+
+    /// Runs to the end and never throws for what is expected: failures are in the report.
+    task<mailbox_report> run();
+    /// Changes nothing, neither the target nor the ledger.
+    task<result<mailbox_plan>> plan();
+    /// Compares the content of both sides (docs/report.md#verify). Changes nothing.
+    task<mailbox_report> verify();
+    /// Asks for an orderly end: no new message is begun, what is under way is answered and recorded. From the pass's strand.
+    void stop() noexcept;
+
+  private:
+    class state;
+    std::unique_ptr<state> state_;
+};
+
+} // namespace postferry::transfer

@@ -1,0 +1,282 @@
+// After the messages: flags that changed, subscriptions, names for failures, the closing of the books, the report.
+#include "net/join.hpp"
+#include "message/fingerprint.hpp"
+#include "transfer/detail/pass_state.hpp"
+#include "transfer/flag_rules.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace postferry::transfer {
+
+namespace {
+
+// Takes the Message-IDs of failed messages from their headers.
+class name_reader final : public mailbox::message_sink {
+  public:
+    explicit name_reader(std::vector<folder_work*> folders) : folders_(std::move(folders)) {}
+    void header(mailbox::message_head head, std::string_view fields) override {
+        const auto at = folders_[head.request]->failed.find(head.uid);
+        if (at == folders_[head.request]->failed.end()) return;
+        at->second.message_id = message::fingerprint_of(fields).message_id;
+        if (at->second.octets == 0) at->second.octets = head.octets;
+    }
+    task<result<void>> begin(mailbox::message_head) override { co_return result<void>{}; }
+    task<result<void>> chunk(const client::block_ref&, std::string_view) override { co_return result<void>{}; }
+    task<result<void>> end() override { co_return result<void>{}; }
+    void missing(std::size_t, uid_set, std::optional<error>) override {}
+    void unavailable(std::size_t, error) override {}
+
+  private:
+    std::vector<folder_work*> folders_;
+};
+
+class presence_reader final : public mailbox::scan_sink {
+  public:
+    explicit presence_reader(std::size_t n) : present(n) {}
+    std::vector<std::optional<uid_set>> present;
+    void flags(std::size_t, std::uint32_t, const std::vector<std::string>&) override {}
+    void done(std::size_t request, const mailbox::folder_state&, uid_set uids) override { present[request] = std::move(uids); }
+    void failed(std::size_t, error) override {}
+};
+
+} // namespace
+
+// OK without a body: either the message vanished between the scan and its turn, or the server keeps it back.
+task<result<void>> mailbox_pass::state::settle_unread() {
+    std::vector<mailbox::scan_request> requests;
+    std::vector<folder_work*> which;
+    for (folder_work& f : folders_) {
+        if (f.unread.empty()) continue;
+        requests.push_back({.handle = f.source_handle, .known_uid_validity = 0, .known_uid_next = 0, .known_modseq = 0});
+        which.push_back(&f);
+    }
+    if (requests.empty()) co_return result<void>{};
+    presence_reader now(requests.size());
+    if (auto ok = co_await source_->scan(requests, now); !ok) co_return ok;
+    for (std::size_t k = 0; k < which.size(); ++k) {
+        folder_work& f = *which[k];
+        uid_set rest = std::exchange(f.unread, {});
+        while (!rest.empty()) {
+            const std::uint32_t uid = rest.take_front(1, 1).front();
+            if (now.present[k] && !now.present[k]->contains(uid)) {
+                f.vanished.add(uid);
+                f.present.remove(uid, uid);
+                f.wanted.remove(uid, uid);
+                f.failed.erase(uid);
+            } else {
+                fail_message(f, uid, 0, error{.cls = retry_class::permanent, .where = phase::fetch, .what = "The source said OK but sent no message",
+                                              .server_said = {}, .advice = "Open it with a mail program; if it shows nothing, it is lost on the source", .response_code = {}});
+            }
+        }
+    }
+    co_return result<void>{};
+}
+
+task<result<void>> mailbox_pass::state::update_flags() {
+    for (folder_work& f : folders_) {
+        if (f.flag_updates.empty() || f.trouble) continue;
+        auto ok = co_await update_flags_of(f);
+        if (ok) continue;
+        if (ok.error().cls != retry_class::permanent) co_return ok;
+        report_.warnings.push_back(fmt::format("{}: flags that changed on the source were not carried over: {}", f.map.source, ok.error().message()));
+    }
+    co_return result<void>{};
+}
+
+task<result<void>> mailbox_pass::state::update_flags_of(folder_work& f) {
+    std::map<std::pair<std::vector<std::string>, std::vector<std::string>>, uid_set> groups;
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> rows;
+    std::uint64_t unknown = 0;
+    for (const flag_update& u : f.flag_updates) {
+        const ledger_brief& row = f.rows[u.row];
+        if (row.target_uid == 0) {
+            ++unknown;
+            continue;
+        }
+        flag_delta delta = flags_changed(f.book.flag_sets[row.flags], f.flag_sets[u.flags]);
+        std::string wanted;
+        for (const std::string& flag : delta.added) wanted += flag + " ";
+        const flags_for_target allowed = flags_allowed(canonical_flags(delta.added), f.permanent_flags);
+        for (const dropped_flag& d : allowed.dropped) f.keywords_dropped.insert(d.flag);
+        std::vector<std::string> add;
+        for (const std::string_view flag : split_flags(allowed.flags)) add.emplace_back(flag);
+        std::erase_if(delta.removed, [](const std::string& flag) { return !is_writable(flag); });
+        if (!add.empty() || !delta.removed.empty()) groups[{std::move(add), std::move(delta.removed)}].add(row.target_uid);
+        if (!f.flag_set_ids[u.flags]) {
+            const auto id = co_await env_.books->flag_set(f.book.id, f.flag_sets[u.flags]);
+            if (!id) co_return std::unexpected(id.error());
+            f.flag_set_ids[u.flags] = *id;
+        }
+        rows.emplace_back(row.source_uid, *f.flag_set_ids[u.flags]);
+    }
+    if (unknown > 0)
+        report_.warnings.push_back(fmt::format("{}: flags of {} messages changed on the source, but the target does not tell which messages they are (no UIDPLUS)", f.map.source, unknown));
+    std::vector<mailbox::flag_change> changes;
+    for (auto& [delta, uids] : groups) changes.push_back({.uids = std::move(uids), .add = delta.first, .remove = delta.second});
+    if (!changes.empty())
+        if (auto ok = co_await target_->change_flags(f.target_handle, changes); !ok) co_return ok;
+    report_.flags_updated += rows.size();
+    if (rows.empty()) co_return result<void>{};
+    co_return co_await env_.books->update_flags(f.book.id, std::move(rows));
+}
+
+task<result<void>> mailbox_pass::state::subscribe() {
+    std::vector<std::string> handles;
+    for (folder_work& f : folders_) {
+        if (!f.map.subscribed || f.book.subscribed || f.trouble || !f.prepared) continue;
+        f.book.subscribed = true;
+        const auto listed = std::ranges::find(target_list_.folders, f.target_handle, &mailbox::listed_folder::handle);
+        if (listed == target_list_.folders.end() || !listed->subscribed) handles.push_back(f.target_handle);
+    }
+    if (handles.empty()) co_return result<void>{};
+    auto ok = co_await target_->subscribe(handles);
+    if (!ok && ok.error().cls == retry_class::permanent) {
+        report_.warnings.push_back(ok.error().message());
+        co_return result<void>{};
+    }
+    co_return ok;
+}
+
+task<result<void>> mailbox_pass::state::name_failures() {
+    std::vector<mailbox::fetch_request> requests;
+    std::vector<folder_work*> which;
+    for (folder_work& f : folders_) {
+        if (f.failures_to_name.empty()) continue;
+        requests.push_back({.handle = f.source_handle, .uid_validity = f.source.uid_validity, .uids = f.failures_to_name});
+        which.push_back(&f);
+    }
+    name_reader names(which);
+    // The name is a kindness to whoever reads the report; a failure here fails nothing.
+    if (!requests.empty() && !halt_) (void)co_await source_->fetch(requests, mailbox::fetch_part::fingerprint, names);
+    for (folder_work* f : which) {
+        while (!f->failures_to_name.empty()) {
+            const auto at = f->failed.find(f->failures_to_name.take_front(1, 1).front());
+            if (at == f->failed.end()) continue;
+            const failed_item& item = at->second;
+            f->to_record.push_back({.source_uid = item.source_uid, .target_uid = 0, .octets = item.octets, .flags = flag_index(*f, ""), .state = item_state::failed, .digest = {}});
+            f->failures_to_record.push_back(item);
+            if (env_.on_failure)
+                env_.on_failure({.folder = f->map.source, .source_uid = item.source_uid, .octets = item.octets, .message_id = item.message_id, .cls = item.cls, .reason = item.reason});
+        }
+        if (auto ok = co_await record(*f); !ok) co_return ok;
+    }
+    co_return result<void>{};
+}
+
+task<result<void>> mailbox_pass::state::close_folders() {
+    std::vector<std::string> handles;
+    std::vector<folder_work*> untold;
+    for (folder_work& f : folders_) {
+        if (!f.uids_untold || f.trouble) continue;
+        handles.push_back(f.target_handle);
+        untold.push_back(&f);
+    }
+    if (!handles.empty()) {
+        const auto create = std::make_unique<bool[]>(handles.size());
+        auto states = co_await target_->prepare(handles, {create.get(), handles.size()});
+        if (!states) co_return std::unexpected(states.error());
+        for (std::size_t k = 0; k < untold.size(); ++k)
+            if (!(*states)[k].failure) untold[k]->target = (*states)[k].state;
+    }
+    std::vector<task<>> closings;
+    std::optional<error> first;
+    const auto close = [this, &first](folder_work& f) -> task<> {
+        if (!f.vanished.empty()) {
+            std::vector<std::uint32_t> gone;
+            uid_set rest = f.vanished;
+            while (!rest.empty()) gone.push_back(rest.take_front(1, 1).front());
+            if (auto ok = co_await env_.books->forget(f.book.id, std::move(gone)); !ok && !first) first = ok.error();
+        }
+        ledger_folder& b = f.book;
+        b.source_uid_next = f.source.uid_next;
+        b.source_messages = f.source.messages;
+        b.source_modseq = f.source.modseq;
+        b.target_mark = std::max({b.target_mark, f.target->uid_next, f.highest_target_uid + 1});
+        uid_set open = f.wanted;
+        b.complete = f.failed.empty() && open.empty();
+        if (auto ok = co_await env_.books->finish_folder(b); !ok && !first) first = ok.error();
+    };
+    for (folder_work& f : folders_)
+        if (f.moved && f.prepared && !f.trouble && f.book.id != 0) closings.push_back(close(f));
+    if (!closings.empty()) co_await net::join_all(std::move(closings));
+    if (first) co_return std::unexpected(*first);
+    co_return result<void>{};
+}
+
+void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) {
+    out.source = f.map.source;
+    out.target = f.map.target;
+    if (!f.map.why.empty()) out.notes.push_back(f.map.why);
+    out.notes.insert(out.notes.end(), f.notes.begin(), f.notes.end());
+    for (const std::string& k : f.keywords_dropped) {
+        out.notes.push_back(fmt::format("keyword {} cannot be kept on the target", quote_server_text(k, 100)));
+        if (std::ranges::find(report_.keywords_dropped, k) == report_.keywords_dropped.end()) report_.keywords_dropped.push_back(k);
+    }
+    balance& m = out.messages;
+    balance& o = out.octets;
+    m.copied = f.memory->copied.count();
+    o.copied = f.memory->copied_octets;
+    if (!f.moved) {
+        m.source = f.source.messages;
+        if (f.map.what == mapped_folder::verdict::copy) {
+            m.present = f.book.rows.copied + f.book.rows.present - m.copied;
+            o.present = f.book.rows.copied_octets + f.book.rows.present_octets - std::min(o.copied, f.book.rows.copied_octets);
+        } else if (f.map.selectable) {
+            const std::string rule = std::string(name_of(f.map.what));
+            m.source = f.source.messages;
+            // What cannot be copied under any name is no rule of the user's: it stays open in the balance.
+            if (f.map.what != mapped_folder::verdict::impossible) {
+                m.skipped = m.source;
+                report_.skip_rules[rule] += m.source;
+            }
+        } else {
+            m.source = 0;
+        }
+    } else {
+        uid_set earlier = f.known;
+        earlier.remove(f.memory->copied);
+        m.source = f.present.count();
+        m.present = earlier.count();
+        o.present = f.known_octets - std::min(f.known_octets, f.known.empty() ? 0 : (f.known.count() == earlier.count() ? 0 : o.copied));
+        for (const auto& [rule, uids] : f.skipped) {
+            m.skipped += uids.count();
+            report_.skip_rules[rule] += uids.count();
+        }
+        o.skipped = f.skipped_octets;
+        for (const auto& [uid, item] : f.failed) {
+            ++m.failed;
+            o.failed += item.octets;
+            report_.failures.push_back({.folder = f.map.source, .source_uid = uid, .octets = item.octets, .message_id = item.message_id, .cls = item.cls, .reason = item.reason});
+        }
+        report_.vanished += f.vanished.count();
+    }
+    o.source = o.copied + o.present + o.skipped + o.failed;
+    out.state = f.map.what != mapped_folder::verdict::copy ? "skipped" : (f.trouble || m.residual() != 0 || m.failed != 0 ? "failed" : "synced");
+    if (f.trouble) {
+        out.notes.push_back(f.trouble->message());
+        // A folder that could not be opened has no count of its own; the listing's stands for it.
+        if (m.source == 0) m.source = f.source.messages;
+        report_.warnings.push_back(fmt::format("{}: {}", f.map.source, f.trouble->message()));
+    }
+}
+
+void mailbox_pass::state::fill_report() {
+    report_.messages = {};
+    report_.octets = {};
+    report_.folders.clear();
+    report_.failures.clear();
+    report_.skip_rules.clear();
+    report_.vanished = 0;
+    for (const folder_work& f : folders_) {
+        folder_report& out = report_.folders.emplace_back();
+        fill_folder(f, out);
+        report_.messages += out.messages;
+        report_.octets += out.octets;
+    }
+    if (dates_from_header_ > 0)
+        report_.warnings.push_back(fmt::format("{} messages have no usable INTERNALDATE; their date was taken from Received or Date", dates_from_header_));
+}
+
+} // namespace postferry::transfer

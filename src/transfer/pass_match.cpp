@@ -1,0 +1,175 @@
+// What the ledger does not know but the target may already hold: found again by fingerprint, and by content where the
+// fingerprint cannot tell (docs/adr/0003).
+#include "message/fingerprint.hpp"
+#include "net/join.hpp"
+#include "transfer/detail/pass_state.hpp"
+#include "transfer/flag_rules.hpp"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace postferry::transfer {
+
+namespace {
+
+using namespace boost::asio::experimental::awaitable_operators;
+
+// Reads heads or contents of one folder into match candidates.
+class candidate_reader final : public mailbox::message_sink {
+  public:
+    std::vector<match_candidate> heads;
+    std::unordered_map<std::uint32_t, std::string> flags; ///< canonical, by UID; only where asked for
+    std::vector<match_content> contents;
+    std::optional<error> trouble;
+    bool keep_flags = false;
+
+    void header(mailbox::message_head head, std::string_view fields) override {
+        const message::fingerprint print = message::fingerprint_of(fields);
+        heads.push_back({.uid = head.uid, .fingerprint = print.digest, .strong = print.strong, .octets = head.octets});
+        if (keep_flags) flags.emplace(head.uid, canonical_flags(head.flags));
+    }
+    task<result<void>> begin(mailbox::message_head head) override {
+        uid_ = head.uid;
+        co_return result<void>{};
+    }
+    task<result<void>> chunk(const client::block_ref&, std::string_view octets) override {
+        digest_.update(octets);
+        co_return result<void>{};
+    }
+    task<result<void>> end() override {
+        contents.push_back({.uid = uid_, .content = digest_.finish()});
+        co_return result<void>{};
+    }
+    void missing(std::size_t, uid_set, std::optional<error>) override {} // gone or unreadable: it matches nothing
+    void unavailable(std::size_t, error why) override { trouble = std::move(why); }
+
+  private:
+    std::uint32_t uid_ = 0;
+    message::tolerant_digest digest_;
+};
+
+task<result<void>> read_into(mailbox::source& place, std::string handle, std::uint32_t uid_validity, uid_set uids, mailbox::fetch_part part, candidate_reader& reader) {
+    const mailbox::fetch_request request{.handle = std::move(handle), .uid_validity = uid_validity, .uids = std::move(uids)};
+    auto ok = co_await place.fetch({&request, 1}, part, reader);
+    if (ok && reader.trouble) co_return std::unexpected(*reader.trouble);
+    co_return ok;
+}
+
+uid_set set_of(const std::vector<std::uint32_t>& uids) {
+    uid_set out;
+    for (const std::uint32_t uid : uids) out.add(uid);
+    return out;
+}
+
+} // namespace
+
+task<result<void>> mailbox_pass::state::open_books(folder_work& f, std::uint32_t mark) {
+    auto book = co_await env_.books->begin_folder(mailbox_, f.map.source, f.map.target, f.source.uid_validity, f.target->uid_validity, mark);
+    if (!book) co_return std::unexpected(book.error());
+    const ledger_folder::totals rows = book->rows;
+    f.book = std::move(*book);
+    f.book.rows = rows;
+    // Flag sets that this attempt met before the folder was opened keep their local index; the ledger's own come by name.
+    for (std::uint32_t i = 0; i < f.book.flag_sets.size(); ++i) f.flag_set_ids[flag_index(f, f.book.flag_sets[i])] = i;
+    co_return result<void>{};
+}
+
+task<result<void>> mailbox_pass::state::match_and_open() {
+    std::vector<task<>> openings;
+    std::optional<error> first;
+    const auto open = [this, &first](folder_work& f, std::uint32_t mark) -> task<> {
+        const auto ok = co_await open_books(f, mark);
+        if (!ok && !first) first = ok.error();
+    };
+    for (folder_work& f : folders_) {
+        if (!f.moved || !f.prepared || f.trouble) continue;
+        const bool new_book = f.book.id == 0 || f.new_generation;
+        if (!new_book && f.wanted.empty()) continue;
+        const std::uint32_t mark = new_book ? 1 : std::max(f.book.target_mark, 1U);
+        uid_set candidates;
+        const std::uint32_t next = f.target->uid_next == 0 ? UINT32_MAX : f.target->uid_next;
+        if (!f.wanted.empty() && f.target->messages > 0 && next > mark) {
+            candidates = uid_set::of(mark, next - 1);
+            uid_set taken;
+            for (const ledger_brief& row : f.rows)
+                if (row.target_uid != 0) taken.add(row.target_uid);
+            candidates.remove(taken);
+        }
+        if (!candidates.empty()) {
+            if (new_book)
+                if (auto ok = co_await open_books(f, mark); !ok) co_return ok;
+            if (auto ok = co_await match(f, std::move(candidates)); !ok) co_return ok;
+        }
+        // From here on, what lies below the target's UIDNEXT is known; what a crash leaves behind lies above it.
+        openings.push_back(open(f, std::max(f.target->uid_next, 1U)));
+    }
+    if (!openings.empty()) co_await net::join_all(std::move(openings));
+    if (first) co_return std::unexpected(*first);
+    co_return result<void>{};
+}
+
+task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates) {
+    candidate_reader on_target;
+    auto read = co_await read_into(*target_, f.target_handle, f.target->uid_validity, std::move(candidates), mailbox::fetch_part::fingerprint, on_target);
+    if (!read) co_return read;
+    if (on_target.heads.empty()) co_return result<void>{};
+    candidate_reader on_source;
+    on_source.keep_flags = true;
+    read = co_await read_into(*source_, f.source_handle, f.source.uid_validity, f.wanted, mailbox::fetch_part::fingerprint, on_source);
+    if (!read) co_return read;
+
+    fingerprint_match found = match_by_fingerprint(on_source.heads, on_target.heads);
+    if (auto ok = co_await decide_by_content(f, found.ambiguous, found.pairs); !ok) co_return ok;
+    std::unordered_map<std::uint32_t, std::uint64_t> sizes;
+    for (const match_candidate& c : on_source.heads) sizes.emplace(c.uid, c.octets);
+    for (const matched_pair& pair : found.pairs) {
+        // What this very run brought before a line died was copied, not found.
+        const bool ours = f.memory->unanswered.contains(pair.source_uid);
+        const std::uint64_t octets = sizes[pair.source_uid];
+        f.to_record.push_back({.source_uid = pair.source_uid, .target_uid = pair.target_uid, .octets = octets,
+                               .flags = flag_index(f, on_source.flags[pair.source_uid]),
+                               .state = ours ? item_state::copied : item_state::present, .digest = {}});
+        f.known.add(pair.source_uid);
+        f.known_octets += octets;
+        f.wanted.remove(pair.source_uid, pair.source_uid);
+        f.failed.erase(pair.source_uid);
+        if (ours) {
+            f.memory->copied.add(pair.source_uid);
+            f.memory->copied_octets += octets;
+        }
+        ++progress_mark_;
+        ++progress_.messages_done;
+    }
+    if (!found.pairs.empty()) note(fmt::format("{}: {} messages were on the target already", f.map.source, found.pairs.size()));
+    co_return co_await record(f);
+}
+
+task<result<void>> mailbox_pass::state::decide_by_content(folder_work& f, const std::vector<ambiguous_group>& groups, std::vector<matched_pair>& pairs) {
+    if (groups.empty()) co_return result<void>{};
+    uid_set source_uids, target_uids;
+    for (const ambiguous_group& g : groups) {
+        source_uids.add(set_of(g.source_uids));
+        target_uids.add(set_of(g.target_uids));
+    }
+    candidate_reader on_source, on_target;
+    auto [a, b] = co_await (read_into(*source_, f.source_handle, f.source.uid_validity, std::move(source_uids), mailbox::fetch_part::whole, on_source) &&
+                            read_into(*target_, f.target_handle, f.target->uid_validity, std::move(target_uids), mailbox::fetch_part::whole, on_target));
+    if (!a) co_return a;
+    if (!b) co_return b;
+    for (const ambiguous_group& g : groups) {
+        std::vector<match_content> from, to;
+        const uid_set in_source = set_of(g.source_uids), in_target = set_of(g.target_uids);
+        for (const match_content& c : on_source.contents)
+            if (in_source.contains(c.uid)) from.push_back(c);
+        for (const match_content& c : on_target.contents)
+            if (in_target.contains(c.uid)) to.push_back(c);
+        const content_match decided = match_by_content(from, to);
+        pairs.insert(pairs.end(), decided.pairs.begin(), decided.pairs.end());
+    }
+    co_return result<void>{};
+}
+
+} // namespace postferry::transfer

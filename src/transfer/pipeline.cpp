@@ -1,0 +1,179 @@
+#include "transfer/pipeline.hpp"
+
+#include "message/received_date.hpp"
+
+#include <utility>
+
+namespace postferry::transfer {
+
+struct pipeline::entry {
+    sent_message about;
+    verdict how;
+    std::uint64_t token = 0;
+    std::vector<mailbox::chunk> chunks;
+    std::size_t next_chunk = 0;
+    bool complete = false;
+    bool queued = false;
+};
+
+pipeline::pipeline(executor ex, pipeline_limits limits, pipeline_owner& owner)
+    : executor_(ex), limits_(limits), owner_(owner), wake_source_(ex), wake_target_(ex) {}
+
+pipeline::~pipeline() = default;
+
+void pipeline::end_of_source(std::optional<error> why) {
+    if (source_ended_) return;
+    source_ended_ = true;
+    source_failure_ = std::move(why);
+    if (arriving_ && !arriving_->complete) interrupted_ = {arriving_->about.request, arriving_->about.uid};
+    wake_target_.notify();
+}
+
+std::vector<sent_message> pipeline::unsettled() const {
+    std::vector<sent_message> out;
+    for (const auto& [token, message] : unsettled_) out.push_back(message);
+    return out;
+}
+
+// The source's side ---------------------------------------------------------------------------------------------
+
+task<result<void>> pipeline::begin(mailbox::message_head head) {
+    if (target_failure_) co_return std::unexpected(*target_failure_);
+    arriving_.reset();
+    verdict how = owner_.judge(head);
+    if (!how.take) co_return result<void>{};
+    while (buffered_ >= limits_.buffered_octets && !target_failure_) co_await wake_source_.wait();
+    if (target_failure_) co_return std::unexpected(*target_failure_);
+    arriving_ = std::make_shared<entry>();
+    arriving_->about = {.request = head.request, .uid = head.uid, .octets = head.octets, .source_flags = how.source_flags,
+                        .batch_limit = how.batch_limit, .date = head.date, .date_from_header = false, .digest = {}};
+    arriving_->how = std::move(how);
+    co_return result<void>{};
+}
+
+task<result<void>> pipeline::chunk(const client::block_ref& owner, std::string_view octets) {
+    if (!arriving_) co_return result<void>{};
+    hash_.update(octets);
+    entry& e = *arriving_;
+    e.chunks.push_back({owner, octets});
+    buffered_ += octets.size();
+    if (e.about.octets > limits_.whole_octets) {
+        if (!e.queued) enqueue();
+        wake_target_.notify();
+        while (buffered_ >= limits_.buffered_octets && !target_failure_) co_await wake_source_.wait();
+    }
+    if (target_failure_) co_return std::unexpected(*target_failure_);
+    co_return result<void>{};
+}
+
+task<result<void>> pipeline::end() {
+    if (!arriving_) co_return result<void>{};
+    const std::shared_ptr<entry> done = std::exchange(arriving_, nullptr);
+    done->about.digest = hash_.finish();
+    done->complete = true;
+    if (done->queued) {
+        if (const auto at = unsettled_.find(done->token); at != unsettled_.end()) at->second.digest = done->about.digest;
+    } else {
+        arriving_ = done;
+        enqueue();
+        arriving_.reset();
+    }
+    wake_target_.notify();
+    co_return result<void>{};
+}
+
+// INTERNALDATE NIL or unreadable: the topmost Received field, then Date, then none (docs/quirks.md#internaldate). The
+// header is in the first chunk, or in what was gathered.
+void pipeline::settle_date(entry& e) const {
+    if (e.about.date) return;
+    std::string header;
+    for (const mailbox::chunk& c : e.chunks) {
+        header += c.octets.substr(0, std::min<std::size_t>(c.octets.size(), 65'536 - header.size()));
+        if (header.size() >= 65'536) break;
+    }
+    if (const auto date = message::received_date(header)) {
+        e.about.date = mailbox::message_date{.unix_seconds = date->unix_seconds, .zone_minutes = static_cast<std::int16_t>(date->zone_minutes)};
+        e.about.date_from_header = true;
+    }
+}
+
+void pipeline::enqueue() {
+    entry& e = *arriving_;
+    settle_date(e);
+    e.token = ++last_token_;
+    e.queued = true;
+    unsettled_.emplace(e.token, e.about);
+    queue_.push_back(arriving_);
+}
+
+void pipeline::header(mailbox::message_head, std::string_view) {}
+
+void pipeline::missing(std::size_t request, uid_set uids, std::optional<error> why) { owner_.missing(request, uids, why); }
+
+void pipeline::unavailable(std::size_t request, error why) { owner_.unavailable(request, why); }
+
+// The target's side ---------------------------------------------------------------------------------------------
+
+bool pipeline::ready() const noexcept { return !queue_.empty() || source_ended_ || target_failure_; }
+
+task<bool> pipeline::wait(std::chrono::milliseconds patience) {
+    while (!ready())
+        if (!co_await wake_target_.wait_for(patience)) co_return ready();
+    co_return true;
+}
+
+task<std::optional<mailbox::append_item>> pipeline::next() {
+    while (!ready()) co_await wake_target_.wait();
+    if (target_failure_ || queue_.empty()) co_return std::nullopt;
+    leaving_ = std::move(queue_.front());
+    queue_.pop_front();
+    const entry& e = *leaving_;
+    co_return mailbox::append_item{.folder = e.about.request, .handle = owner_.target_handle(e.about.request), .flags = e.how.target_flags,
+                                   .date = e.about.date, .octets = e.about.octets, .token = e.token, .batch_limit = e.how.batch_limit};
+}
+
+bool pipeline::chunk_ready() const noexcept { return leaving_ && leaving_->next_chunk < leaving_->chunks.size(); }
+
+task<result<mailbox::chunk>> pipeline::read() {
+    entry& e = *leaving_;
+    while (e.next_chunk == e.chunks.size()) {
+        if (source_ended_)
+            co_return std::unexpected(source_failure_.value_or(error{.cls = retry_class::transient, .where = phase::fetch,
+                .what = "The source stopped in the middle of a message", .server_said = {}, .advice = {}, .response_code = {}}));
+        co_await wake_target_.wait();
+    }
+    mailbox::chunk c = std::move(e.chunks[e.next_chunk++]);
+    // A message that streams has as many chunks as reads: those that are gone must not pile up.
+    if (e.next_chunk == e.chunks.size()) {
+        e.chunks.clear();
+        e.next_chunk = 0;
+    }
+    const bool was_full = buffered_ >= limits_.buffered_octets;
+    buffered_ -= c.octets.size();
+    if (was_full && buffered_ < limits_.buffered_octets) wake_source_.notify();
+    co_return std::move(c);
+}
+
+void pipeline::stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity, const std::vector<std::uint32_t>& uids) {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        auto node = unsettled_.extract(tokens[i]);
+        if (!node.empty()) owner_.stored(std::move(node.mapped()), uid_validity, i < uids.size() ? uids[i] : 0);
+    }
+}
+
+void pipeline::refused(const std::vector<std::uint64_t>& tokens, const error& why) {
+    std::vector<sent_message> batch;
+    for (const std::uint64_t token : tokens) {
+        auto node = unsettled_.extract(token);
+        if (!node.empty()) batch.push_back(std::move(node.mapped()));
+    }
+    if (!batch.empty()) owner_.refused(std::move(batch), why);
+}
+
+void pipeline::abandon(const error& why) noexcept {
+    if (!target_failure_) target_failure_ = why;
+    wake_target_.notify();
+    wake_source_.notify();
+}
+
+} // namespace postferry::transfer
