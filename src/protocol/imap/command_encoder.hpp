@@ -21,7 +21,7 @@ class command_encoder {
   public:
     explicit command_encoder(literal_mode mode) : mode_(mode) { pieces_.emplace_back(); }
 
-    command_encoder& raw(std::string_view text);    ///< from our own grammar only, never from a server or a user
+    command_encoder& raw(std::string_view text); ///< from our own grammar only, never from a server or a user
     command_encoder& space() { return raw(" "); }
     /// astring (RFC 3501 section 9): atom if every octet is an ASTRING-CHAR, else quoted, else a literal (CR, LF, NUL,
     /// 8-bit or more than 1000 octets). NUL cannot be sent in a plain literal; see `valid`.
@@ -40,7 +40,8 @@ class command_encoder {
 };
 
 /// Whether `flag` may be written in an APPEND or STORE: one of \Seen \Answered \Flagged \Deleted \Draft (any case), or
-/// a keyword that is an atom of at most 255 octets (RFC 3501 flag-keyword). Never \Recent, never another backslash flag.
+/// a keyword that is an atom of at most 255 octets (RFC 3501 flag-keyword). Never \Recent, never another backslash
+/// flag.
 [[nodiscard]] bool is_writable_flag(std::string_view flag) noexcept;
 
 /// The canonical spelling of a system flag ("\\Seen"), or the text itself.

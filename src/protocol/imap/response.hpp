@@ -19,10 +19,10 @@ struct response_code {
     std::string name;
     std::string args;
 
-    std::optional<std::uint64_t> number;             ///< UIDVALIDITY, UIDNEXT, UNSEEN, HIGHESTMODSEQ
-    std::optional<std::vector<std::string>> flags;   ///< PERMANENTFLAGS, BADCHARSET
+    std::optional<std::uint64_t> number;                  ///< UIDVALIDITY, UIDNEXT, UNSEEN, HIGHESTMODSEQ
+    std::optional<std::vector<std::string>> flags;        ///< PERMANENTFLAGS, BADCHARSET
     std::optional<std::vector<std::string>> capabilities; ///< CAPABILITY, in upper case
-    struct copy_uid {                                ///< APPENDUID (RFC 4315): source empty; COPYUID: all three
+    struct copy_uid {                                     ///< APPENDUID (RFC 4315): source empty; COPYUID: all three
         std::uint32_t uid_validity = 0;
         uid_set source;
         uid_set target;
@@ -51,7 +51,7 @@ struct capability_data {
     std::vector<std::string> capabilities; ///< upper case
 };
 
-struct enabled_data { ///< RFC 5161
+struct enabled_data {                      ///< RFC 5161
     std::vector<std::string> capabilities; ///< upper case; may be empty
 };
 
@@ -118,13 +118,13 @@ struct internal_date {
     [[nodiscard]] static std::optional<internal_date> parse(std::string_view text);
 };
 
-/// A body section of a FETCH as text: "BODY[]", "BODY[HEADER]", "BODY[HEADER.FIELDS (DATE FROM)]", "BINARY[]", "RFC822",
-/// "RFC822.HEADER"; upper case; a partial's "<0>" is kept at the end.
+/// A body section of a FETCH as text: "BODY[]", "BODY[HEADER]", "BODY[HEADER.FIELDS (DATE FROM)]", "BINARY[]",
+/// "RFC822", "RFC822.HEADER"; upper case; a partial's "<0>" is kept at the end.
 struct body_item {
     std::string section;
     std::optional<std::string> content; ///< NIL: nothing. A streamed literal: empty and `streamed` true
     bool streamed = false;
-    std::uint64_t octets = 0;           ///< size of the content
+    std::uint64_t octets = 0; ///< size of the content
 };
 
 /// FETCH (msg-att). Items we do not use (ENVELOPE, BODYSTRUCTURE ...) are checked for shape and dropped.
@@ -136,9 +136,9 @@ struct fetch_data {
     bool date_present = false; ///< an INTERNALDATE item came; `date` is empty if it could not be read
     std::optional<std::uint64_t> rfc822_size;
     std::optional<std::uint64_t> modseq;
-    std::optional<std::string> email_id;        ///< RFC 8474 EMAILID
-    std::optional<std::uint64_t> gmail_msgid;   ///< X-GM-MSGID
-    std::vector<std::string> gmail_labels;      ///< X-GM-LABELS
+    std::optional<std::string> email_id;      ///< RFC 8474 EMAILID
+    std::optional<std::uint64_t> gmail_msgid; ///< X-GM-MSGID
+    std::vector<std::string> gmail_labels;    ///< X-GM-LABELS
     std::vector<body_item> bodies;
 };
 
@@ -150,7 +150,7 @@ struct namespace_data { ///< RFC 2342
     std::vector<entry> personal, other_users, shared;
 };
 
-struct id_data { ///< RFC 2971; a NIL value gives an empty string
+struct id_data {                                             ///< RFC 2971; a NIL value gives an empty string
     std::vector<std::pair<std::string, std::string>> fields; ///< keys in lower case
 };
 
@@ -175,8 +175,8 @@ struct other_data {
     std::string text;
 };
 
-using response = std::variant<status_response, continuation_request, capability_data, enabled_data, list_data, mailbox_status,
-    search_data, esearch_data, flags_data, number_data, vanished_data, fetch_data, namespace_data, id_data, quota_data,
-    quota_root_data, other_data>;
+using response = std::variant<status_response, continuation_request, capability_data, enabled_data, list_data,
+                              mailbox_status, search_data, esearch_data, flags_data, number_data, vanished_data,
+                              fetch_data, namespace_data, id_data, quota_data, quota_root_data, other_data>;
 
 } // namespace postferry::imap

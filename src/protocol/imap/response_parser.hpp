@@ -13,8 +13,8 @@ struct parser_limits {
     std::size_t line_octets = 8U << 20U;      ///< one response without its literals (a SEARCH of 1,000,000 UIDs fits)
     std::size_t gathered_literal = 1U << 20U; ///< a literal that is not streamed (folder names, header fields)
     std::uint64_t streamed_literal = 4ULL << 30U; ///< a message
-    std::size_t nesting = 64;                 ///< parentheses within one response
-    std::size_t list_items = 2'000'000;       ///< flags, UIDs, capabilities of one response
+    std::size_t nesting = 64;                     ///< parentheses within one response
+    std::size_t list_items = 2'000'000;           ///< flags, UIDs, capabilities of one response
 };
 
 /// Incremental, sans-I/O parser of server responses (RFC 3501 section 9 `response`, RFC 9051, and the extensions of
