@@ -68,8 +68,7 @@ class query {
     }
 
     /// Binds, and runs to the end; rows are thrown away. Answers the number of rows affected.
-    template <class... A>
-    [[nodiscard]] result<std::int64_t> run(const A&... arguments) {
+    template <class... A> [[nodiscard]] result<std::int64_t> run(const A&... arguments) {
         auto more = first(arguments...);
         while (more && *more) more = next();
         if (!more) return std::unexpected(std::move(more.error()));
@@ -77,8 +76,7 @@ class query {
     }
 
     /// Binds, and steps to the first row. Then next() to go on.
-    template <class... A>
-    [[nodiscard]] result<bool> first(const A&... arguments) {
+    template <class... A> [[nodiscard]] result<bool> first(const A&... arguments) {
         statement_->reset();
         int parameter = 0;
         (bind(++parameter, arguments), ...);
@@ -88,18 +86,14 @@ class query {
     [[nodiscard]] result<bool> next() { return statement_->step(); }
 
     /// Column as any integer or bool; numbers above 2^63 come back as they were bound.
-    template <class T>
-    [[nodiscard]] T get(int column) const {
-        return static_cast<T>(statement_->integer(column));
-    }
+    template <class T> [[nodiscard]] T get(int column) const { return static_cast<T>(statement_->integer(column)); }
 
     [[nodiscard]] std::string_view text(int column) const { return statement_->text(column); }
 
     [[nodiscard]] octets blob(int column) const { return statement_->blob(column); }
 
   private:
-    template <class T>
-    void bind(int parameter, const T& value) {
+    template <class T> void bind(int parameter, const T& value) {
         if constexpr (std::integral<T>)
             statement_->bind(parameter, static_cast<std::int64_t>(value));
         else if constexpr (std::convertible_to<const T&, std::string_view>)
@@ -108,8 +102,7 @@ class query {
             statement_->bind(parameter, octets(value));
     }
 
-    template <class T>
-    void bind(int parameter, const std::optional<T>& value) {
+    template <class T> void bind(int parameter, const std::optional<T>& value) {
         if (value)
             bind(parameter, *value);
         else

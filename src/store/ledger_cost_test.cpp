@@ -7,7 +7,6 @@
 #include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <iostream>
@@ -129,22 +128,21 @@ TEST_F(ledger_cost, opening_and_reading_200000_messages) {
         for (std::uint32_t uid = 1; uid < 200'000; uid += 1000)
             ASSERT_TRUE(wait_for(ledger->record(1, batch(uid, 1000), {})));
     }
-    using clock = std::chrono::steady_clock;
-    const auto ms = [](clock::duration d) { return std::chrono::duration<double, std::milli>(d).count(); };
-    const auto start = clock::now();
+    // CPU throughout: on a busy machine the clock measures the others.
+    const double start = cpu_ms();
     auto ledger = open();
-    const double opening = ms(clock::now() - start);
+    const double opening = cpu_ms() - start;
     ASSERT_TRUE(wait_for(ledger->open_mailbox("a", "b")));
 
-    const auto asked = clock::now();
+    const double asked = cpu_ms();
     auto rows = wait_for(ledger->rows(1));
-    const double reading = ms(clock::now() - asked);
+    const double reading = cpu_ms() - asked;
     ASSERT_EQ(rows.value().size(), 200'000U);
     EXPECT_EQ(rows->capacity(), rows->size()) << "16 octets a row, none to spare";
-    const auto closing = clock::now();
+    const double closing = cpu_ms();
     ledger.reset();
     note(fmt::format("opened in {:.2f} ms, rows in {:.1f} ms, closed in {:.2f} ms", opening, reading,
-                     ms(clock::now() - closing)));
+                     cpu_ms() - closing));
     EXPECT_LE(opening, 3 * patience);
     EXPECT_LE(reading, 60 * patience);
 }
