@@ -8,6 +8,9 @@
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <memory>
 
 namespace postferry::app::log {
@@ -67,6 +70,9 @@ std::string line_of(level l, std::string_view mailbox, std::string_view text) {
 result<void> start(const run_options& options) {
     std::vector<spdlog::sink_ptr> sinks;
     try {
+        // spdlog would make missing folders; a mistyped path is better said.
+        if (!options.log_file.empty() && !std::ofstream(options.log_file, std::ios::app))
+            throw spdlog::spdlog_ex(fmt::format("{}: {}", options.log_file.string(), std::strerror(errno)));
         if (!options.log_file.empty())
             sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.log_file.string()));
     } catch (const spdlog::spdlog_ex& e) {

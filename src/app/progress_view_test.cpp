@@ -79,12 +79,12 @@ TEST_F(progress_table, shows_what_runs) {
     v.update(1, "imaps://alice@old", {.state = mailbox_state::connecting, .folder = {}, .note = {}}, t0);
     v.update(2, "imaps://bob@old", copying(0, 3000, 0, "INBOX/Été"), t0);
     v.update(2, "imaps://bob@old", copying(1000, 3000, 20'000'000, "INBOX/Été"), t0 + 10s);
-    EXPECT_EQ(s.text(), "mailbox                             folder                            messages     bytes      "
-                        "  rate       ETA  state\n"
-                        "imaps://bob@old                     INBOX/Été                      1,000/3,000     20 MB    "
-                        "2.0 MB/s      0:20  copying\n"
+    EXPECT_EQ(s.text(), "mailbox                           folder                           messages     bytes        "
+                        "rate       ETA  state\n"
+                        "imaps://bob@old                   INBOX/Été                     1,000/3,000     20 MB    2.0 "
+                        "MB/s      0:20  copying\n"
                         "imaps://alice@old                                                                             "
-                        "                  connecting\n"
+                        "               connecting\n"
                         "0 of 12 mailboxes done, 1,000 messages, 20 MB, 2.0 MB/s, 10 s\n"
                         "\n");
 }
@@ -152,7 +152,7 @@ TEST_F(progress_lines, one_a_mailbox) {
     EXPECT_EQ(s.text(), "imaps://alice@old -> imaps://alice@new: synced, 4,820 copied (140 MB), 180 present, 12 s\n"
                         "imaps://alice@old -> imaps://alice@new: failed, 0 copied (0 B), 0 present, 0.2 s: the server "
                         "refused the login of alice; "
-                        "server said: Authentication failed.. Check user name and password\n"
+                        "server said: Authentication failed. Check user name and password\n"
                         "\n");
 }
 

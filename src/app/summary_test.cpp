@@ -32,11 +32,11 @@ TEST(summary, what_was_not_done_is_named) {
     const auto text = s.text(1, "r.json", "", 60);
     for (const char* part :
          {"1 of 3 mailboxes done in 1 min 00 s\n", "  skipped: 6 messages by --max-size 25 MB\n",
-          "  3 vanished from the source", "  keywords that the target does not keep: Project/X\n",
+          "  3 messages vanished from the source", "  keywords that the target does not keep: Project/X\n",
           "  1 failure waived\n", "  note: 12 dates are stored differently by the target\n",
           "  1 faulty row left out (--skip-invalid)\n", "  grade: 1 perfect, 1 investigate, 1 poor\n",
           "1 mailbox stopped early:\n  imaps://alice@old: the server refused the login of alice; server said: "
-          "Authentication failed.",
+          "Authentication failed. Check user name and password\n",
           "1 message failed:\n  imaps://bob@old: Archive/2019",
           "UID 4711, 61 MB, <big@example.org>: server said: [LIMIT]", "Report: r.json\n",
           "Run it again: it copies only what is missing."})

@@ -44,7 +44,8 @@ std::string_view name_of(phase p) noexcept {
 std::string error::message() const {
     std::string text = what;
     if (!server_said.empty()) text += fmt::format("; server said: {}", server_said);
-    if (!advice.empty()) text += fmt::format(". {}", advice);
+    // The server's text often ends its own sentence.
+    if (!advice.empty()) text += fmt::format("{} {}", text.ends_with('.') ? "" : ".", advice);
     return text;
 }
 
