@@ -8,6 +8,7 @@
 // /dev/shm): that is memory too. Looks 100 times a second, so it is for memory rows, not for speed.
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -41,10 +42,10 @@ long long open_tmpfs_octets(pid_t pid) {
     std::map<std::pair<dev_t, ino_t>, long long> files;
     while (const dirent* entry = readdir(fds)) {
         const std::string path = folder + '/' + entry->d_name;
-        char link[256];
-        const ssize_t n = readlink(path.c_str(), link, sizeof link);
+        std::array<char, 256> link{};
+        const ssize_t n = readlink(path.c_str(), link.data(), link.size());
         if (n <= 0) continue;
-        const std::string_view to(link, static_cast<std::size_t>(n));
+        const std::string_view to(link.data(), static_cast<std::size_t>(n));
         struct stat about{};
         if ((to.starts_with("/memfd:") || to.starts_with("/dev/shm/")) && stat(path.c_str(), &about) == 0 &&
             S_ISREG(about.st_mode))

@@ -72,7 +72,7 @@ void connection::start_tls() {
     BIO* out = BIO_new(BIO_s_mem());
     SSL_set0_rbio(ssl_, BIO_new_socket(fd_, BIO_NOCLOSE));
     SSL_set0_wbio(ssl_, out);
-    plain_ = std::make_unique<char[]>(tls_gather);
+    plain_.resize(tls_gather);
     for (;;) {
         const int rc = SSL_connect(ssl_);
         char* data = nullptr;
@@ -119,11 +119,11 @@ std::size_t connection::write_tls(const iovec* parts, int count) {
     std::size_t gathered = 0;
     for (int i = 0; i < count && gathered < tls_gather; ++i) {
         const std::size_t n = std::min(parts[i].iov_len, tls_gather - gathered);
-        std::memcpy(plain_.get() + gathered, parts[i].iov_base, n);
+        std::memcpy(plain_.data() + gathered, parts[i].iov_base, n);
         gathered += n;
     }
     std::size_t taken = 0;
-    if (gathered > 0 && SSL_write_ex(ssl_, plain_.get(), gathered, &taken) != 1) die("TLS write");
+    if (gathered > 0 && SSL_write_ex(ssl_, plain_.data(), gathered, &taken) != 1) die("TLS write");
     char* data = nullptr;
     unsent_ = static_cast<std::size_t>(BIO_get_mem_data(SSL_get_wbio(ssl_), &data));
     flush();

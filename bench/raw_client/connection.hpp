@@ -3,11 +3,11 @@
 #include "options.hpp"
 
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <vector>
 
 struct ssl_st;
 struct ssl_ctx_st;
@@ -51,9 +51,9 @@ class connection {
     int fd_ = -1;
     ssl_ctx_st* context_ = nullptr;
     ssl_st* ssl_ = nullptr;
-    std::unique_ptr<char[]> plain_; // TLS: small pieces gathered into full records
-    std::size_t unsent_ = 0;        // TLS: encrypted octets in the memory BIO
-    std::size_t sent_ = 0;          // TLS: of the memory BIO's content, already sent
+    std::vector<char> plain_; // TLS: small pieces gathered into full records
+    std::size_t unsent_ = 0;  // TLS: encrypted octets in the memory BIO
+    std::size_t sent_ = 0;    // TLS: of the memory BIO's content, already sent
 };
 
 } // namespace raw_client

@@ -26,9 +26,7 @@ void add(totals& sum, const totals& t) {
     sum.writes += t.writes;
 }
 
-double seconds_of(const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-}
+double seconds_of(const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; }
 
 void report(const totals& t, double wall) {
     rusage usage{};
@@ -50,6 +48,7 @@ totals copy(const options& o) {
     }
     const auto& names = o.folders.empty() ? source.folders : o.folders;
     std::vector<std::string> wanted;
+    wanted.reserve(names.size());
     for (const auto& name : names) wanted.push_back(target_name(source, target, name));
     create_folders(target, wanted);
 

@@ -21,8 +21,6 @@ mirror_ring::mirror_ring(std::size_t octets) {
     close(fd);
 }
 
-mirror_ring::~mirror_ring() {
-    munmap(base_, 2 * capacity_);
-}
+mirror_ring::~mirror_ring() { munmap(base_, 2 * capacity_); }
 
 } // namespace raw_client

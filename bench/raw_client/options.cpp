@@ -35,7 +35,8 @@ server parse_url(std::string_view url, const char* password_variable) {
     url.remove_prefix(s.tls ? 8 : 7);
     const auto at = url.rfind('@');
     const auto colon = url.rfind(':');
-    if (at == url.npos || colon == url.npos || colon < at) refuse("user, host and port are needed");
+    if (at == std::string_view::npos || colon == std::string_view::npos || colon < at)
+        refuse("user, host and port are needed");
     s.user = url.substr(0, at);
     s.host = url.substr(at + 1, colon - at - 1);
     s.port = std::atoi(std::string(url.substr(colon + 1)).c_str());

@@ -18,7 +18,7 @@ struct options {
     server source;
     server target;
     std::vector<std::string> folders;     // names on the source; empty: whatever LIST says
-    std::size_t batch_messages = 100;     // an APPEND command ends after so many messages ...
+    std::size_t batch_messages = 5000;    // an APPEND command ends after so many messages ...
     std::size_t batch_octets = 4'000'000; // ... or so many octets, whichever is first
     std::size_t ring_octets = 4 << 20;    // read from the source and not yet written to the target, per connection
     std::size_t read_octets = 512 << 10;  // asked for by one read

@@ -19,11 +19,11 @@ constexpr int parts_per_write = 256;
 // The flags of a FETCH line without \Recent, which a client must not send.
 std::string flags_of(std::string_view line) {
     const auto open = line.find("FLAGS (");
-    if (open == line.npos) return "()";
+    if (open == std::string_view::npos) return "()";
     line.remove_prefix(open + 6);
     std::string flags(line.substr(0, line.find(')') + 1));
     constexpr std::string_view recent = "\\Recent";
-    if (const auto at = flags.find(recent); at != flags.npos) {
+    if (const auto at = flags.find(recent); at != std::string::npos) {
         flags.erase(at, recent.size());
         if (flags[at] == ' ')
             flags.erase(at, 1);
@@ -35,7 +35,7 @@ std::string flags_of(std::string_view line) {
 
 std::string_view date_of(std::string_view line) {
     const auto open = line.find("INTERNALDATE \"");
-    if (open == line.npos) return {};
+    if (open == std::string_view::npos) return {};
     line.remove_prefix(open + 13);
     return line.substr(0, line.find('"', 1) + 1);
 }
@@ -178,7 +178,7 @@ void pump::push_ring(std::uint64_t from, std::size_t octets) {
 
 bool pump::drain() {
     while (!queue_.empty()) {
-        std::array<iovec, parts_per_write> parts;
+        std::array<iovec, parts_per_write> parts{};
         int count = 0;
         for (const auto& s : queue_) {
             if (count == parts_per_write) break;
@@ -209,11 +209,11 @@ void pump::written(std::size_t octets) {
 }
 
 void pump::read_answers() {
-    std::array<char, 16 << 10> chunk;
+    std::array<char, 16 << 10> chunk{};
     while (const std::size_t n = target_.read(chunk.data(), chunk.size())) {
         answer_.append(chunk.data(), n);
         std::size_t begin = 0;
-        for (std::size_t end = 0; (end = answer_.find('\n', begin)) != answer_.npos; begin = end + 1) {
+        for (std::size_t end = 0; (end = answer_.find('\n', begin)) != std::string::npos; begin = end + 1) {
             const std::string_view line(answer_.data() + begin, end + 1 - begin);
             if (line.starts_with("* BYE")) die(line);
             if (line.starts_with("* ")) continue;

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <poll.h>
 
@@ -32,12 +33,12 @@ class line_reader {
 
   private:
     std::string next() {
-        char chunk[16 << 10];
+        std::array<char, 16 << 10> chunk{};
         std::size_t end = 0;
-        while ((end = text_.find("\r\n")) == text_.npos) {
-            const std::size_t n = io_.read(chunk, sizeof chunk);
+        while ((end = text_.find("\r\n")) == std::string::npos) {
+            const std::size_t n = io_.read(chunk.data(), chunk.size());
             if (n == 0) io_.wait(POLLIN);
-            text_.append(chunk, n);
+            text_.append(chunk.data(), n);
         }
         std::string line = text_.substr(0, end);
         text_.erase(0, end + 2);
@@ -69,7 +70,7 @@ std::string take_string(std::string_view& text) {
 // * NAMESPACE (("INBOX." ".")) NIL NIL
 void take_namespace(session& s, std::string_view line) {
     const auto open = line.find("((");
-    if (open == line.npos) return;
+    if (open == std::string_view::npos) return;
     line.remove_prefix(open + 2);
     s.prefix = take_string(line);
     const std::string delimiter = take_string(line);
@@ -79,9 +80,11 @@ void take_namespace(session& s, std::string_view line) {
 // * LIST (\HasNoChildren) "." INBOX.sub
 void take_list(session& s, std::string_view line) {
     const auto close = line.find(") ");
-    if (close == line.npos) return;
+    if (close == std::string_view::npos) return;
     const std::string_view attributes = line.substr(0, close);
-    if (attributes.find("\\Noselect") != attributes.npos || attributes.find("\\NonExistent") != attributes.npos) return;
+    if (attributes.find("\\Noselect") != std::string_view::npos ||
+        attributes.find("\\NonExistent") != std::string_view::npos)
+        return;
     line.remove_prefix(close + 2);
     take_string(line);
     s.folders.push_back(take_string(line));
