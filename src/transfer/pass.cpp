@@ -97,7 +97,7 @@ task<mailbox_report> mailbox_pass::state::run() {
     mailbox_open_ = false;
     report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     if (!report_.stopped_by)
-        report_.state = report_.messages.residual() == 0 && report_.messages.failed == 0 ? mailbox_state::synced : mailbox_state::failed;
+        report_.state = report_.messages.residual() == 0 ? mailbox_state::synced : mailbox_state::failed;
     else
         report_.state = report_.stopped_by->cls == retry_class::cancelled ? mailbox_state::interrupted : mailbox_state::failed;
     report_.mark = grade_of(report_);

@@ -62,6 +62,7 @@ struct folder_work {
     uid_set failures_to_name;                  ///< failed in this attempt; their Message-ID is still to be read
     std::optional<error> trouble;              ///< the folder as a whole could not be done
     folder_memory* memory = nullptr;
+    folder_report proof;                       ///< what verify found
     std::vector<std::string> notes;
 };
 
@@ -136,6 +137,11 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     task<result<void>> name_failures();
     void fill_report();
     void fill_folder(const folder_work& f, folder_report& out);
+
+    // pass_verify.cpp
+    struct folder_proof;
+    task<result<void>> verify_once();
+    void judge_folder(folder_work& f, const folder_proof& proof, const content_match& altered);
 
     std::uint32_t flag_index(folder_work& f, const std::string& canonical);
     void progress_now(mailbox_state s, std::string_view folder = {}, std::string note = {});
