@@ -10,6 +10,7 @@ import time
 from bench.measure import Launcher, Run, Series
 from bench.scene import Scene, totals
 from bench.tools import Doveadm, End, Job, Mbsync, Postferry, Raw
+from lab.imap_client import ImapError
 
 LINE_20, LINE_80 = 20, 80  # milliseconds of round trip, on each side
 
@@ -260,7 +261,8 @@ def measure(bench: Bench, row: Row) -> Result:
     begin = time.monotonic()
     try:
         result = row.measure(bench, row.title)
-    except Skipped as why:
+    except (Skipped, RuntimeError, OSError, ImapError) as why:
+        # One row that cannot be had must not cost the others.
         result = Result(row.title, note=f"not measured: {why}")
         _say(f"  {result.note}")
     _say(f"  ({time.monotonic() - begin:.0f} s)")

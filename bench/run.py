@@ -60,6 +60,8 @@ def main() -> int:
     work.mkdir(exist_ok=True)
     memory = pathlib.Path(tempfile.mkdtemp(prefix="postferry-bench-", dir="/dev/shm"))
     disk = pathlib.Path(tempfile.mkdtemp(prefix="disk-", dir=work))
+    for folder in (memory, disk):
+        folder.chmod(0o711)  # Dovecot's mail processes have no privileges
     bench = rows.Bench(programs, memory, disk, quick=arguments.quick)
     try:
         return _run(bench, arguments, programs, work)
