@@ -56,7 +56,7 @@ command_encoder& command_encoder::string(std::string_view value) {
 }
 
 void command_encoder::literal(std::string_view value) {
-    if (value.find('\0') != value.npos) {
+    if (value.find('\0') != std::string_view::npos) {
         valid_ = false;
         return;
     }

@@ -12,10 +12,10 @@ namespace {
 constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 
 constexpr auto sextets = [] {
-    std::array<std::int8_t, 256> out{};
+    std::array<int, 256> out{};
     out.fill(-1);
     for (std::size_t i = 0; i < alphabet.size(); ++i)
-        out[static_cast<unsigned char>(alphabet[i])] = static_cast<std::int8_t>(i);
+        out[static_cast<unsigned char>(alphabet[i])] = static_cast<int>(i);
     return out;
 }();
 
@@ -144,10 +144,10 @@ std::optional<std::string> decode_mutf7(std::string_view wire) {
             if (static_cast<unsigned char>(c) >= 0x80) return std::nullopt;
             out += c;
         }
-        if (shift == wire.npos) break;
+        if (shift == std::string_view::npos) break;
         wire.remove_prefix(shift + 1);
         const std::size_t end = wire.find('-');
-        if (end == wire.npos) return std::nullopt;
+        if (end == std::string_view::npos) return std::nullopt;
         if (end == 0)
             out += '&';
         else if (!decode_shift(wire.substr(0, end), out))

@@ -85,7 +85,7 @@ std::optional<std::string> internal_date::to_string() const {
     constexpr std::int64_t beyond_9999 = 253'402'300'800 + 86'400;
     if (unix_seconds < -beyond_9999 || unix_seconds > beyond_9999) return std::nullopt;
     if (zone_minutes < -1439 || zone_minutes > 1439) return std::nullopt;
-    const std::chrono::sys_seconds local{std::chrono::seconds(unix_seconds + zone_minutes * 60)};
+    const std::chrono::sys_seconds local{std::chrono::seconds(unix_seconds + std::int64_t{zone_minutes} * 60)};
     const auto day = std::chrono::floor<std::chrono::days>(local);
     const std::chrono::year_month_day ymd(day);
     const int year = static_cast<int>(ymd.year());
@@ -109,7 +109,8 @@ std::optional<internal_date> internal_date::parse(std::string_view text) {
     take_spaces(text);
     if (!minutes_east || !text.empty()) return std::nullopt;
     const std::int64_t midnight = std::chrono::sys_seconds(*day).time_since_epoch().count();
-    return internal_date{midnight + *seconds - *minutes_east * 60, static_cast<std::int16_t>(*minutes_east)};
+    return internal_date{midnight + *seconds - std::int64_t{*minutes_east} * 60,
+                         static_cast<std::int16_t>(*minutes_east)};
 }
 
 } // namespace postferry::imap

@@ -57,7 +57,7 @@ std::string double_quoted(std::string_view text, std::size_t at) {
             at += 2;
         } else {
             constexpr std::string_view names = "rnt0\\\"/ ";
-            EXPECT_NE(names.find(c), names.npos) << "unknown YAML escape " << c;
+            EXPECT_NE(names.find(c), std::string_view::npos) << "unknown YAML escape " << c;
             out += "\r\n\t\0\\\"/ "[names.find(c)];
         }
     }
@@ -75,7 +75,7 @@ std::vector<sample> net_imap_samples(const fs::path& root) {
     std::vector<sample> out;
     for (const fs::path& file : files(root, ".yml")) {
         const std::string text = content(file);
-        for (std::size_t at = text.find(key); at != text.npos; at = text.find(key, at + 1)) {
+        for (std::size_t at = text.find(key); at != std::string_view::npos; at = text.find(key, at + 1)) {
             std::size_t value = text.find_first_not_of(" \n", at + key.size());
             if (text[value] == '&') value = text.find_first_not_of(" \n", text.find_first_of(" \n", value));
             const auto line =

@@ -31,10 +31,10 @@ struct literal_header {
 std::optional<literal_header> literal_at_end(std::string_view line) noexcept {
     if (!line.ends_with('}')) return std::nullopt;
     const std::size_t open = line.rfind('{');
-    if (open == line.npos) return std::nullopt;
+    if (open == std::string_view::npos) return std::nullopt;
     std::string_view digits = line.substr(open + 1, line.size() - open - 2);
     if (digits.ends_with('+') || digits.ends_with('-')) digits.remove_suffix(1);
-    if (digits.empty() || digits.find_first_not_of("0123456789") != digits.npos) return std::nullopt;
+    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
     const auto octets = parse_u64(digits);
     literal_header out{.at = open, .octets = octets.value_or(0), .too_large = !octets};
     if (open > 0 && line[open - 1] == '~') {
@@ -115,8 +115,8 @@ std::optional<response_parser::event> response_parser::state::line() {
         return fail(fmt::format("a response longer than {} octets", limits.line_octets));
     line_octets += octets;
     text.append(input.substr(0, octets));
-    input.remove_prefix(feed == input.npos ? octets : octets + 1);
-    if (feed == input.npos) return need_more{};
+    input.remove_prefix(feed == std::string_view::npos ? octets : octets + 1);
+    if (feed == std::string_view::npos) return need_more{};
     while (text.size() > part && text.back() == '\r') text.pop_back();
     return line_end();
 }

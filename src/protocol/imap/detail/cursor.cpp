@@ -166,10 +166,11 @@ std::pair<bool, std::optional<std::uint64_t>> lenient_number(std::string_view to
     if (iequals(token, "NIL")) return {true, std::nullopt};
     // quirk float-number (mail.ru, MailKit #1838): 9.3736e+06. quirk negative-number (Zoho MODSEQ -1, RFC822.SIZE -1).
     double value = 0;
-    const char* const end = token.data() + token.size();
-    const auto [at, ec] = std::from_chars(token.data(), end, value);
+    const char* const begin = token.data();
+    const char* const end = begin + token.size();
+    const auto [at, ec] = std::from_chars(begin, end, value);
     if (token.empty() || at != end || ec == std::errc::invalid_argument ||
-        token.find_first_of("0123456789") == token.npos)
+        token.find_first_of("0123456789") == std::string_view::npos)
         return {false, std::nullopt};
     const bool usable = ec == std::errc{} && value >= 0 && value < 0x1p53 && std::isfinite(value);
     if (!usable) return {true, std::nullopt};

@@ -11,7 +11,7 @@ void salvage_mailbox(cursor& at, std::string& name) {
     std::string_view text = at.rest();
     const bool quoted = text.starts_with('"');
     const std::size_t tail = text.find(quoted ? "\" (" : " (");
-    if (tail != text.npos) text = text.substr(0, tail + (quoted ? 1 : 0));
+    if (tail != std::string_view::npos) text = text.substr(0, tail + (quoted ? 1 : 0));
     at.advance(text.size());
     while (text.ends_with(' ')) text.remove_suffix(1);
     if (!quoted || text.size() < 2 || !text.ends_with('"')) {
@@ -88,7 +88,7 @@ bool delimiter(cursor& at, std::optional<char>& out) {
     out.reset();
     if (at.nil()) return true;
     // quirk bare-backslash-delimiter (Domino): "\" for "\\".
-    if (at.rest().starts_with("\"\\\" ")) {
+    if (at.rest().starts_with(R"("\" )")) {
         at.advance(3);
         out = '\\';
         return true;

@@ -19,7 +19,7 @@ answer bad(std::string_view what, std::string_view line) {
 // Literals become quoted strings, so that a person or a rule can read the text in one piece. Those with octets that
 // no quoted string may hold stay as they are.
 std::string flattened(std::string_view text, const parser_limits& limits) {
-    if (text.find('\n') == text.npos) return std::string(text);
+    if (text.find('\n') == std::string_view::npos) return std::string(text);
     std::string out;
     cursor at(text, limits);
     while (!at.at_end()) {
@@ -29,7 +29,7 @@ std::string flattened(std::string_view text, const parser_limits& limits) {
             at.forgive();
             at.go_to(text.size() - before.size() + 1);
             out += before.front();
-        } else if (value.find_first_of(std::string_view("\r\n\0", 3)) == value.npos) {
+        } else if (value.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos) {
             out += '"';
             for (const char c : value) {
                 if (c == '"' || c == '\\') out += '\\';

@@ -23,7 +23,7 @@ void expand(std::string_view set, std::vector<std::uint32_t>& out) {
         const std::string_view item = set.substr(0, set.find(','));
         const std::size_t colon = item.find(':');
         std::uint32_t first = parse_u32(item.substr(0, colon)).value_or(0);
-        std::uint32_t last = colon == item.npos ? first : parse_u32(item.substr(colon + 1)).value_or(0);
+        std::uint32_t last = colon == std::string_view::npos ? first : parse_u32(item.substr(colon + 1)).value_or(0);
         // "2:4 and 4:2 are equivalent" (RFC 4315 uid-range): the order is that of the ranges, not within one.
         if (first > last) std::swap(first, last);
         for (std::uint64_t uid = first; uid <= last; ++uid) {
@@ -95,7 +95,7 @@ std::optional<response_code> resp_text_code(cursor& at) {
     response_code code;
     const std::size_t space = text.find(' ');
     code.name = ascii_upper(text.substr(0, space));
-    if (space != text.npos) {
+    if (space != std::string_view::npos) {
         text.remove_prefix(std::min(text.find_first_not_of(' ', space), text.size()));
         code.args = text;
     }
