@@ -13,8 +13,12 @@ task<result<std::unique_ptr<imap_session>>> imap_session::open(executor ex, imap
     const deadline until = deadline::in(settings.connect_patience);
     auto line = co_await net::connection::open(ex, settings.where, settings.tls, until);
     if (!line) co_return std::unexpected(line.error());
+    co_return co_await open_on(std::move(*line), std::move(settings), std::move(blocks));
+}
+
+task<result<std::unique_ptr<imap_session>>> imap_session::open_on(std::unique_ptr<net::connection> line, imap_settings settings, std::shared_ptr<block_pool> blocks) {
     std::unique_ptr<imap_session> session(new imap_session(std::move(settings), std::move(blocks)));
-    session->connection_ = std::move(*line);
+    session->connection_ = std::move(line);
     auto ready = co_await session->start();
     if (!ready) {
         session->close();

@@ -70,6 +70,8 @@ class imap_session {
     /// Connects, secures and logs in as settings say. Errors: as net::connection::open; login: auth (refused), config
     /// (nothing fits: what the server offers is named), transient ([UNAVAILABLE], too many connections).
     static task<result<std::unique_ptr<imap_session>>> open(executor ex, imap_settings settings, std::shared_ptr<block_pool> blocks);
+    /// The same on a line that is already there (and, with tls_mode::implicit, encrypted).
+    static task<result<std::unique_ptr<imap_session>>> open_on(std::unique_ptr<net::connection> line, imap_settings settings, std::shared_ptr<block_pool> blocks);
 
     ~imap_session();
     imap_session(const imap_session&) = delete;
@@ -96,6 +98,8 @@ class imap_session {
     }
     /// Writes what the conversation has to say, then `body` (octets of announced literals), in one go.
     task<result<void>> write(std::span<const iovec> pieces);
+    /// Whether something has arrived that receive() would take without a wait.
+    [[nodiscard]] bool readable() const noexcept { return connection_->readable(); }
     /// Reads once and hands everything that came to the handlers. Waits at most answer_patience.
     task<result<void>> receive();
 

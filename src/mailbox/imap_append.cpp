@@ -4,6 +4,7 @@
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <deque>
@@ -57,7 +58,14 @@ struct batch {
     std::uint64_t octets = 0;
     std::vector<std::uint64_t> tokens;
     bool open = true;
+    bool unasked = false; ///< carries a non-synchronising literal
 };
+
+// A date that every server takes. Others are written all the same, but never with a literal that does not wait.
+bool is_ordinary(const message_date& d) noexcept {
+    constexpr std::int64_t from_1980 = 315'532'800, to_2037 = 2'114'380'800;
+    return d.unix_seconds >= from_1980 && d.unix_seconds < to_2037 && d.zone_minutes >= -840 && d.zone_minutes <= 840;
+}
 
 } // namespace
 
@@ -97,6 +105,8 @@ class imap_append {
 
     [[nodiscard]] bool answer_expected() {
         if (talk_.held()) return true;
+        // In the middle of a batch nothing is waited for, but what is there must be heard: above all a BAD.
+        if (current() != nullptr && !talk_.refused_early() && session_.readable()) return true;
         return std::ranges::any_of(batches_, [](const batch& b) { return !b.open; });
     }
 
@@ -115,6 +125,7 @@ class imap_append {
         batch* b = find(c.command);
         if (b == nullptr) return;
         const std::vector<std::uint64_t> tokens = std::move(b->tokens);
+        box_.plus_habit_known_ = box_.plus_habit_known_ || b->unasked;
         const bool still_flowing = b->open && !c.cut_short;
         if (still_flowing)
             b->tokens.clear(); // refused in mid-stream; the writer finishes what it announced
@@ -133,7 +144,10 @@ class imap_append {
             const std::string what = tokens.size() == 1
                                          ? "The target refused the message"
                                          : fmt::format("The target refused a batch of {} messages", tokens.size());
-            feed_.refused(tokens, client::to_error(c.status, phase::append, what));
+            error why = client::to_error(c.status, phase::append, what);
+            // The server did not like the command, but nothing was misread, and the line goes on.
+            if (why.cls == retry_class::protocol && !talk_.poisoned()) why.cls = retry_class::permanent;
+            feed_.refused(tokens, why);
         }
         wake_writer_.notify();
     }
@@ -163,8 +177,8 @@ class imap_append {
     }
 
     [[nodiscard]] bool fits(const batch& b, const append_item& item) const {
-        if (!multiappend_ || b.folder != item.folder || talk_.refused_early())
-            return false;
+        if (!multiappend_ || b.folder != item.folder || talk_.refused_early()) return false;
+        if (item.batch_limit != 0 && b.tokens.size() >= item.batch_limit) return false;
         return b.tokens.size() < b.limit && b.octets + item.octets <= tuning_.batch_octets;
     }
 
@@ -172,7 +186,8 @@ class imap_append {
         const imap::literal_mode mode = session_.capabilities().literals();
         if (mode == imap::literal_mode::synchronising || (mode == imap::literal_mode::minus && item.octets > 4096))
             return true;
-        if (!box_.flagless_proven_ || item.batch_limit == 1) return true;
+        if (!box_.flagless_proven_ || item.batch_limit == 1 || talk_.needless_plus()) return true;
+        if (item.date && !is_ordinary(*item.date)) return true;
         return std::ranges::any_of(words(item.flags), [this](std::string_view f) {
             return std::ranges::find(box_.proven_flags_, f) == box_.proven_flags_.end();
         });
@@ -196,57 +211,81 @@ class imap_append {
                 box_.proven_flags_.emplace_back(f);
     }
 
+    // A server that answers {n+} with a "+" as well would seem to ask for the next {n}. Until one such literal was
+    // answered nobody knows whether it does.
+    [[nodiscard]] bool plus_is_doubtful(const append_item& item) const {
+        return (!box_.plus_habit_known_ || talk_.needless_plus()) && must_synchronise(item) &&
+               std::ranges::any_of(batches_, &batch::unasked);
+    }
+
+    [[nodiscard]] bool must_wait(const append_item& item) {
+        // A message that is suspected of killing lines goes alone: when it happens again, it was this one.
+        if (item.batch_limit == 1 || plus_is_doubtful(item)) return !batches_.empty();
+        return current() == nullptr && batches_.size() >= tuning_.batches_in_flight;
+    }
+
+    // Waits until `item` may be announced, and ends the open batch if it cannot be its. False: the line is dead.
+    task<bool> make_way(const append_item& item) {
+        while (!failure_) {
+            if (batch* b = current(); b != nullptr && (!fits(*b, item) || must_wait(item))) close_batch();
+            if (!must_wait(item)) co_return true;
+            if (!co_await send()) co_return false;
+            if (must_wait(item)) co_await wake_writer_.wait();
+        }
+        co_return false;
+    }
+
+    task<bool> until_asked() {
+        if (!co_await send()) co_return false;
+        wake_reader_.notify();
+        while (talk_.held() && !failure_) co_await wake_writer_.wait();
+        co_return !failure_;
+    }
+
     // False: the line is dead.
     task<bool> bring(const append_item& item) {
-        if (batch* b = current(); b != nullptr && !fits(*b, item)) close_batch();
-        while (batches_.size() >= tuning_.batches_in_flight && !failure_) {
-            if (!co_await send()) co_return false;
-            if (batches_.size() >= tuning_.batches_in_flight) co_await wake_writer_.wait();
+        if (!co_await make_way(item)) co_return false;
+        if (current() == nullptr) open_batch(item);
+        batch& b = batches_.back();
+        const imap::command_id id = b.id;
+        b.tokens.push_back(item.token);
+        b.octets += item.octets;
+        if (talk_.held()) { // the folder's name went as a literal
+            if (!co_await until_asked()) co_return false;
+            if (find(id) == nullptr) co_return co_await discard(item);
         }
-        // A message that is suspected of killing lines goes alone: when it happens again, it was this one.
-        while (item.batch_limit == 1 && !batches_.empty() && !failure_) {
-            if (!co_await send()) co_return false;
-            if (!batches_.empty()) co_await wake_writer_.wait();
-        }
-        if (failure_) co_return false;
-        const imap::command_id id = announce(item);
-        if (talk_.held()) {
-            if (!co_await send()) co_return false;
-            wake_reader_.notify();
-            while (talk_.held() && !failure_) co_await wake_writer_.wait();
-            if (failure_) co_return false;
+        if (announce(item)) {
+            if (!co_await until_asked()) co_return false;
             if (find(id) == nullptr) co_return co_await discard(item); // refused instead of "+"
             note_proven(item);
         }
         co_return co_await stream(item);
     }
 
-    imap::command_id announce(const append_item& item) {
-        std::string head;
-        if (current() == nullptr) {
-            imap::command_encoder command = session_.encoder();
-            command.raw("APPEND ").astring(item.handle);
-            const imap::command_id id = talk_.open(command.take().front());
-            session_.watch(id, [this](imap::conversation::completed& c) { on_done(c); });
-            const std::size_t limit =
-                item.batch_limit == 0 ? tuning_.batch_messages : std::min(item.batch_limit, tuning_.batch_messages);
-            batches_.push_back({.id = id,
-                                .folder = item.folder,
-                                .limit = limit,
-                                .octets = 0,
-                                .tokens = {},
-                                .open = true});
-        }
-        batch& b = batches_.back();
-        b.tokens.push_back(item.token);
-        b.octets += item.octets;
-        head += item.flags.empty() ? " ()" : fmt::format(" ({})", item.flags);
+    void open_batch(const append_item& item) {
+        imap::command_encoder command = session_.encoder();
+        command.raw("APPEND ").astring(item.handle);
+        const imap::command_id id = talk_.open(command.take());
+        session_.watch(id, [this](imap::conversation::completed& c) { on_done(c); });
+        const std::size_t limit =
+            item.batch_limit == 0 ? tuning_.batch_messages : std::min(item.batch_limit, tuning_.batch_messages);
+        batches_.push_back({.id = id, .folder = item.folder, .limit = limit, .octets = 0, .tokens = {}});
+    }
+
+    // Whether the server must ask for the message before it is sent.
+    bool announce(const append_item& item) {
+        const bool synchronise = must_synchronise(item);
+        // Whoever decided about the flags has seen to this; a line that a server does not like is too dangerous to
+        // trust in that.
+        std::vector<std::string_view> flags = words(item.flags);
+        std::erase_if(flags, [](std::string_view f) { return !imap::is_writable_flag(f); });
+        std::string head = fmt::format(" ({}) ", fmt::join(flags, " "));
         if (item.date)
-            if (const auto date = item.date->to_string()) head += fmt::format(" \"{}\"", *date);
-        head += ' ';
+            if (const auto date = item.date->to_string()) head += fmt::format("\"{}\" ", *date);
         talk_.more(head);
-        talk_.literal(item.octets, must_synchronise(item));
-        return b.id;
+        talk_.literal(item.octets, synchronise);
+        if (!synchronise) batches_.back().unasked = true;
+        return synchronise;
     }
 
     task<bool> stream(const append_item& item) {
@@ -304,6 +343,7 @@ class imap_append {
         if (gather_.empty()) co_return !failure_;
         const auto ok = co_await session_.write(gather_.pieces());
         gather_.clear();
+        if (answer_expected()) wake_reader_.notify();
         if (!ok) die(ok.error());
         co_return !failure_;
     }

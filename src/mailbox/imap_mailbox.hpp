@@ -65,6 +65,7 @@ class imap_mailbox final : public target {
     bool condstore_enabled_ = false, qresync_enabled_ = false;
     std::vector<std::string> proven_flags_; ///< accepted in a synchronising APPEND on this connection (adr/0006)
     bool flagless_proven_ = false;
+    bool plus_habit_known_ = false; ///< a non-synchronising literal was answered: it is known whether "+" comes as well
     friend class imap_append;
 };
 

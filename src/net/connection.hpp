@@ -60,6 +60,9 @@ class connection {
     /// A passed deadline gives transient "no answer for N s". After an error the connection is closed.
     virtual task<result<std::size_t>> read_some(std::span<char> buffer, deadline until) = 0;
 
+    /// Whether octets of the peer have arrived. They may turn out to be a TLS record without data.
+    [[nodiscard]] virtual bool readable() const noexcept = 0;
+
     /// Writes everything. The views must live until it returns. The deadline is for progress: it is re-armed by
     /// `patience` each time octets leave, and never beyond `until`.
     virtual task<result<void>> write(std::span<const iovec> pieces, std::chrono::milliseconds patience,

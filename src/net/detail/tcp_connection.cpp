@@ -155,6 +155,11 @@ task<result<std::size_t>> tcp_connection::read_some(std::span<char> buffer, dead
     }
 }
 
+bool tcp_connection::readable() const noexcept {
+    boost::system::error_code ec;
+    return !why_closed_ && socket_.available(ec) > 0;
+}
+
 io_step tcp_connection::send_plain(piece_cursor& pieces) noexcept {
     io_step out;
     while (!pieces.at_end() && out.octets < burst_limit) {

@@ -24,6 +24,7 @@ class tcp_connection final : public connection {
     task<result<std::size_t>> read_some(std::span<char> buffer, deadline until) override;
     task<result<void>> write(std::span<const iovec> pieces, std::chrono::milliseconds patience,
                              deadline until) override;
+    [[nodiscard]] bool readable() const noexcept override;
     void close() noexcept override;
 
     [[nodiscard]] bool encrypted() const noexcept override { return tls_ != nullptr; }

@@ -5,18 +5,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace postferry::imap {
 
 namespace {
 
 // "+}" at the end of a piece announces a non-synchronising literal (RFC 7888).
-bool announces_without_waiting(std::string_view text) {
-    return text.find("+}\r\n") != std::string_view::npos;
-}
+bool announces_without_waiting(std::string_view text) { return text.find("+}\r\n") != std::string_view::npos; }
 
 } // namespace
 
-conversation::conversation(parser_limits limits, std::string tag_prefix) : parser_(limits), prefix_(std::move(tag_prefix)) {}
+conversation::conversation(parser_limits limits, std::string tag_prefix)
+    : parser_(limits), prefix_(std::move(tag_prefix)) {}
 
 std::string conversation::tag_of(command_id id) const { return fmt::format("{}{}", prefix_, id); }
 
@@ -44,10 +45,12 @@ void conversation::send_queued() {
     }
 }
 
-command_id conversation::open(std::string_view text) {
-    command& c = unfinished_.emplace_back(command{.id = ++last_, .pieces = {}, .sent = 0, .how = {}});
+command_id conversation::open(std::vector<std::string> pieces) {
+    command& c = unfinished_.emplace_back(command{.id = ++last_, .pieces = std::move(pieces), .sent = 1, .how = {}});
     streaming_ = true;
-    out_ += fmt::format("{}{} {}", prefix_, c.id, text);
+    waiting_ = c.pieces.size() > 1;
+    c.carries_literal = announces_without_waiting(c.pieces[0]);
+    out_ += fmt::format("{}{} {}", prefix_, c.id, c.pieces[0]);
     return c.id;
 }
 
@@ -115,39 +118,41 @@ conversation::event conversation::on_status(status_response status) {
         return greeting{std::move(status)};
     }
     if (!status.tag.empty()) return on_tagged(std::move(status));
+    // A line in which the server found not even a tag: perhaps one of a message that it takes for commands.
+    if (status.kind == status_kind::bad && std::ranges::any_of(unfinished_, &command::carries_literal))
+        return poison(
+            fmt::format("it could not read a line while a literal was under way: {}", quote_server_text(status.text)));
     return untagged{unfinished_.empty() ? 0 : unfinished_.front().id, response(std::move(status))};
 }
 
 conversation::event conversation::on_tagged(status_response status) {
     std::optional<std::uint32_t> id;
-    if (std::string_view(status.tag).starts_with(prefix_)) id = parse_u32(std::string_view(status.tag).substr(prefix_.size()));
+    if (std::string_view(status.tag).starts_with(prefix_))
+        id = parse_u32(std::string_view(status.tag).substr(prefix_.size()));
     command* c = id ? find(*id) : nullptr;
-    if (c == nullptr)
-        return poison(fmt::format("the server answered a command that was never sent (tag {})", quote_server_text(status.tag, 40)));
+    if (c == nullptr || c->answered || status.tag != tag_of(c->id))
+        return poison(fmt::format("the server answered a command that does not wait for it (tag {})",
+                                  quote_server_text(status.tag, 40)));
+    const bool half_sent = c->id == unfinished_.back().id && (streaming_ || waiting_);
+    if (half_sent && status.kind == status_kind::ok)
+        return poison("the server said OK to a command that was not sent to its end");
 
-    completed done{.command = c->id, .status = std::move(status), .cut_short = false};
-    const bool is_newest = c->id == unfinished_.back().id;
-    const bool half_sent = is_newest && (streaming_ || waiting_);
-    const bool dangerous = done.status.kind == status_kind::bad && c->carries_literal;
-    if (half_sent && (waiting_ || done.status.kind == status_kind::ok)) {
-        // Refused before the literal was asked for: the rest of the command must not be sent.
-        done.cut_short = true;
+    // Then the server may be reading octets of a literal as commands: not one more must reach it.
+    const bool misread = status.kind == status_kind::bad && (c->carries_literal || (half_sent && !waiting_));
+    completed done{.command = c->id, .status = std::move(status), .cut_short = half_sent && waiting_};
+    if (done.cut_short) { // refused before the literal was asked for: the rest of the command must not be sent
         waiting_ = false;
         streaming_ = false;
     }
     if (c->how.exclusive) exclusive_ = false;
-    if (!half_sent || done.cut_short) {
-        std::erase_if(unfinished_, [&](const command& x) { return x.id == done.command; });
-    } else {
+    if (half_sent && !done.cut_short)
         c->answered = true;
-    }
-    if (dangerous) {
-        // The server may be reading the literal as commands: not one more octet.
-        poisoned_ = true;
-        out_.clear();
-    } else {
+    else
+        std::erase_if(unfinished_, [&](const command& x) { return x.id == done.command; });
+    if (misread)
+        (void)poison({});
+    else
         send_queued();
-    }
     return done;
 }
 
@@ -155,21 +160,20 @@ conversation::event conversation::on_continuation(continuation_request request) 
     if (waiting_ && !unfinished_.empty()) {
         command& c = unfinished_.back();
         waiting_ = false;
-        if (!streaming_) {
+        if (c.sent < c.pieces.size()) {
             out_ += c.pieces[c.sent];
             c.carries_literal = c.carries_literal || announces_without_waiting(c.pieces[c.sent]);
             ++c.sent;
             waiting_ = c.sent < c.pieces.size();
-            if (!waiting_) {
-                out_ += "\r\n";
-                send_queued();
-            }
+            if (!waiting_ && !streaming_) out_ += "\r\n";
         }
-        return go_ahead{c.id};
+        send_queued();
+        return go_ahead{.command = c.id};
     }
-    if (!unfinished_.empty() && unfinished_.back().how.interactive) return challenge{unfinished_.back().id, std::move(request.text)};
-    // Some servers send a "+" too many after a non-synchronising literal; it asks for nothing that was not sent.
-    return go_ahead{0};
+    if (!unfinished_.empty() && unfinished_.back().how.interactive)
+        return challenge{unfinished_.back().id, std::move(request.text)};
+    needless_plus_ = true;
+    return go_ahead{.command = 0};
 }
 
 } // namespace postferry::imap

@@ -24,14 +24,17 @@ using command_id = std::uint32_t;
 /// command asked for therefore reaches a command's handler as well, and handlers ignore what they did not ask for.
 ///
 /// Safety of non-synchronising literals: when a server refuses the line that announces one, it may read the body as
-/// commands (docs/adr/0006). Two rules close this here. First, a BAD to a command that carried such a literal, or any
-/// line that cannot be parsed, poisons the conversation: it gives out not one octet more and the driver must drop the
-/// connection. Second, literals are announced with literal() only, and the caller says which arguments have been proven.
+/// commands (docs/adr/0006). Two rules close this here. First, a BAD to a command that carried such a literal, a BAD in
+/// the middle of a command's octets or to no command while such a literal is unanswered, an answer to a command that
+/// does not wait for one, or any line that cannot be parsed, poisons the conversation: it gives out not one octet more
+/// and the driver must drop the connection. Second, literals are announced with literal() only, and the caller says
+/// which arguments have been proven.
 class conversation {
   public:
     struct options {
-        bool interactive = false; ///< continuation requests are handed to the caller, who answers with respond() (AUTHENTICATE)
-        bool exclusive = false;   ///< nothing may follow on the wire before it is finished (STARTTLS, COMPRESS, LOGIN)
+        bool interactive =
+            false; ///< continuation requests are handed to the caller, who answers with respond() (AUTHENTICATE)
+        bool exclusive = false; ///< nothing may follow on the wire before it is finished (STARTTLS, COMPRESS, LOGIN)
     };
 
     struct need_more {};
@@ -68,7 +71,8 @@ class conversation {
     struct broken { ///< the stream cannot be trusted; drop the connection
         std::string what;
     };
-    using event = std::variant<need_more, greeting, untagged, body_begin, body_chunk, body_end, challenge, go_ahead, completed, broken>;
+    using event = std::variant<need_more, greeting, untagged, body_begin, body_chunk, body_end, challenge, go_ahead,
+                               completed, broken>;
 
     explicit conversation(parser_limits limits = {}, std::string tag_prefix = "P");
 
@@ -79,8 +83,11 @@ class conversation {
 
     /// Opens a command whose end is not known yet (APPEND). Until finish() no other command's octets are given out.
     /// Only when can_open(): everything queued before has been given out.
-    command_id open(std::string_view text);
-    [[nodiscard]] bool can_open() const noexcept { return !streaming_ && !waiting_ && queue_.empty() && !exclusive_ && !poisoned_; }
+    /// `pieces` as for submit(): a name may need a literal; while the server has not asked for it, held().
+    command_id open(std::vector<std::string> pieces);
+    [[nodiscard]] bool can_open() const noexcept {
+        return !streaming_ && !waiting_ && queue_.empty() && !exclusive_ && !poisoned_;
+    }
     /// More text of the open command, from our own grammar.
     void more(std::string_view text);
     /// Announces a literal of the open command. Synchronising: the body may be written when go_ahead came; if the
@@ -92,6 +99,10 @@ class conversation {
     /// The open command was already refused (NO in the middle of its octets). The server swallows what was announced
     /// (RFC 7888, section 4): write the rest of the current literal, then finish(); add no further one.
     [[nodiscard]] bool refused_early() const noexcept { return streaming_ && unfinished_.back().answered; }
+    /// The server has sent a "+" that nothing asked for: some do after a non-synchronising literal. While such a
+    /// literal is unanswered, a "+" then does not prove that the server wants a synchronising one that was announced
+    /// later.
+    [[nodiscard]] bool needless_plus() const noexcept { return needless_plus_; }
     /// The open command waits for go_ahead.
     [[nodiscard]] bool held() const noexcept { return waiting_; }
     [[nodiscard]] bool streaming() const noexcept { return streaming_; }
@@ -106,7 +117,9 @@ class conversation {
     void feed(std::string_view octets) { parser_.feed(octets); }
     [[nodiscard]] event next();
 
-    [[nodiscard]] std::size_t unfinished() const noexcept { return unfinished_.size(); } ///< commands without tagged answer, queued ones included
+    [[nodiscard]] std::size_t unfinished() const noexcept {
+        return unfinished_.size();
+    } ///< commands without tagged answer, queued ones included
     [[nodiscard]] bool poisoned() const noexcept { return poisoned_; }
     /// After STARTTLS: nothing that came in the clear may count (RFC 3501, section 11). False if octets were left over.
     [[nodiscard]] bool at_boundary() const noexcept { return parser_.between_responses(); }
@@ -136,10 +149,11 @@ class conversation {
     std::deque<command> queue_;      ///< nothing of them was given out yet
     std::string out_;
     bool greeted_ = false;
-    bool streaming_ = false;     ///< an open() command is not finished
-    bool waiting_ = false;       ///< the newest of unfinished_ waits for a continuation request
+    bool streaming_ = false; ///< an open() command is not finished
+    bool waiting_ = false;   ///< the newest of unfinished_ waits for a continuation request
     bool exclusive_ = false;
     bool poisoned_ = false;
+    bool needless_plus_ = false;
     command_id body_of_ = 0;
 };
 
