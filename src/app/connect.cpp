@@ -21,8 +21,9 @@ net::wire_trace trace_for(const mailbox::endpoint& where) {
 
 } // namespace
 
-shares shares_for(std::uint32_t jobs) noexcept {
+shares shares_for(std::uint32_t jobs, std::chrono::milliseconds patience) noexcept {
     shares s;
+    s.patience = patience;
     const std::uint64_t share = memory_for_all / std::max(jobs, 1U);
     s.pipeline.buffered_octets = std::clamp<std::uint64_t>(share, 512U << 10U, 4U << 20U);
     s.pipeline.whole_octets = s.pipeline.buffered_octets / 8;
@@ -31,8 +32,10 @@ shares shares_for(std::uint32_t jobs) noexcept {
     return s;
 }
 
-client::imap_settings settings_of(const mailbox::endpoint& where) {
+client::imap_settings settings_of(const mailbox::endpoint& where, std::chrono::milliseconds patience) {
     client::imap_settings s;
+    s.answer_patience = patience;
+    s.connect_patience = std::min(s.connect_patience, patience);
     s.where = where.where;
     s.tls = where.tls;
     s.auth = where.auth;
@@ -47,7 +50,7 @@ client::imap_settings settings_of(const mailbox::endpoint& where) {
 task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_mailbox(mailbox::endpoint where, side which, shares share) {
     const std::size_t block = which == side::source ? share.source_block : share.target_block;
     const auto blocks = std::make_shared<client::block_pool>(block, share.pipeline.buffered_octets / block + 2);
-    auto session = co_await client::imap_session::open(co_await boost::asio::this_coro::executor, settings_of(where), blocks);
+    auto session = co_await client::imap_session::open(co_await boost::asio::this_coro::executor, settings_of(where, share.patience), blocks);
     if (!session) co_return std::unexpected(session.error());
     log::debug(where.display(), "connected to {} {}, logged in by {}", (*session)->peer(), (*session)->tls_summary(), (*session)->login_method());
     co_return std::make_unique<mailbox::imap_mailbox>(std::move(*session), mailbox::imap_options{.prefix = where.prefix, .tuning = {}});

@@ -5,6 +5,7 @@
 #include "net/awaitable.hpp"
 #include "transfer/pipeline.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 
@@ -14,12 +15,14 @@ namespace postferry::app {
 struct shares {
     std::size_t source_block = 256U << 10U, target_block = 32U << 10U; ///< octets read at once
     transfer::pipeline_limits pipeline;
+    std::chrono::milliseconds patience{180'000}; ///< client::imap_settings::answer_patience
 };
-[[nodiscard]] shares shares_for(std::uint32_t jobs) noexcept;
+/// @param patience of each connection with a server that says nothing
+[[nodiscard]] shares shares_for(std::uint32_t jobs, std::chrono::milliseconds patience) noexcept;
 
 enum class side : std::uint8_t { source, target };
 
-[[nodiscard]] client::imap_settings settings_of(const mailbox::endpoint& where);
+[[nodiscard]] client::imap_settings settings_of(const mailbox::endpoint& where, std::chrono::milliseconds patience);
 /// Connects and logs in. Errors name the phase; see client::imap_session::open.
 [[nodiscard]] task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_mailbox(mailbox::endpoint where, side which, shares share);
 

@@ -174,6 +174,8 @@ result<run_options> check_options(command what, const raw_options& raw) {
     out.what = what;
     if (raw.jobs == 0 || raw.jobs > 1000) return refuse("--jobs takes a number from 1 to 1000");
     out.jobs = raw.jobs;
+    if (raw.timeout < 5 || raw.timeout > 3600) return refuse("--timeout takes seconds from 5 to 3600");
+    out.timeout = std::chrono::seconds(raw.timeout);
     if (!raw.state.empty()) out.state = raw.state;
     out.dry_run = raw.dry_run;
     out.skip_invalid = raw.skip_invalid;

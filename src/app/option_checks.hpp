@@ -15,6 +15,7 @@ struct raw_options {
     std::vector<std::string> include, exclude, map;
     std::string since, max_size, pass;
     std::uint32_t jobs = 8;
+    std::uint32_t timeout = 180; ///< seconds
     std::string state;
     bool dry_run = false, skip_invalid = false;
     std::string report, log, log_format;

@@ -75,6 +75,10 @@ void add_selection_options(CLI::App& app, raw_options& raw) {
 void add_run_options(CLI::App& app, raw_options& raw) {
     constexpr const char* group = "The run";
     app.add_option("--jobs", raw.jobs, "mailboxes at a time, 1 to 1000 (default 8)")->type_name("N")->group(group);
+    app.add_option("--timeout", raw.timeout,
+                   "a server that says nothing for so long is taken for dead, 5 to 3600 (default 180)")
+        ->type_name("SECONDS")
+        ->group(group);
     add_text(app, "--state", raw.state, "the ledger: what was copied already (default postferry.db)", "FILE", group);
     app.add_flag("--dry-run", raw.dry_run, "the same as plan: change nothing")->group(group);
     app.add_flag("--skip-invalid", raw.skip_invalid, "list faulty rows of the CSV and go on without them")

@@ -37,7 +37,8 @@ struct run_options {
     std::string source_url, target_url;
     login_options source, target;
 
-    std::uint32_t jobs = 8; ///< mailboxes at a time, 1 to 1000
+    std::uint32_t jobs = 8;            ///< mailboxes at a time, 1 to 1000
+    std::chrono::seconds timeout{180}; ///< a server that says nothing for so long is taken for dead; 5 s to an hour
     std::filesystem::path state = "postferry.db";
     std::filesystem::path report; ///< ends in .json; empty: none
     bool dry_run = false;

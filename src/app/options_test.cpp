@@ -39,6 +39,7 @@ TEST(options, copy_takes_two_endpoints_and_has_defaults) {
     EXPECT_EQ(o.source_url, src);
     EXPECT_EQ(o.target_url, dst);
     EXPECT_EQ(o.jobs, 8U);
+    EXPECT_EQ(o.timeout, std::chrono::minutes(3));
     EXPECT_EQ(o.state, "postferry.db");
     EXPECT_EQ(o.pass, transfer::pass_kind::bulk);
     EXPECT_FALSE(o.dry_run || o.json || o.quiet || o.skip_invalid);
@@ -145,6 +146,9 @@ TEST(options, faults_say_what_is_allowed) {
     EXPECT_THAT(refusal({"copy", src, dst, "--colour"}), HasSubstr("--colour"));
     EXPECT_THAT(refusal({"copy", src, dst, "--jobs", "0"}), HasSubstr("--jobs"));
     EXPECT_THAT(refusal({"copy", src, dst, "--jobs", "many"}), HasSubstr("--jobs"));
+    for (const char* seconds : {"4", "3601", "-1", "soon"})
+        EXPECT_THAT(refusal({"copy", src, dst, "--timeout", seconds}), HasSubstr("--timeout"));
+    EXPECT_EQ(must({"copy", src, dst, "--timeout", "5"}).timeout, std::chrono::seconds(5));
     EXPECT_THAT(refusal({"copy", src, dst, "--since", "2023-02-29"}), HasSubstr("2024-02-29"));
     EXPECT_THAT(refusal({"copy", src, dst, "--max-size", "big"}), HasSubstr("25MiB"));
     EXPECT_THAT(refusal({"copy", src, dst, "--max-size", "0"}), HasSubstr("25MiB"));
