@@ -15,14 +15,28 @@ struct code_meaning {
 };
 
 // RFC 5530 and what the great providers add.
-constexpr std::array<code_meaning, 22> by_code{{{"AUTHENTICATIONFAILED", retry_class::auth}, {"AUTHORIZATIONFAILED", retry_class::auth},
-    {"EXPIRED", retry_class::auth}, {"PRIVACYREQUIRED", retry_class::config}, {"CONTACTADMIN", retry_class::config},
-    {"UNAVAILABLE", retry_class::transient}, {"INUSE", retry_class::transient}, {"SERVERBUG", retry_class::transient},
-    {"EXPUNGEISSUED", retry_class::transient}, {"NOPERM", retry_class::permanent}, {"CORRUPTION", retry_class::permanent},
-    {"OVERQUOTA", retry_class::permanent}, {"ALREADYEXISTS", retry_class::permanent}, {"NONEXISTENT", retry_class::permanent},
-    {"TRYCREATE", retry_class::permanent}, {"CANNOT", retry_class::permanent}, {"TOOBIG", retry_class::permanent},
-    {"CLIENTBUG", retry_class::permanent}, {"BADCHARSET", retry_class::permanent}, {"UNKNOWN-CTE", retry_class::permanent},
-    {"THROTTLED", retry_class::throttled}, {"LIMIT", retry_class::throttled}}};
+constexpr std::array<code_meaning, 22> by_code{{{"AUTHENTICATIONFAILED", retry_class::auth},
+                                                {"AUTHORIZATIONFAILED", retry_class::auth},
+                                                {"EXPIRED", retry_class::auth},
+                                                {"PRIVACYREQUIRED", retry_class::config},
+                                                {"CONTACTADMIN", retry_class::config},
+                                                {"UNAVAILABLE", retry_class::transient},
+                                                {"INUSE", retry_class::transient},
+                                                {"SERVERBUG", retry_class::transient},
+                                                {"EXPUNGEISSUED", retry_class::transient},
+                                                {"NOPERM", retry_class::permanent},
+                                                {"CORRUPTION", retry_class::permanent},
+                                                {"OVERQUOTA", retry_class::permanent},
+                                                {"ALREADYEXISTS", retry_class::permanent},
+                                                {"NONEXISTENT", retry_class::permanent},
+                                                {"TRYCREATE", retry_class::permanent},
+                                                {"CANNOT", retry_class::permanent},
+                                                {"TOOBIG", retry_class::permanent},
+                                                {"CLIENTBUG", retry_class::permanent},
+                                                {"BADCHARSET", retry_class::permanent},
+                                                {"UNKNOWN-CTE", retry_class::permanent},
+                                                {"THROTTLED", retry_class::throttled},
+                                                {"LIMIT", retry_class::throttled}}};
 
 bool contains_nocase(std::string_view text, std::string_view part) {
     return ascii_lower(text).find(ascii_lower(part)) != std::string::npos;
@@ -43,8 +57,11 @@ std::uint32_t backoff_in(std::string_view text) {
 } // namespace
 
 error to_error(const imap::status_response& status, phase where, std::string what) {
-    error e{.cls = status.kind == imap::status_kind::bad ? retry_class::protocol : retry_class::permanent, .where = where,
-            .what = std::move(what), .server_said = {}, .advice = {}, .response_code = {}};
+    const retry_class by_kind = status.kind == imap::status_kind::bad   ? retry_class::protocol
+                                : status.kind == imap::status_kind::bye ? retry_class::transient
+                                                                        : retry_class::permanent;
+    error e{
+        .cls = by_kind, .where = where, .what = std::move(what), .server_said = {}, .advice = {}, .response_code = {}};
     std::string text = status.text;
     if (status.code) {
         e.response_code = status.code->name;
@@ -53,14 +70,18 @@ error to_error(const imap::status_response& status, phase where, std::string wha
         for (const code_meaning& m : by_code)
             if (m.code == status.code->name) e.cls = m.cls;
     }
-    const std::string_view verb = status.kind == imap::status_kind::bad ? "BAD" : status.kind == imap::status_kind::bye ? "BYE" : "NO";
+    const std::string_view verb = status.kind == imap::status_kind::bad   ? "BAD"
+                                  : status.kind == imap::status_kind::bye ? "BYE"
+                                                                          : "NO";
     e.server_said = fmt::format("\"{} {}\"", verb, quote_server_text(text));
-    if (status.kind == imap::status_kind::bye && !status.code) e.cls = retry_class::transient;
+    // Exchange says so to the first command after a login that it should have refused.
+    if (contains_nocase(status.text, "authenticated but not connected")) e.cls = retry_class::auth;
     e.backoff_ms = backoff_in(status.text);
     if (e.backoff_ms > 0 || contains_nocase(status.text, "throttled")) e.cls = retry_class::throttled;
     // Dovecot answers an oversize APPEND with [LIMIT]: that one message will never do.
     if (where == phase::append && e.response_code == "LIMIT") e.cls = retry_class::permanent;
-    if (contains_nocase(status.text, "too many") && contains_nocase(status.text, "connections")) e.cls = retry_class::transient;
+    if (contains_nocase(status.text, "too many") && contains_nocase(status.text, "connections"))
+        e.cls = retry_class::transient;
     return e;
 }
 

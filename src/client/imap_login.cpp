@@ -5,18 +5,22 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace postferry::client {
 
-task<result<std::unique_ptr<imap_session>>> imap_session::open(executor ex, imap_settings settings, std::shared_ptr<block_pool> blocks) {
+task<result<std::unique_ptr<imap_session>>> imap_session::open(executor ex, imap_settings settings,
+                                                               std::shared_ptr<block_pool> blocks) {
     const deadline until = deadline::in(settings.connect_patience);
     auto line = co_await net::connection::open(ex, settings.where, settings.tls, until);
     if (!line) co_return std::unexpected(line.error());
     co_return co_await open_on(std::move(*line), std::move(settings), std::move(blocks));
 }
 
-task<result<std::unique_ptr<imap_session>>> imap_session::open_on(std::unique_ptr<net::connection> line, imap_settings settings, std::shared_ptr<block_pool> blocks) {
+task<result<std::unique_ptr<imap_session>>> imap_session::open_on(std::unique_ptr<net::connection> line,
+                                                                  imap_settings settings,
+                                                                  std::shared_ptr<block_pool> blocks) {
     std::unique_ptr<imap_session> session(new imap_session(std::move(settings), std::move(blocks)));
     session->connection_ = std::move(line);
     auto ready = co_await session->start();
@@ -44,26 +48,31 @@ task<result<void>> imap_session::start() {
 task<result<void>> imap_session::ask_capabilities() {
     const auto status = co_await run({"CAPABILITY"});
     if (!status) co_return std::unexpected(status.error());
-    if (status->kind != imap::status_kind::ok) co_return std::unexpected(to_error(*status, phase::greeting, "The server refused CAPABILITY"));
+    if (status->kind != imap::status_kind::ok)
+        co_return std::unexpected(to_error(*status, phase::greeting, "The server refused CAPABILITY"));
     co_return result<void>{};
 }
 
 task<result<void>> imap_session::secure() {
     const net::tls_mode mode = settings_.tls.mode;
-    if (mode == net::tls_mode::implicit || mode == net::tls_mode::off || connection_->encrypted()) co_return result<void>{};
+    if (mode == net::tls_mode::implicit || mode == net::tls_mode::off || connection_->encrypted())
+        co_return result<void>{};
     if (!capabilities_fresh_)
         if (auto asked = co_await ask_capabilities(); !asked) co_return asked;
     if (!capabilities_.has("STARTTLS")) {
         if (mode == net::tls_mode::detect) co_return result<void>{};
-        co_return fail(retry_class::config, phase::tls, fmt::format("{} does not offer STARTTLS, and tls=require asks for it", settings_.where.host),
+        co_return fail(retry_class::config, phase::tls,
+                       fmt::format("{} does not offer STARTTLS, and tls=require asks for it", settings_.where.host),
                        "Use imaps:// if the server has a TLS port, or tls=off to go without encryption");
     }
     const auto status = co_await run({"STARTTLS"}, {}, {.interactive = false, .exclusive = true});
     if (!status) co_return std::unexpected(status.error());
-    if (status->kind != imap::status_kind::ok) co_return std::unexpected(to_error(*status, phase::tls, "The server refused STARTTLS"));
+    if (status->kind != imap::status_kind::ok)
+        co_return std::unexpected(to_error(*status, phase::tls, "The server refused STARTTLS"));
     // Anything that came in the clear behind the answer was put there by somebody else (CVE-2011-0411).
-    if (!talk_.at_boundary())
-        co_return fail(retry_class::protocol, phase::tls, "The server sent data before the TLS handshake; somebody may be tampering with the line");
+    if (!talk_.at_boundary() || events_after_answer_ > 0)
+        co_return fail(retry_class::protocol, phase::tls,
+                       "The server sent data before the TLS handshake; somebody may be tampering with the line");
     auto done = co_await connection_->start_tls(settings_.tls, deadline::in(settings_.connect_patience));
     if (!done) co_return done;
     capabilities_ = {};
@@ -82,6 +91,7 @@ std::string imap_session::login_name() const {
 }
 
 task<result<void>> imap_session::log_in() {
+    keep_secret(settings_.password.reveal());
     const bool on_behalf = !settings_.admin.empty() && settings_.form == admin_form::sasl;
     const bool encrypted = connection_->encrypted();
     const bool cleartext = settings_.tls.mode == net::tls_mode::off;
@@ -99,21 +109,38 @@ task<result<void>> imap_session::log_in() {
     }
     if (!encrypted && !cleartext)
         co_return fail(retry_class::config, phase::login,
-                       fmt::format("{} offers no encryption and no login that hides the password (it offers: {})", settings_.where.host, fmt::join(offered, ", ")),
+                       fmt::format("{} offers no encryption and no login that hides the password (it offers: {})",
+                                   settings_.where.host, fmt::join(offered, ", ")),
                        "Use imaps://, or tls=off to send the password in clear");
-    co_return fail(retry_class::config, phase::login,
-                   fmt::format("{} offers no way to log in that fits (it offers: {})", settings_.where.host, fmt::join(offered, ", ")),
-                   on_behalf ? "admin= needs a mechanism with an authorisation identity, such as PLAIN; or use admin-form=star" : "Choose one with auth=");
+    co_return fail(
+        retry_class::config, phase::login,
+        fmt::format("{} offers no way to log in that fits (it offers: {})", settings_.where.host,
+                    fmt::join(offered, ", ")),
+        on_behalf ? "admin= needs a mechanism with an authorisation identity, such as PLAIN; or use admin-form=star"
+                  : "Choose one with auth=");
 }
 
-result<bool> imap_session::judge_login(const imap::status_response& status, std::string_view method) {
+void imap_session::keep_secret(std::string_view text) {
+    constexpr std::size_t shortest = 3; // anything shorter stands in every text
+    if (text.size() < shortest) return;
+    secrets_.emplace_back(text);
+    traced_.hide(secrets_);
+}
+
+result<bool> imap_session::judge_login(imap::status_response status, std::string_view method) {
     if (status.kind == imap::status_kind::ok) {
         login_method_ = method;
         return true;
     }
-    error e = to_error(status, phase::login, fmt::format("{} refused the login of {}", settings_.where.host, quote_server_text(login_name(), 200)));
+    for (std::string* text : {&status.text, status.code ? &status.code->args : &status.text})
+        for (const std::string& s : secrets_)
+            for (std::size_t at = 0; (at = text->find(s, at)) != std::string::npos;) text->replace(at, s.size(), "***");
+    error e =
+        to_error(status, phase::login,
+                 fmt::format("{} refused the login of {}", settings_.where.host, quote_server_text(login_name(), 200)));
     // Only the mechanism was refused, not the password: another one may do.
-    if (e.response_code == "CANNOT" || status.kind == imap::status_kind::bad) return false;
+    const bool mechanism_only = e.response_code == "CANNOT" || ascii_lower(status.text).contains("mechanism");
+    if (method != "LOGIN" && (mechanism_only || status.kind == imap::status_kind::bad)) return false;
     if (e.cls == retry_class::permanent) e.cls = retry_class::auth;
     if (e.cls == retry_class::auth)
         e.advice = ascii_lower(status.text).find("basic authentication is disabled") != std::string::npos
@@ -123,8 +150,11 @@ result<bool> imap_session::judge_login(const imap::status_response& status, std:
 }
 
 task<result<bool>> imap_session::try_mechanism(std::string_view name) {
-    sasl::credentials who{.authentication_id = login_name(), .authorization_id = {}, .password = settings_.password,
-                          .host = settings_.where.host, .port = settings_.where.port};
+    sasl::credentials who{.authentication_id = login_name(),
+                          .authorization_id = {},
+                          .password = settings_.password,
+                          .host = settings_.where.host,
+                          .port = settings_.where.port};
     if (!settings_.admin.empty() && settings_.form == admin_form::sasl) who.authorization_id = settings_.user;
     auto made = sasl::make(name, who);
     if (!made) co_return std::unexpected(made.error());
@@ -137,6 +167,7 @@ task<result<bool>> imap_session::try_mechanism(std::string_view name) {
         if (!first) co_return std::unexpected(first.error());
         line += ' ';
         line += first->empty() ? "=" : sasl::base64_encode(first->reveal());
+        keep_secret(sasl::base64_encode(first->reveal()));
         first_sent = true;
     }
     // "*" gives the exchange up (RFC 3501, 6.2.2); the tagged BAD that follows is then explained by this.
@@ -145,7 +176,12 @@ task<result<bool>> imap_session::try_mechanism(std::string_view name) {
         const auto octets = sasl::base64_decode(text);
         const bool begins = !first_sent && mechanism.client_first();
         if (!octets && !begins) {
-            given_up = error{.cls = retry_class::protocol, .where = phase::login, .what = "The server's challenge is no base64", .server_said = {}, .advice = {}, .response_code = {}};
+            given_up = error{.cls = retry_class::protocol,
+                             .where = phase::login,
+                             .what = "The server's challenge is no base64",
+                             .server_said = {},
+                             .advice = {},
+                             .response_code = {}};
             return std::string("*");
         }
         first_sent = true;
@@ -154,6 +190,7 @@ task<result<bool>> imap_session::try_mechanism(std::string_view name) {
             given_up = answer.error();
             return std::string("*");
         }
+        keep_secret(sasl::base64_encode(answer->reveal()));
         return sasl::base64_encode(answer->reveal());
     };
     auto status = co_await run({line}, {}, {.interactive = true, .exclusive = true});
@@ -161,20 +198,26 @@ task<result<bool>> imap_session::try_mechanism(std::string_view name) {
     if (!status) co_return std::unexpected(status.error());
     if (given_up) co_return std::unexpected(*given_up);
     if (status->kind == imap::status_kind::ok && !mechanism.complete())
-        co_return fail(retry_class::auth, phase::login, fmt::format("{} did not prove that it knows the password ({})", settings_.where.host, name),
+        co_return fail(retry_class::auth, phase::login,
+                       fmt::format("{} did not prove that it knows the password ({})", settings_.where.host, name),
                        "Somebody may be standing in for the server");
-    if (status->kind != imap::status_kind::ok && !mechanism.server_error().empty()) status->text += " " + mechanism.server_error();
+    if (status->kind != imap::status_kind::ok && !mechanism.server_error().empty())
+        status->text += " " + mechanism.server_error();
     co_return judge_login(*status, name);
 }
 
 task<result<bool>> imap_session::try_login_command() {
     imap::command_encoder command = encoder();
     command.raw("LOGIN ").string(login_name()).space().string(settings_.password.reveal());
-    if (!command.valid()) co_return fail(retry_class::config, phase::login, "User name or password holds a NUL octet, which LOGIN cannot carry");
-    const auto status = co_await run(command.take(), {}, {.interactive = false, .exclusive = true});
+    if (!command.valid())
+        co_return fail(retry_class::config, phase::login,
+                       "User name or password holds a NUL octet, which LOGIN cannot carry");
+    std::vector<std::string> pieces = command.take();
+    // A line end within a name or a password would end what the wire trace takes for LOGIN's arguments.
+    hides_all_ = std::ranges::any_of(pieces, [](const std::string& p) { return p.contains('\n'); });
+    const auto status = co_await run(std::move(pieces), {}, {.interactive = false, .exclusive = true});
+    hides_all_ = false;
     if (!status) co_return std::unexpected(status.error());
-    if (status->kind == imap::status_kind::bad)
-        co_return std::unexpected(to_error(*status, phase::login, fmt::format("{} refused the LOGIN command", settings_.where.host)));
     co_return judge_login(*status, "LOGIN");
 }
 

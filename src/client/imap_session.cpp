@@ -104,7 +104,12 @@ error imap_session::dead(error why) {
 error imap_session::closed_by_peer() const {
     error e{.cls = retry_class::transient, .where = phase::connect, .what = fmt::format("{} closed the connection", settings_.where.host),
             .server_said = {}, .advice = {}, .response_code = {}};
-    if (!bye_.empty()) e.server_said = bye_;
+    if (bye_) { // what it means, and how long it wants to be left alone
+        e.cls = bye_->cls;
+        e.server_said = bye_->server_said;
+        e.response_code = bye_->response_code;
+        e.backoff_ms = bye_->backoff_ms;
+    }
     return e;
 }
 
@@ -113,7 +118,7 @@ task<result<void>> imap_session::receive() {
     if (!block_ || (block_.use_count() > 1 && block_->room().size() < least_room)) block_ = blocks_->take();
     if (block_.use_count() == 1) block_->clear();
     const std::span<char> room = block_->room();
-    const auto n = co_await connection_->read_some(room, deadline::in(settings_.answer_patience));
+    const auto n = co_await connection_->read_some(room, deadline::in(greeted_ ? settings_.answer_patience : settings_.connect_patience));
     if (!n) co_return std::unexpected(dead(n.error()));
     if (*n == 0) co_return std::unexpected(dead(closed_by_peer()));
     const std::string_view octets = block_->filled(*n);
@@ -133,10 +138,11 @@ task<result<void>> imap_session::receive() {
 
 task<result<void>> imap_session::dispatch(imap::conversation::event e) {
     using c = imap::conversation;
+    ++events_after_answer_;
     if (auto* u = std::get_if<c::untagged>(&e)) {
         take_capabilities(u->data);
         if (auto* status = std::get_if<imap::status_response>(&u->data); status != nullptr && status->kind == imap::status_kind::bye) {
-            bye_ = to_error(*status, phase::connect, {}).server_said;
+            bye_ = to_error(*status, phase::connect, {});
         }
         if (pending* p = find(u->command); p != nullptr && p->on_data) p->on_data(u->data);
     } else if (auto* begin = std::get_if<c::body_begin>(&e)) {
@@ -144,6 +150,7 @@ task<result<void>> imap_session::dispatch(imap::conversation::event e) {
     } else if (std::holds_alternative<c::body_end>(e)) {
         if (sink_ != nullptr) co_return co_await sink_->body_end();
     } else if (auto* done = std::get_if<c::completed>(&e)) {
+        events_after_answer_ = 0;
         take_capabilities(imap::response(done->status));
         if (pending* p = find(done->command); p != nullptr) {
             const done_handler on_done = std::move(p->on_done);
@@ -151,7 +158,7 @@ task<result<void>> imap_session::dispatch(imap::conversation::event e) {
             if (on_done) on_done(*done);
         }
         if (talk_.poisoned())
-            co_return std::unexpected(to_error(done->status, phase::append, "The server misread an APPEND; the connection was dropped at once"));
+            co_return std::unexpected(to_error(done->status, phase::append, "The server refused a command with a literal in a way that it may misread what follows; the connection was dropped at once"));
     } else if (std::holds_alternative<c::go_ahead>(e)) {
         if (go_ahead_) go_ahead_();
     } else if (auto* ask = std::get_if<c::challenge>(&e)) {
@@ -164,7 +171,7 @@ task<result<void>> imap_session::dispatch(imap::conversation::event e) {
         greeting_ = quote_server_text(hello->status.text);
         preauth_ = hello->status.kind == imap::status_kind::preauth;
         take_capabilities(imap::response(hello->status));
-        if (hello->status.kind == imap::status_kind::bye || hello->status.kind == imap::status_kind::no)
+        if (hello->status.kind != imap::status_kind::ok && !preauth_)
             co_return std::unexpected(to_error(hello->status, phase::greeting, fmt::format("{} turned us away", settings_.where.host)));
     } else if (auto* bad = std::get_if<c::broken>(&e)) {
         co_return fail(retry_class::protocol, phase::connect,

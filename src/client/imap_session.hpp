@@ -94,7 +94,11 @@ class imap_session {
     task<result<void>> flush();
     /// For the wire trace: text that goes out through write().
     void trace_sent(std::string_view text) {
-        if (settings_.trace) settings_.trace.command(text);
+        if (!settings_.trace) return;
+        if (hides_all_)
+            settings_.trace.secret_line(net::direction::sent);
+        else
+            settings_.trace.command(text);
     }
     /// Writes what the conversation has to say, then `body` (octets of announced literals), in one go.
     task<result<void>> write(std::span<const iovec> pieces);
@@ -130,9 +134,10 @@ class imap_session {
     task<result<void>> log_in();
     task<result<bool>> try_mechanism(std::string_view name);
     task<result<bool>> try_login_command();
-    result<bool> judge_login(const imap::status_response& status, std::string_view method);
+    result<bool> judge_login(imap::status_response status, std::string_view method);
     task<result<void>> dispatch(imap::conversation::event e);
     void take_capabilities(const imap::response& r);
+    void keep_secret(std::string_view text);
     error dead(error why);
     error closed_by_peer() const;
     pending* find(imap::command_id id);
@@ -149,8 +154,12 @@ class imap_session {
     std::function<void()> go_ahead_;
     std::function<result<std::string>(std::string_view)> on_challenge_;
     std::optional<error> failure_;
-    std::string greeting_, bye_, login_method_;
+    std::optional<error> bye_;
+    std::string greeting_, login_method_;
     wire_lines traced_;
+    std::vector<std::string> secrets_;      ///< what was said at login and must not be repeated by us when the server does
+    std::size_t events_after_answer_ = 0;   ///< since the last tagged answer
+    bool hides_all_ = false;                ///< from the wire trace
     bool greeted_ = false, preauth_ = false, capabilities_fresh_ = false;
 };
 

@@ -9,6 +9,7 @@ namespace postferry::client {
 namespace {
 
 constexpr std::size_t longest_kept = 4'096;
+constexpr std::size_t tail_kept = 32; // "{18446744073709551615+}" and CR
 
 // "{123}" or "{123+}" at the end of a line announces so many octets.
 std::uint64_t announced(std::string_view line) {
@@ -30,16 +31,29 @@ void wire_lines::show(std::string_view octets, net::wire_trace& trace) {
             octets.remove_prefix(skip);
             continue;
         }
-        const std::size_t end = octets.find('\n');
-        if (line_.size() < longest_kept) line_ += octets.substr(0, std::min(end, longest_kept));
-        if (end == std::string_view::npos) return;
+        const std::size_t end = std::min(octets.find('\n'), octets.size());
+        const std::string_view part = octets.substr(0, end);
+        line_ += part.substr(0, longest_kept - std::min(longest_kept, line_.size()));
+        tail_ += part.substr(part.size() - std::min(part.size(), tail_kept));
+        tail_.erase(0, tail_.size() - std::min(tail_.size(), tail_kept));
+        if (end == octets.size()) return;
         octets.remove_prefix(end + 1);
-        if (line_.ends_with('\r')) line_.pop_back();
-        trace.server_line(line_);
-        literal_left_ = announced(line_);
-        if (literal_left_ > 0) trace.literal(literal_left_, net::direction::received);
-        line_.clear();
+        line_ends(trace);
     }
+}
+
+void wire_lines::line_ends(net::wire_trace& trace) {
+    for (std::string* s : {&line_, &tail_})
+        if (s->ends_with('\r')) s->pop_back();
+    const bool secret = std::ranges::any_of(secrets_, [this](const std::string& s) { return line_.contains(s); });
+    if (secret)
+        trace.secret_line(net::direction::received);
+    else
+        trace.server_line(line_);
+    literal_left_ = announced(tail_);
+    if (literal_left_ > 0) trace.literal(literal_left_, net::direction::received);
+    line_.clear();
+    tail_.clear();
 }
 
 } // namespace postferry::client
