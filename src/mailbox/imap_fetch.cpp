@@ -33,25 +33,23 @@ class fetch_run final : public client::body_sink {
         co_return ok;
     }
 
-    task<result<void>> body_begin(imap::command_id command, const imap::response_parser::body_begin& body) override {
-        current_ = find(command);
+    task<result<void>> body_begin(imap::command_id, const imap::response_parser::body_begin& body) override {
         skip_ = true;
-        if (current_ == nullptr || !usable(current_->request)) co_return result<void>{};
-        std::optional<std::uint32_t> uid = body.head.uid;
-        // A command for one message needs no UID in its answer.
-        if (!uid && current_->alone) uid = current_->wanted.front();
-        if (!uid || !current_->wanted.contains(*uid) || current_->received.contains(*uid)) co_return result<void>{};
+        fetch_command* command = owner_of(body.head.uid);
+        late_ = late_ || !body.head.uid;
+        if (command == nullptr) co_return result<void>{};
+        const std::uint32_t uid = body.head.uid.value_or(command->wanted.front());
         // Flags and date that come after the body are too late for an APPEND that streams: such a message is fetched
         // again.
         const bool complete = body.head.flags && body.head.date_present;
-        if (!complete && !current_->alone) {
+        if (!complete && !command->alone) {
             late_ = true;
             co_return result<void>{};
         }
         if (body.octets == 0) co_return result<void>{}; // counted as missing: an empty message is never a message
-        current_->received.add(*uid);
+        command->received.add(uid);
         skip_ = false;
-        co_return co_await sink_.begin(head_of(current_->request, *uid, body.head, body.octets));
+        co_return co_await sink_.begin(head_of(command->request, uid, body.head, body.octets));
     }
 
     task<result<void>> body_chunk(const client::block_ref& owner, std::string_view octets) override {
@@ -83,9 +81,17 @@ class fetch_run final : public client::body_sink {
 
     bool usable(std::size_t request) const { return states_[request].opened && !states_[request].failure; }
 
-    fetch_command* find(imap::command_id id) {
-        const auto at = std::ranges::find(commands_, id, &fetch_command::id);
-        return at == commands_.end() ? nullptr : &*at;
+    // Whose answer it is. A server may carry out pipelined FETCHes side by side (Dovecot does when the line is full), so
+    // the UID decides, not the order; only EXAMINE is a barrier, hence only the folder that is open counts. A command for
+    // one message needs no UID in its answer.
+    fetch_command* owner_of(std::optional<std::uint32_t> uid) {
+        for (fetch_command& c : commands_) {
+            if (c.request != commands_.front().request) break;
+            if (!usable(c.request)) continue;
+            if (!uid && c.alone && c.received.empty()) return &c;
+            if (uid && c.wanted.contains(*uid) && !c.received.contains(*uid)) return &c;
+        }
+        return nullptr;
     }
 
     static message_head head_of(std::size_t request, std::uint32_t uid, const imap::fetch_data& f,
@@ -135,26 +141,28 @@ class fetch_run final : public client::body_sink {
 
     void on_data(imap::response& r) {
         auto* f = std::get_if<imap::fetch_data>(&r);
-        if (f == nullptr || commands_.empty()) return;
-        fetch_command& command = commands_.front();
-        const std::optional<std::uint32_t> uid = f->uid || !command.alone ? f->uid : command.wanted.front();
-        if (!uid || !command.wanted.contains(*uid) || command.received.contains(*uid) || !usable(command.request))
-            return;
+        if (f == nullptr) return;
+        fetch_command* owner = owner_of(f->uid);
+        if (owner == nullptr) return;
+        fetch_command& command = *owner;
+        const std::uint32_t uid = f->uid.value_or(command.wanted.front());
         for (imap::body_item& body : f->bodies) {
             if (body.streamed || !body.content) continue;
             if (whole_) {
                 if (body.content->empty()) continue;
-                quoted_.push_back({head_of(command.request, *uid, *f, body.content->size()), std::move(*body.content)});
+                quoted_.push_back({head_of(command.request, uid, *f, body.content->size()), std::move(*body.content)});
             } else {
-                sink_.header(head_of(command.request, *uid, *f, f->rfc822_size.value_or(0)), *body.content);
+                sink_.header(head_of(command.request, uid, *f, f->rfc822_size.value_or(0)), *body.content);
             }
-            command.received.add(*uid);
+            command.received.add(uid);
         }
     }
 
     void on_done(imap::conversation::completed& c) {
-        fetch_command command = std::move(commands_.front());
-        commands_.pop_front();
+        const auto at = std::ranges::find(commands_, c.command, &fetch_command::id);
+        if (at == commands_.end()) return;
+        fetch_command command = std::move(*at);
+        commands_.erase(at);
         if (!usable(command.request)) return;
         uid_set missing = std::move(command.wanted);
         missing.remove(command.received);
@@ -230,7 +238,6 @@ class fetch_run final : public client::body_sink {
     std::deque<gathered> quoted_;
     bool late_ = false; ///< a body came before its flags and date: that server needs the second try
     std::vector<std::pair<std::size_t, uid_set>> second_try_;
-    fetch_command* current_ = nullptr;
     bool skip_ = true;
 };
 

@@ -11,7 +11,7 @@ namespace postferry::mailbox {
 
 /// How hard a mailbox leans on its server and on memory.
 struct imap_tuning {
-    std::size_t batch_messages = 100; ///< of one MULTIAPPEND
+    std::size_t batch_messages = 2000; ///< of one MULTIAPPEND
     std::uint64_t batch_octets = 4U << 20U;
     std::size_t batches_in_flight = 12; ///< sent and not yet answered
     std::size_t fetch_messages = 500;   ///< of one UID FETCH

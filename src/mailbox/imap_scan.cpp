@@ -85,15 +85,20 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
                     s.failure = client::to_error(c.status, phase::scan, "The folder's messages could not be listed");
             });
     };
+    // One handler for both commands that look at an open folder: a server may carry them out side by side.
+    const auto take = [&](std::size_t i) {
+        return [&s = results[i], &sink, i](imap::response& r) {
+            if (auto* e = std::get_if<imap::esearch_data>(&r); e != nullptr && e->all) s.present.add(*e->all);
+            if (auto* n = std::get_if<imap::search_data>(&r))
+                for (const std::uint32_t uid : n->numbers) s.present.add(uid);
+            const auto* f = std::get_if<imap::fetch_data>(&r);
+            if (f != nullptr && f->uid && f->flags) sink.flags(i, *f->uid, *f->flags);
+        };
+    };
     const auto list_by_search = [&](std::size_t i) {
         scanned& s = results[i];
         session_->submit(
-            {esearch ? "UID SEARCH RETURN (ALL) ALL" : "UID SEARCH ALL"},
-            [&s](imap::response& r) {
-                if (auto* e = std::get_if<imap::esearch_data>(&r); e != nullptr && e->all) s.present.add(*e->all);
-                if (auto* n = std::get_if<imap::search_data>(&r))
-                    for (const std::uint32_t uid : n->numbers) s.present.add(uid);
-            },
+            {esearch ? "UID SEARCH RETURN (ALL) ALL" : "UID SEARCH ALL"}, take(i),
             [&s, &again, i](imap::conversation::completed& c) {
                 if (s.failure) return;
                 // Some servers search badly (docs/quirks.md#search-unreliable): then the messages are listed by FETCH.
@@ -114,11 +119,7 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
         } else if (condstore && want.known_modseq > 0) {
             session_->submit({fmt::format("UID FETCH 1:{} (UID FLAGS) (CHANGEDSINCE {})",
                                           std::max(want.known_uid_next, 2U) - 1, want.known_modseq)},
-                             [&sink, i](imap::response& r) {
-                                 if (const auto* f = std::get_if<imap::fetch_data>(&r);
-                                     f != nullptr && f->uid && f->flags)
-                                     sink.flags(i, *f->uid, *f->flags);
-                             });
+                             take(i));
             list_by_search(i);
         } else {
             list_by_fetch(i, "UID FLAGS");
