@@ -34,7 +34,7 @@ def _series(results: Results, row: str, *names: str) -> Series | None:
     return min(good, key=lambda series: series.wall, default=None)
 
 
-POSTFERRY, RAWS = ("postferry",), ("raw", "raw, 2 connections")
+POSTFERRY, RAWS = ("postferry",), ("raw",)
 MBSYNC, DOVEADM = ("mbsync", "mbsync, tuned"), ("doveadm", "doveadm, tuned")
 
 
@@ -66,7 +66,7 @@ def verdicts(results: Results) -> list[Verdict]:
 
     for storage in ("mdbox", "maildir"):
         what = f"first copy to {storage}, plain"
-        for names, limit, about in ((RAWS, 0.8, "the raw limit (the better of one and two connections)"), (MBSYNC, 2.8, "mbsync"), (DOVEADM, 1.25, "doveadm")):
+        for names, limit, about in ((RAWS, 0.8, "the raw limit"), (MBSYNC, 2.8, "mbsync"), (DOVEADM, 1.25, "doveadm")):
             least(what, _times_as_fast(results, f"copy-{storage}", names), limit, about)
     for storage in ("mdbox", "maildir"):
         least(f"first copy to {storage}, TLS on both sides", _times_as_fast(results, f"tls-{storage}", RAWS), 0.75,

@@ -25,7 +25,7 @@ class Scene:
         names = {f"run{number:04}": PASSWORD for number in range(2000)}
         names |= {f"user{number:05}": PASSWORD for number in range(1000)}
         users = {name: PASSWORD for name in SAMPLES} | {f"user{number:05}": PASSWORD for number in range(1000)}
-        common = {"fsync": fsync, "fast_login": True, "idle_processes": 4, "special_use": {}}
+        common = {"fsync": fsync, "fast_login": True, "idle_processes": 4, "mechanisms": ("plain", "login"), "special_use": {}}
         self._servers = contextlib.ExitStack()
         enter = self._servers.enter_context
         self.source = enter(Dovecot(folder / "source", name="source", users=users, storage="maildir", **common))
