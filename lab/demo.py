@@ -65,7 +65,7 @@ class Stage:
         self.run_folder.mkdir()
         password = "correct horse battery staple"
         try:
-            self.old, self.new = dovecot.start_pair(folder, users={USER: password}, target={"special_auto": "subscribe"})
+            self.old, self.new = dovecot.start_pair(folder, users={USER: password}, target={"special_auto": "create"})
         except (OSError, RuntimeError) as error:
             raise Failed(f"the private mail servers did not start: {error}") from error
         self.environment = {**os.environ, "POSTFERRY_SOURCE_PASSWORD": password, "POSTFERRY_TARGET_PASSWORD": password}
