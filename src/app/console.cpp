@@ -60,9 +60,9 @@ void console::started() {
 }
 
 void console::row_skipped(const csv_fault& fault) {
+    say("left out: " + fault.text());
     const std::lock_guard lock(mutex_);
     events_.row_skipped(std::chrono::system_clock::now(), fault);
-    view_.say("left out: " + fault.text(), std::chrono::steady_clock::now());
     summary_.rows_skipped(1);
 }
 

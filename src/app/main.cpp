@@ -69,13 +69,15 @@ int run_command(run_options options) {
     if (auto ok = log::start(options); !ok) return give_up(ok.error());
 
     const bool reads_only = options.what == command::plan || options.what == command::check ||
-                            options.what == command::verify || options.dry_run;
+                            options.what == command::verify || options.dry_run ||
+                            options.pass == transfer::pass_kind::verify;
     auto books = store::ledger_file::open(
         options.state,
         {.read_only = reads_only, .holder_description = fmt::format("postferry {}", name_of(options.what))});
     if (!books) return give_up(books.error());
     console out(options, list->accounts.size());
     if (auto ok = out.open_report(); !ok) return give_up(ok.error());
+    out.started();
     for (const csv_fault& fault : list->faults) out.row_skipped(fault);
     return run_accounts(options, list->accounts, books->get(), out);
 }

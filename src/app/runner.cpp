@@ -51,7 +51,6 @@ class run {
     int go() {
         watch_signals();
         next_tick();
-        out_.started();
         running_ = jobs_;
         for (std::size_t i = 0; i < jobs_; ++i) spawn_worker();
         const std::size_t threads = std::min<std::size_t>(jobs_, std::max(1U, std::thread::hardware_concurrency()));

@@ -144,7 +144,8 @@ class mapper {
         for (candidate& c : candidates_) {
             c.folder.what = verdict_of(c.folder);
             if (takes_part(c.folder)) apply_maps(c);
-            if (c.folder.what == verdict::copy && !c.by_map) source_special_.add(c.folder.source, c.folder.use);
+            // A parent that only its children keep in the list still says where they go.
+            if (takes_part(c.folder) && !c.by_map) source_special_.add(c.folder.source, c.folder.use);
         }
         for (candidate& c : candidates_)
             if (const special_use use = source_special_.use_of(c.folder.source); use != special_use::none)

@@ -139,6 +139,8 @@ void mailbox_pass::state::decide_moved() {
         const bool same_target = f.target && f.target->uid_validity == b.target_uid_validity;
         f.moved = !(same_source && same_target && (accounted == f.source.messages || (filtered && accounted <= f.source.messages)));
         if (filtered && accounted != f.source.messages) f.moved = true;
+        // Subscribing touches no message and leaves no other trace.
+        if (f.map.subscribed && !b.subscribed) f.moved = true;
     }
 }
 
@@ -253,6 +255,7 @@ void mailbox_pass::state::choose_wanted(folder_work& f) {
     }
     for (const auto& [uid, item] : f.failed)
         if (!f.present.contains(uid)) f.vanished.add(uid);
+    std::erase_if(f.failed, [&f](const auto& item) { return !f.present.contains(item.first); });
     f.wanted = f.present;
     f.wanted.remove(f.known);
 }

@@ -293,8 +293,12 @@ void mailbox_pass::state::judge_folder(folder_work& f, const folder_proof& proof
         v.missing += f.source.messages;
         out.notes.emplace_back("the folder is not on the target; run copy again");
     }
-    for (const digested& t : proof.only_target)
-        if (!claimed.contains(t.uid)) ++v.extra;
+    // What came after the last pass had looked, its owner received.
+    const bool has_mark = f.target && f.book.id != 0 && f.book.target_mark != 0 && f.target->uid_validity == f.book.target_uid_validity;
+    for (const digested& t : proof.only_target) {
+        if (claimed.contains(t.uid)) continue;
+        ++(has_mark && t.uid >= f.book.target_mark ? v.changed_since : v.extra);
+    }
     out.octets.source = out.octets.present + out.octets.skipped + out.octets.failed;
     if (f.trouble) out.notes.push_back(f.trouble->message());
     if (f.trouble || out.messages.failed > 0 || out.messages.residual() != 0) out.state = "failed";
