@@ -40,11 +40,22 @@ class throttle {
     std::chrono::steady_clock::time_point last_{};
 };
 
+// A mailbox in work holds one connection to each of its servers, so the smallest max-connections= that any row names
+// bounds how many may run at once.
+std::size_t mailboxes_at_a_time(const run_options& options, const std::vector<account>& accounts) {
+    std::size_t n = std::min<std::size_t>(options.jobs, accounts.size());
+    for (const account& a : accounts) {
+        if (const auto cap = a.source().max_connections) n = std::min<std::size_t>(n, *cap);
+        if (const auto cap = a.target().max_connections) n = std::min<std::size_t>(n, *cap);
+    }
+    return std::max<std::size_t>(n, 1);
+}
+
 class run {
   public:
     run(const run_options& options, const std::vector<account>& accounts, transfer::ledger* books, console& out)
         : options_(options), accounts_(accounts), books_(books), out_(out),
-          jobs_(std::min<std::size_t>(options.jobs, accounts.size())),
+          jobs_(mailboxes_at_a_time(options, accounts)),
           share_(shares_for(static_cast<std::uint32_t>(jobs_), options.timeout)), control_(boost::asio::make_strand(io_)),
           signals_(control_, SIGINT, SIGTERM), clock_(control_) {}
 

@@ -82,12 +82,16 @@ task<mailbox_report> mailbox_pass::state::run() {
         fill_report();
         if (ok) break;
         error why = stop_ ? stopped() : ok.error();
-        fruitless = progress_mark_ > before ? 1 : fruitless + 1;
+        const bool progress = progress_mark_ > before;
+        fruitless = progress ? 1 : fruitless + 1;
         if (!worth_another(why, ever_connected_) || fruitless >= options_.attempts) {
             report_.stopped_by = std::move(why);
             break;
         }
-        const auto doubled = options_.first_pause * (1U << std::min(fruitless - 1, 6U));
+        // A line that brought something and owes nothing is simply made anew. One that owes answers gets a moment: its
+        // server may still be storing what it was given.
+        const bool at_once = progress && why.cls == retry_class::transient && !std::exchange(target_owes_, false);
+        const auto doubled = at_once ? std::chrono::milliseconds(0) : options_.first_pause * (1U << std::min(fruitless - 1, 6U));
         const auto time = std::max(std::min<std::chrono::milliseconds>(doubled, longest_pause), std::chrono::milliseconds(why.backoff_ms));
         note(fmt::format("{}; trying again in {:.1f} s", why.message(), std::chrono::duration<double>(time).count()));
         progress_now(why.cls == retry_class::throttled ? mailbox_state::throttled : mailbox_state::connecting, {}, why.what);
@@ -121,6 +125,7 @@ task<result<void>> mailbox_pass::state::attempt() {
     if (auto ok = co_await match_and_open(); !ok) co_return ok;
     if (auto ok = co_await copy(); !ok) co_return ok;
     if (auto ok = co_await update_flags(); !ok) co_return ok;
+    if (auto ok = co_await read_back_dates(); !ok) co_return ok;
     if (auto ok = co_await subscribe(); !ok) co_return ok;
     if (auto ok = co_await name_failures(); !ok) co_return ok;
     if (auto ok = co_await close_folders(); !ok) co_return ok;

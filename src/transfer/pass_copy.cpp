@@ -15,35 +15,48 @@ namespace {
 using namespace boost::asio::experimental::awaitable_operators;
 
 constexpr unsigned strikes_to_fail = 4;
+// A server whose UIDVALIDITY changes at each look would keep the pass busy for ever.
+constexpr unsigned most_replans = 3;
 
 // What a message that was under way when lines died may share a batch with.
 std::size_t limit_after(unsigned strikes) { return strikes < 2 ? 10 : 1; }
+
+// Dates that servers are known to store differently: Dovecot turns the far future into now, others cannot do 1970.
+bool is_odd(const mailbox::message_date& date) {
+    const auto now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    return date.unix_seconds < 365 * 86'400 || date.unix_seconds > now + 86'400;
+}
 
 bool is_over_quota(const error& why) { return why.response_code == "OVERQUOTA"; }
 
 } // namespace
 
 void mailbox_pass::state::plan_first_sweep(std::vector<mailbox::fetch_request>& requests) {
+    std::map<unsigned, std::map<std::size_t, uid_set>> suspects; // by strikes, then folder
     for (std::size_t i = 0; i < folders_.size(); ++i) {
         folder_work& f = folders_[i];
         if (f.trouble || f.wanted.empty()) continue;
         uid_set ordinary = f.wanted;
-        std::map<std::size_t, uid_set> suspects;
         for (const auto& [uid, strikes] : f.memory->strikes) {
             if (!f.wanted.contains(uid)) continue;
             ordinary.remove(uid, uid);
-            if (strikes >= strikes_to_fail)
-                fail_message(f, uid, 0, error{.cls = retry_class::permanent, .where = phase::append, .what = fmt::format("The connection was lost {} times while this message was under way", strikes),
+            if (strikes < strikes_to_fail) {
+                suspects[strikes][i].add(uid);
+                continue;
+            }
+            // No progress: with a server that dies whatever it is given, the attempts must come to an end.
+            f.memory->failed.add(uid);
+            fail_message(f, uid, 0, error{.cls = retry_class::permanent, .where = phase::append, .what = fmt::format("The connection was lost {} times while this message was under way", strikes),
                                               .server_said = {}, .advice = {}, .response_code = {}});
-            else
-                suspects[limit_after(strikes)].add(uid);
         }
         if (!ordinary.empty()) {
             requests.push_back({.handle = f.source_handle, .uid_validity = f.source.uid_validity, .uids = std::move(ordinary)});
             lanes_.push_back({.folder = i, .batch_limit = 0});
         }
-        for (auto& [limit, uids] : suspects) leftovers_.push_back({.folder = i, .uids = std::move(uids), .batch_limit = limit});
     }
+    // The least suspected first: several that kill lines must not stand in the way of all others.
+    for (auto& [strikes, folders] : suspects)
+        for (auto& [i, uids] : folders) leftovers_.push_back({.folder = i, .uids = std::move(uids), .batch_limit = limit_after(strikes)});
 }
 
 void mailbox_pass::state::plan_next_sweep(std::vector<mailbox::fetch_request>& requests) {
@@ -87,6 +100,7 @@ task<result<void>> mailbox_pass::state::sweep(std::vector<mailbox::fetch_request
     sweeping_done_ = false;
     source_failure_.reset();
     sink_failure_.reset();
+    source_died_first_ = false;
     if (stop_) belt.end_of_source(stopped());
     co_await (read_source(requests, belt) && write_target(belt) && keep_books());
     belt_ = nullptr;
@@ -103,7 +117,10 @@ task<result<void>> mailbox_pass::state::sweep(std::vector<mailbox::fetch_request
 
 task<> mailbox_pass::state::read_source(std::span<const mailbox::fetch_request> requests, pipeline& belt) {
     auto ok = co_await source_->fetch(requests, mailbox::fetch_part::whole, belt);
-    if (!ok) source_failure_ = ok.error();
+    if (!ok) {
+        source_failure_ = ok.error();
+        source_died_first_ = !belt.target_failure();
+    }
     belt.end_of_source(source_failure_);
 }
 
@@ -190,6 +207,7 @@ void mailbox_pass::state::stored(sent_message message, std::uint32_t uid_validit
     f.memory->copied_octets += message.octets;
     f.memory->strikes.erase(message.uid);
     if (message.date_from_header) ++dates_from_header_;
+    if (uid != 0 && message.date && is_odd(*message.date)) f.odd_dates.emplace(uid, message.date->unix_seconds);
     ++progress_mark_;
     ++progress_.messages_done;
     progress_.octets_done += message.octets;
@@ -230,8 +248,10 @@ void mailbox_pass::state::fail_message(folder_work& f, std::uint32_t uid, std::u
     f.wanted.remove(uid, uid);
     f.failed.insert_or_assign(uid, item);
     f.failures_to_name.add(uid);
-    ++progress_mark_;
     ++progress_.messages_done;
+    if (f.memory->failed.contains(uid)) return;
+    f.memory->failed.add(uid);
+    ++progress_mark_;
 }
 
 void mailbox_pass::state::missing(std::size_t request, const uid_set& uids, const std::optional<error>& why) {
@@ -246,7 +266,7 @@ void mailbox_pass::state::missing(std::size_t request, const uid_set& uids, cons
 
 void mailbox_pass::state::unavailable(std::size_t request, const error& why) {
     folder_work& f = folders_[lanes_[request].folder];
-    if (why.cls == retry_class::transient) {
+    if (why.cls == retry_class::transient && ++f.memory->replans <= most_replans) {
         if (!replan_) replan_ = why;
     } else if (!f.trouble) {
         f.trouble = why;
@@ -256,10 +276,12 @@ void mailbox_pass::state::unavailable(std::size_t request, const error& why) {
 // Nobody knows what became of messages that a line took with it. They are looked for on the target before they are
 // brought again, and brought in smaller company, in case one of them is what kills the line.
 void mailbox_pass::state::note_line_failure(const pipeline& belt) {
-    const bool target_died = sink_failure_.has_value();
+    // A source that breaks off within a message that streams takes the target's line with it.
+    const bool target_died = sink_failure_ && !source_died_first_;
     for (const sent_message& m : belt.unsettled()) {
         folder_memory& memory = *folders_[lanes_[m.request].folder].memory;
         memory.unanswered.add(m.uid);
+        target_owes_ = true;
         if (target_died) ++memory.strikes[m.uid];
     }
     if (const auto [request, uid] = belt.interrupted(); uid != 0 && !target_died && !stop_ && !halt_)

@@ -32,6 +32,26 @@ class name_reader final : public mailbox::message_sink {
     std::vector<folder_work*> folders_;
 };
 
+// Counts messages whose INTERNALDATE is not what was sent.
+class date_reader final : public mailbox::message_sink {
+  public:
+    explicit date_reader(std::vector<folder_work*> folders) : differ(folders.size()), folders_(std::move(folders)) {}
+    std::vector<std::uint64_t> differ;
+    void header(mailbox::message_head head, std::string_view) override {
+        const auto sent = folders_[head.request]->odd_dates.find(head.uid);
+        if (sent == folders_[head.request]->odd_dates.end()) return;
+        if (!head.date || head.date->unix_seconds != sent->second) ++differ[head.request];
+    }
+    task<result<void>> begin(mailbox::message_head) override { co_return result<void>{}; }
+    task<result<void>> chunk(const client::block_ref&, std::string_view) override { co_return result<void>{}; }
+    task<result<void>> end() override { co_return result<void>{}; }
+    void missing(std::size_t, uid_set, std::optional<error>) override {}
+    void unavailable(std::size_t, error) override {}
+
+  private:
+    std::vector<folder_work*> folders_;
+};
+
 class presence_reader final : public mailbox::scan_sink {
   public:
     explicit presence_reader(std::size_t n) : present(n) {}
@@ -120,6 +140,25 @@ task<result<void>> mailbox_pass::state::update_flags_of(folder_work& f) {
     report_.flags_updated += rows.size();
     if (rows.empty()) co_return result<void>{};
     co_return co_await env_.books->update_flags(f.book.id, std::move(rows));
+}
+
+// A date that the target stores differently is no failure, but it is said.
+task<result<void>> mailbox_pass::state::read_back_dates() {
+    std::vector<mailbox::fetch_request> requests;
+    std::vector<folder_work*> which;
+    for (folder_work& f : folders_) {
+        if (f.odd_dates.empty() || f.trouble) continue;
+        mailbox::fetch_request& r = requests.emplace_back(mailbox::fetch_request{.handle = f.target_handle, .uid_validity = f.target->uid_validity, .uids = {}});
+        for (const auto& [uid, date] : f.odd_dates) r.uids.add(uid);
+        which.push_back(&f);
+    }
+    if (requests.empty()) co_return result<void>{};
+    date_reader reader(which);
+    if (auto ok = co_await target_->fetch(requests, mailbox::fetch_part::fingerprint, reader); !ok) co_return ok;
+    for (std::size_t k = 0; k < which.size(); ++k)
+        if (reader.differ[k] > 0)
+            report_.warnings.push_back(fmt::format("{}: the target keeps another INTERNALDATE for {} messages with dates of the far past or future", which[k]->map.source, reader.differ[k]));
+    co_return result<void>{};
 }
 
 task<result<void>> mailbox_pass::state::subscribe() {
@@ -218,11 +257,15 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
     balance& o = out.octets;
     m.copied = f.memory->copied.count();
     o.copied = f.memory->copied_octets;
-    if (!f.moved) {
+    // What an attempt did not come to see is told from the listing and the books.
+    if (!f.moved || !f.scanned) {
         m.source = f.source.messages;
         if (f.map.what == mapped_folder::verdict::copy) {
-            m.present = f.book.rows.copied + f.book.rows.present - m.copied;
-            o.present = f.book.rows.copied_octets + f.book.rows.present_octets - std::min(o.copied, f.book.rows.copied_octets);
+            // Books of another UIDVALIDITY tell nothing.
+            const bool books_hold = f.book.id != 0 && f.book.source_uid_validity == f.source.uid_validity;
+            const ledger_folder::totals rows = books_hold ? f.book.rows : ledger_folder::totals{};
+            m.present = rows.copied + rows.present - std::min(m.copied, rows.copied);
+            o.present = rows.copied_octets + rows.present_octets - std::min(o.copied, rows.copied_octets);
         } else if (f.map.selectable) {
             const std::string rule = std::string(name_of(f.map.what));
             m.source = f.source.messages;
@@ -263,6 +306,7 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
 }
 
 void mailbox_pass::state::fill_report() {
+    if (folders_.empty()) return; // an attempt that did not come so far must not hide what an earlier one found
     report_.messages = {};
     report_.octets = {};
     report_.folders.clear();

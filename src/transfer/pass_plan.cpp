@@ -228,6 +228,7 @@ void mailbox_pass::state::done(std::size_t request, const mailbox::folder_state&
     f.source = state;
     f.source.octets = octets;
     f.present = std::move(present);
+    f.scanned = true;
 }
 
 void mailbox_pass::state::failed(std::size_t request, error why) { folders_[scanned_[request]].trouble = std::move(why); }

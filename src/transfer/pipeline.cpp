@@ -102,7 +102,6 @@ void pipeline::enqueue() {
     settle_date(e);
     e.token = ++last_token_;
     e.queued = true;
-    unsettled_.emplace(e.token, e.about);
     queue_.push_back(arriving_);
 }
 
@@ -128,6 +127,7 @@ task<std::optional<mailbox::append_item>> pipeline::next() {
     leaving_ = std::move(queue_.front());
     queue_.pop_front();
     const entry& e = *leaving_;
+    unsettled_.emplace(e.token, e.about);
     co_return mailbox::append_item{.folder = e.about.request, .handle = owner_.target_handle(e.about.request), .flags = e.how.target_flags,
                                    .date = e.about.date, .octets = e.about.octets, .token = e.token, .batch_limit = e.how.batch_limit};
 }

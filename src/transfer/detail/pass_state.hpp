@@ -18,6 +18,8 @@ struct folder_memory {
     std::uint64_t copied_octets = 0;
     uid_set unanswered;               ///< given to the target, whose line died before it answered
     std::map<std::uint32_t, unsigned> strikes; ///< how often a message was under way when a line died
+    unsigned replans = 0;             ///< how often the folder changed under our hands
+    uid_set failed;                   ///< so that a message which fails in each attempt counts as progress only once
 };
 
 /// One request of a sweep: a folder, and how many of its messages may share a batch (0 = the target's own limit).
@@ -41,12 +43,14 @@ struct folder_work {
     ledger_folder book;                        ///< id 0: not in the ledger yet
     std::vector<ledger_brief> rows;            ///< loaded for folders that moved
     bool moved = true;
+    bool scanned = false;
     bool prepared = false;
     bool new_generation = false;
     uid_set present, wanted, vanished;
     uid_set known;                             ///< in the ledger and not failed, or matched
     uid_set unread;                            ///< asked for and not brought, for no stated reason
     std::uint64_t known_octets = 0;
+    std::map<std::uint32_t, std::int64_t> odd_dates; ///< target UID -> INTERNALDATE sent, to be read back
     std::uint32_t highest_target_uid = 0;      ///< of what was stored in this attempt
     bool uids_untold = false;                  ///< the target stores without saying where (no UIDPLUS)
     std::map<std::string, uid_set> skipped;    ///< by rule
@@ -131,6 +135,7 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     // pass_finish.cpp
     task<result<void>> update_flags();
     task<result<void>> update_flags_of(folder_work& f);
+    task<result<void>> read_back_dates();
     task<result<void>> subscribe();
     task<result<void>> close_folders();
     task<result<void>> settle_unread();
@@ -167,6 +172,8 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     std::optional<error> replan_;           ///< a folder changed under our hands: another attempt plans it anew
     std::optional<error> books_failure_;
     std::optional<error> source_failure_, sink_failure_;
+    bool source_died_first_ = false;
+    bool target_owes_ = false;              ///< its line died with messages unanswered: it may still be storing them
     std::map<std::string, folder_memory> memory_;
     net::event* bookkeeper_ = nullptr;
     pipeline* belt_ = nullptr;
