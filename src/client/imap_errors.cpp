@@ -74,7 +74,7 @@ error to_error(const imap::status_response& status, phase where, std::string wha
                                   : status.kind == imap::status_kind::bye ? "BYE"
                                                                           : "NO";
     e.server_said = fmt::format("\"{} {}\"", verb, quote_server_text(text));
-    // Exchange says so to the first command after a login that it should have refused.
+    // quirk connected-only: Exchange says so to the first command after a login that it should have refused.
     if (contains_nocase(status.text, "authenticated but not connected")) e.cls = retry_class::auth;
     e.backoff_ms = backoff_in(status.text);
     if (e.backoff_ms > 0 || contains_nocase(status.text, "throttled")) e.cls = retry_class::throttled;

@@ -132,6 +132,15 @@ task<result<void>> imap_session::receive() {
             if (auto ok = co_await sink_->body_chunk(block_, chunk->octets); !ok) co_return std::unexpected(dead(ok.error()));
             continue;
         }
+        if (std::holds_alternative<imap::conversation::body_end>(e)) {
+            body_ended_ = true;
+            continue;
+        }
+        if (body_ended_ && !std::holds_alternative<imap::conversation::broken>(e)) {
+            body_ended_ = false;
+            if (sink_ != nullptr)
+                if (auto ok = co_await sink_->body_end(); !ok) co_return std::unexpected(dead(ok.error()));
+        }
         if (auto ok = co_await dispatch(std::move(e)); !ok) co_return std::unexpected(dead(ok.error()));
     }
 }
@@ -147,8 +156,6 @@ task<result<void>> imap_session::dispatch(imap::conversation::event e) {
         if (pending* p = find(u->command); p != nullptr && p->on_data) p->on_data(u->data);
     } else if (auto* begin = std::get_if<c::body_begin>(&e)) {
         if (sink_ != nullptr) co_return co_await sink_->body_begin(begin->command, begin->body);
-    } else if (std::holds_alternative<c::body_end>(e)) {
-        if (sink_ != nullptr) co_return co_await sink_->body_end();
     } else if (auto* done = std::get_if<c::completed>(&e)) {
         events_after_answer_ = 0;
         take_capabilities(imap::response(done->status));

@@ -211,8 +211,8 @@ class imap_append {
                 box_.proven_flags_.emplace_back(f);
     }
 
-    // A server that answers {n+} with a "+" as well would seem to ask for the next {n}. Until one such literal was
-    // answered nobody knows whether it does.
+    // quirk needless-plus: a server that answers {n+} with a "+" as well would seem to ask for the next {n}. Until one
+    // such literal was answered nobody knows whether it does.
     [[nodiscard]] bool plus_is_doubtful(const append_item& item) const {
         return (!box_.plus_habit_known_ || talk_.needless_plus()) && must_synchronise(item) &&
                std::ranges::any_of(batches_, &batch::unasked);

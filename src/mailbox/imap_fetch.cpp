@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 
 namespace postferry::mailbox {
 
@@ -30,6 +31,7 @@ class fetch_run final : public client::body_sink {
         auto ok = co_await stream();
         if (ok && !second_try_.empty()) ok = co_await one_by_one();
         session_.set_body_sink(nullptr);
+        if (halt_) session_.close(); // answers are still under way
         co_return ok;
     }
 
@@ -81,9 +83,9 @@ class fetch_run final : public client::body_sink {
 
     bool usable(std::size_t request) const { return states_[request].opened && !states_[request].failure; }
 
-    // Whose answer it is. A server may carry out pipelined FETCHes side by side (Dovecot does when the line is full), so
-    // the UID decides, not the order; only EXAMINE is a barrier, hence only the folder that is open counts. A command for
-    // one message needs no UID in its answer.
+    // Whose answer it is. A server may carry out pipelined FETCHes side by side (Dovecot does when the line is full),
+    // so the UID decides, not the order; only EXAMINE is a barrier, hence only the folder that is open counts. A
+    // command for one message needs no UID in its answer.
     fetch_command* owner_of(std::optional<std::uint32_t> uid) {
         for (fetch_command& c : commands_) {
             if (c.request != commands_.front().request) break;
@@ -94,12 +96,13 @@ class fetch_run final : public client::body_sink {
         return nullptr;
     }
 
-    static message_head head_of(std::size_t request, std::uint32_t uid, const imap::fetch_data& f,
-                                std::uint64_t octets) {
+    message_head head_of(std::size_t request, std::uint32_t uid, const imap::fetch_data& f, std::uint64_t octets) {
+        auto told = told_.extract(uid); // before the body, by a command of its own
+        const imap::fetch_data before = told.empty() ? imap::fetch_data{} : std::move(told.mapped());
         return {.request = request,
                 .uid = uid,
-                .flags = f.flags.value_or(std::vector<std::string>{}),
-                .date = f.date,
+                .flags = f.flags ? *f.flags : before.flags.value_or(std::vector<std::string>{}),
+                .date = f.date_present ? f.date : before.date,
                 .octets = octets};
     }
 
@@ -128,6 +131,16 @@ class fetch_run final : public client::body_sink {
                                       .response_code = {}};
                 if (s.failure) sink_.unavailable(i, *s.failure);
             });
+    }
+
+    // quirk late-items: from a server that sends them behind the body, when the message is on its way to the target by
+    // then.
+    void ask_for_flags_and_date(std::uint32_t uid) {
+        session_.submit({fmt::format("UID FETCH {} (UID FLAGS INTERNALDATE)", uid)}, [this, uid](imap::response& r) {
+            const auto* f = std::get_if<imap::fetch_data>(&r);
+            if (f != nullptr && f->bodies.empty() && f->flags && f->uid.value_or(uid) == uid)
+                told_.insert_or_assign(uid, *f);
+        });
     }
 
     void ask(std::size_t request, uid_set uids, bool alone) {
@@ -170,11 +183,16 @@ class fetch_run final : public client::body_sink {
         std::optional<error> why;
         if (c.status.kind != imap::status_kind::ok)
             why = client::to_error(c.status, phase::fetch, "The message could not be read");
+        // To go on asking for one message after the other is not what a server wants that asks for a pause.
+        if (why && why->cls == retry_class::throttled) {
+            if (!halt_) halt_ = std::move(why);
+            return;
+        }
         const bool more_than_one = !command.alone;
         // What one command for many did not bring is asked for once more, one by one: the reason then belongs to one
         // message.
         if (more_than_one && (why || late_ || missing.count() <= 200)) {
-            second_try_.emplace_back(command.request, std::move(missing));
+            second_try_[command.request].add(missing);
         } else {
             sink_.missing(command.request, std::move(missing), std::move(why));
         }
@@ -183,6 +201,7 @@ class fetch_run final : public client::body_sink {
     task<result<void>> step() {
         if (auto ok = co_await session_.flush(); !ok) co_return ok;
         if (auto ok = co_await session_.receive(); !ok) co_return ok;
+        if (halt_) co_return std::unexpected(*halt_);
         while (!quoted_.empty()) {
             gathered g = std::move(quoted_.front());
             quoted_.pop_front();
@@ -208,9 +227,7 @@ class fetch_run final : public client::body_sink {
                 ask(i, rest.take_front(tuning_.fetch_messages, ranges_per_command), false);
             }
         }
-        while (session_.talk().unfinished() > 0)
-            if (auto ok = co_await step(); !ok) co_return ok;
-        co_return result<void>{};
+        co_return co_await drain();
     }
 
     task<result<void>> one_by_one() {
@@ -219,9 +236,18 @@ class fetch_run final : public client::body_sink {
             while (!uids.empty()) {
                 while (commands_.size() >= tuning_.fetches_in_flight)
                     if (auto ok = co_await step(); !ok) co_return ok;
+                if (states_[request].opened && states_[request].failure) break;
+                if (late_ && whole_) ask_for_flags_and_date(uids.front());
                 ask(request, uids.take_front(1, 1), true);
             }
+            if (late_) // the next folder's UIDs mean other messages
+                if (auto ok = co_await drain(); !ok) co_return ok;
+            told_.clear();
         }
+        co_return co_await drain();
+    }
+
+    task<result<void>> drain() {
         while (session_.talk().unfinished() > 0)
             if (auto ok = co_await step(); !ok) co_return ok;
         co_return result<void>{};
@@ -237,7 +263,9 @@ class fetch_run final : public client::body_sink {
     std::deque<fetch_command> commands_;
     std::deque<gathered> quoted_;
     bool late_ = false; ///< a body came before its flags and date: that server needs the second try
-    std::vector<std::pair<std::size_t, uid_set>> second_try_;
+    std::map<std::size_t, uid_set> second_try_;      ///< by request
+    std::map<std::uint32_t, imap::fetch_data> told_; ///< flags and dates that were asked for ahead of their bodies
+    std::optional<error> halt_;                      ///< the server wants a pause
     bool skip_ = true;
 };
 

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 namespace postferry::mailbox {
 
@@ -29,13 +30,33 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
 std::string decode_level(std::string_view wire, bool& undecodable) {
     std::optional<std::string> name = imap::decode_mutf7(wire);
     if (!name) {
-        undecodable = !is_utf8(wire);
-        name = undecodable ? quote_server_text(wire, 1000) : std::string(wire);
+        const bool escape = !is_utf8(wire);
+        undecodable = undecodable || escape;
+        name = escape ? quote_server_text(wire, 1000) : std::string(wire);
     }
     return replace_all(*name, "/", division_slash);
 }
 
 bool is_inbox(std::string_view wire) { return iequals(wire, "INBOX"); }
+
+// INBOX at the beginning of a prefix has no case.
+bool has_prefix(std::string_view wire, std::string_view prefix) {
+    return istarts_with(prefix, "INBOX") ? istarts_with(wire, prefix) : wire.starts_with(prefix);
+}
+
+// The folder that holds a namespace, "shared" of "shared.", belongs to it.
+bool in_namespace(std::string_view wire, const imap::namespace_data::entry& space) {
+    std::string_view parent = space.prefix;
+    if (space.delimiter && parent.ends_with(*space.delimiter)) parent.remove_suffix(1);
+    return wire.starts_with(space.prefix) || wire == parent;
+}
+
+// What two answers about one folder have in common.
+std::string folder_key(std::string_view wire, std::optional<char> delimiter) {
+    if (is_inbox(wire)) return "INBOX";
+    if (delimiter && wire.size() > 1 && wire.ends_with(*delimiter)) wire.remove_suffix(1);
+    return std::string(wire);
+}
 
 } // namespace
 
@@ -65,7 +86,7 @@ task<result<void>> imap_mailbox::learn_namespace() {
         }
         for (const auto* list : {&data->other_users, &data->shared})
             for (const auto& entry : *list)
-                if (!entry.prefix.empty()) foreign_prefixes_.push_back(entry.prefix);
+                if (!entry.prefix.empty()) foreign_.push_back(entry);
     });
     co_return result<void>{};
 }
@@ -92,7 +113,9 @@ namespace detail {
 std::string decode_name(std::string_view wire, std::optional<char> delimiter, std::string_view personal_prefix,
                         bool& undecodable) {
     if (is_inbox(wire)) return "INBOX";
-    if (!personal_prefix.empty() && wire.starts_with(personal_prefix)) wire.remove_prefix(personal_prefix.size());
+    if (!personal_prefix.empty() && has_prefix(wire, personal_prefix)) wire.remove_prefix(personal_prefix.size());
+    // quirk trailing-delimiter: some servers write it behind the name of a folder that only holds others.
+    if (delimiter && wire.size() > 1 && wire.ends_with(*delimiter)) wire.remove_suffix(1);
     std::string out;
     while (true) {
         const std::size_t cut = delimiter ? wire.find(*delimiter) : std::string_view::npos;
@@ -120,20 +143,19 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
 
     listing out;
     std::vector<imap::list_data> found;
-    std::vector<std::string> subscribed;
+    std::set<std::string, std::less<>> subscribed;
     std::map<std::string, folder_state, std::less<>> states;
     const auto take_status = [&](imap::mailbox_status& s) {
-        const std::string key = is_inbox(s.name) ? "INBOX" : s.name;
-        states[key] = folder_state{.uid_validity = s.uid_validity.value_or(0),
-                                   .uid_next = s.uid_next.value_or(0),
-                                   .messages = s.messages.value_or(0),
-                                   .modseq = s.highest_modseq.value_or(0),
-                                   .octets = s.size};
+        states[folder_key(s.name, {})] = folder_state{.uid_validity = s.uid_validity.value_or(0),
+                                                      .uid_next = s.uid_next.value_or(0),
+                                                      .messages = s.messages.value_or(0),
+                                                      .modseq = s.highest_modseq.value_or(0),
+                                                      .octets = s.size};
     };
     const auto take = [&](imap::response& r) {
         if (auto* l = std::get_if<imap::list_data>(&r)) {
             if (l->kind == imap::list_data::verb::lsub)
-                subscribed.push_back(l->name);
+                subscribed.insert(folder_key(l->name, l->delimiter));
             else
                 found.push_back(std::move(*l));
         } else if (auto* s = std::get_if<imap::mailbox_status>(&r)) {
@@ -142,6 +164,7 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
     };
     std::optional<error> refused;
     const auto finished = [&](imap::conversation::completed& c) {
+        refused.reset();
         if (c.status.kind != imap::status_kind::ok)
             refused = client::to_error(c.status, phase::list,
                                        fmt::format("{} refused to list the folders", session_->settings().where.host));
@@ -151,16 +174,31 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
         if (can.has("SPECIAL-USE")) ask += " SPECIAL-USE";
         if (with_status) ask += fmt::format(" STATUS ({})", items);
         session_->submit({fmt::format("LIST \"\" \"*\" RETURN ({})", ask)}, take, finished);
-    } else {
+        if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
+    }
+    // quirk list-extended: some servers trip over it (Proton), others leave INBOX out (Strato).
+    const bool inbox_found = std::ranges::any_of(found, [](const imap::list_data& l) { return is_inbox(l.name); });
+    const bool plainly =
+        refused ? refused->cls == retry_class::protocol || refused->cls == retry_class::permanent : !inbox_found;
+    if (plainly) {
         session_->submit({can.has("XLIST") && !can.has("SPECIAL-USE") ? "XLIST \"\" \"*\"" : "LIST \"\" \"*\""}, take,
                          finished);
         session_->submit({"LSUB \"\" \"*\""}, take);
+        if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
     }
-    if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
     if (refused) co_return std::unexpected(*refused);
 
+    std::map<std::string, std::size_t, std::less<>> at; // in out.folders
     for (imap::list_data& l : found) {
         listed_folder f;
+        const std::string key = folder_key(l.name, l.delimiter);
+        const bool is_subscribed = l.has("\\Subscribed") || subscribed.contains(key);
+        // A LIST may name a folder twice (subscribed and present).
+        if (const auto known = at.find(key); known != at.end()) {
+            listed_folder& same = out.folders[known->second];
+            same.subscribed = same.subscribed || is_subscribed;
+            continue;
+        }
         if (l.delimiter) delimiter_ = l.delimiter;
         bool undecodable = false;
         f.name = detail::decode_name(l.name, l.delimiter, personal_prefix_, undecodable);
@@ -169,21 +207,19 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
                 fmt::format("the name of folder {} is not valid modified UTF-7; it is kept as it is", f.name));
         f.handle = l.name;
         f.selectable = !l.has("\\Noselect") && !l.has("\\NonExistent");
-        f.subscribed = l.has("\\Subscribed") || std::ranges::find(subscribed, l.name) != subscribed.end();
-        f.personal =
-            std::ranges::none_of(foreign_prefixes_, [&](const std::string& p) { return l.name.starts_with(p); });
+        f.subscribed = is_subscribed;
+        f.personal = std::ranges::none_of(foreign_, [&](const auto& space) { return in_namespace(l.name, space); });
         f.attributes = std::move(l.attributes);
         if (!options_.prefix.empty() && f.name != "INBOX") {
             if (!f.name.starts_with(options_.prefix + "/")) continue;
             f.name.erase(0, options_.prefix.size() + 1);
         }
-        // A LIST may name a folder twice (subscribed and present); the first answer stands.
-        if (std::ranges::any_of(out.folders, [&](const listed_folder& x) { return x.handle == f.handle; })) continue;
+        at.emplace(key, out.folders.size());
         out.folders.push_back(std::move(f));
     }
-    if (!with_status) {
+    if (!with_status || plainly) {
         for (const listed_folder& f : out.folders) {
-            if (!f.selectable || !f.personal) continue;
+            if (!f.selectable || !f.personal || states.contains(folder_key(f.handle, {}))) continue;
             imap::command_encoder command = session_->encoder();
             command.raw("STATUS ").astring(f.handle).raw(fmt::format(" ({})", items));
             session_->submit(command.take(), take);
@@ -192,8 +228,7 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
         if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
     }
     for (listed_folder& f : out.folders)
-        if (const auto at = states.find(is_inbox(f.handle) ? "INBOX" : f.handle); at != states.end())
-            f.state = at->second;
+        if (const auto told = states.find(folder_key(f.handle, {})); told != states.end()) f.state = told->second;
     out.delimiter = delimiter_;
     out.children_of_inbox = !istarts_with(personal_prefix_, "INBOX");
     co_return out;

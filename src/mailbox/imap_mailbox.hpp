@@ -60,7 +60,7 @@ class imap_mailbox final : public target {
     imap_options options_;
     std::optional<char> delimiter_;
     std::string personal_prefix_; ///< wire form, with its delimiter
-    std::vector<std::string> foreign_prefixes_;
+    std::vector<imap::namespace_data::entry> foreign_; ///< other users' and shared namespaces
     bool namespace_known_ = false;
     bool condstore_enabled_ = false, qresync_enabled_ = false;
     std::vector<std::string> proven_flags_; ///< accepted in a synchronising APPEND on this connection (adr/0006)

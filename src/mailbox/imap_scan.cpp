@@ -65,8 +65,8 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
     const client::capability_set& can = session_->capabilities();
     const bool esearch = can.has("ESEARCH") || can.has("IMAP4REV2");
     const bool condstore = can.has("CONDSTORE") || can.has("QRESYNC");
-    std::deque<scanned> results(folders.size()); // a deque: handlers keep references
-    std::vector<std::size_t> again;
+    std::deque<scanned> results(folders.size());                 // a deque: handlers keep references
+    std::vector<std::pair<std::size_t, std::string_view>> again; // with the items to ask for
 
     const auto list_by_fetch = [&](std::size_t i, std::string_view items) {
         scanned& s = results[i];
@@ -74,7 +74,7 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
             {fmt::format("UID FETCH 1:* ({})", items)},
             [&s, &sink, i](imap::response& r) {
                 const auto* f = std::get_if<imap::fetch_data>(&r);
-                if (f == nullptr || !f->uid) return;
+                if (f == nullptr || !f->uid || s.failure) return;
                 s.present.add(*f->uid);
                 if (f->flags) sink.flags(i, *f->uid, *f->flags);
             },
@@ -88,6 +88,8 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
     // One handler for both commands that look at an open folder: a server may carry them out side by side.
     const auto take = [&](std::size_t i) {
         return [&s = results[i], &sink, i](imap::response& r) {
+            // Some servers stay in the folder before the one that could not be opened.
+            if (s.failure) return;
             if (auto* e = std::get_if<imap::esearch_data>(&r); e != nullptr && e->all) s.present.add(*e->all);
             if (auto* n = std::get_if<imap::search_data>(&r))
                 for (const std::uint32_t uid : n->numbers) s.present.add(uid);
@@ -97,13 +99,14 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
     };
     const auto list_by_search = [&](std::size_t i) {
         scanned& s = results[i];
-        session_->submit(
-            {esearch ? "UID SEARCH RETURN (ALL) ALL" : "UID SEARCH ALL"}, take(i),
-            [&s, &again, i](imap::conversation::completed& c) {
-                if (s.failure) return;
-                // Some servers search badly (docs/quirks.md#search-unreliable): then the messages are listed by FETCH.
-                if (c.status.kind != imap::status_kind::ok || s.present.count() != s.state.messages) again.push_back(i);
-            });
+        session_->submit({esearch ? "UID SEARCH RETURN (ALL) ALL" : "UID SEARCH ALL"}, take(i),
+                         [&s, &again, i](imap::conversation::completed& c) {
+                             if (s.failure) return;
+                             // Some servers search badly (docs/quirks.md#search-unreliable): then the messages are
+                             // listed by FETCH.
+                             if (c.status.kind != imap::status_kind::ok || s.present.count() != s.state.messages)
+                                 again.emplace_back(i, "UID");
+                         });
     };
     const auto open_folder = [&](std::size_t i) {
         scanned& s = results[i];
@@ -119,17 +122,21 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
         } else if (condstore && want.known_modseq > 0) {
             session_->submit({fmt::format("UID FETCH 1:{} (UID FLAGS) (CHANGEDSINCE {})",
                                           std::max(want.known_uid_next, 2U) - 1, want.known_modseq)},
-                             take(i));
+                             take(i), [&again, i](imap::conversation::completed& c) {
+                                 // quirk changedsince-refused: then all flags are asked for.
+                                 if (c.status.kind != imap::status_kind::ok) again.emplace_back(i, "UID FLAGS");
+                             });
             list_by_search(i);
         } else {
             list_by_fetch(i, "UID FLAGS");
         }
     }
     if (auto ok = co_await session_->settle(); !ok) co_return ok;
-    for (const std::size_t i : again) {
+    for (const auto& [i, items] : again) {
+        if (results[i].failure) continue;
         results[i].present = {};
         open_folder(i);
-        list_by_fetch(i, "UID");
+        list_by_fetch(i, items);
         if (auto ok = co_await session_->settle(); !ok) co_return ok;
     }
     for (std::size_t i = 0; i < folders.size(); ++i) {
@@ -141,7 +148,8 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
     co_return result<void>{};
 }
 
-task<result<std::vector<uid_set>>> imap_mailbox::search(std::span<const fetch_request> requests, search_criterion what) {
+task<result<std::vector<uid_set>>> imap_mailbox::search(std::span<const fetch_request> requests,
+                                                        search_criterion what) {
     const std::string key = search_key(what);
     const bool esearch = session_->capabilities().has("ESEARCH") || session_->capabilities().has("IMAP4REV2");
     std::vector<uid_set> out(requests.size());
@@ -151,7 +159,8 @@ task<result<std::vector<uid_set>>> imap_mailbox::search(std::span<const fetch_re
         if (auto ok = co_await make_room(); !ok) co_return std::unexpected(ok.error());
         submit_examine(requests[i].handle, results[i].state, results[i].failure, true, nullptr);
         session_->submit({fmt::format("UID SEARCH {}{}", esearch ? "RETURN (ALL) " : "", key)},
-                         [&set = out[i]](imap::response& r) {
+                         [&set = out[i], &failure = results[i].failure](imap::response& r) {
+                             if (failure) return;
                              if (auto* e = std::get_if<imap::esearch_data>(&r); e != nullptr && e->all)
                                  set.add(*e->all);
                              if (auto* n = std::get_if<imap::search_data>(&r))
