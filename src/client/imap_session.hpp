@@ -54,6 +54,8 @@ class body_sink {
     virtual ~body_sink() = default;
     virtual task<result<void>> body_begin(imap::command_id command, const imap::response_parser::body_begin& body) = 0;
     virtual task<result<void>> body_chunk(const block_ref& owner, std::string_view octets) = 0;
+    /// Comes when the response has gone on behind the body as it should: a literal that was shorter than announced has
+    /// swallowed what follows it, and such a body never ends.
     virtual task<result<void>> body_end() = 0;
 };
 
@@ -161,6 +163,7 @@ class imap_session {
     std::size_t events_after_answer_ = 0;   ///< since the last tagged answer
     bool hides_all_ = false;                ///< from the wire trace
     bool greeted_ = false, preauth_ = false, capabilities_fresh_ = false;
+    bool body_ended_ = false; ///< and the sink is not told yet
 };
 
 /// What a NO, BAD or BYE means, by response code first and known texts second (docs/quirks.md).
