@@ -16,6 +16,7 @@ constexpr std::array<std::string_view, 6> field_names{"cc", "date", "from", "mes
 constexpr std::size_t message_id_field = 3;
 constexpr std::size_t message_id_octets = 200;
 constexpr std::size_t digest_piece = 16 * 1024;
+constexpr std::string_view mbsync_field = "X-TUID:";
 
 bool is_space(unsigned char c) noexcept { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -82,7 +83,31 @@ fingerprint fingerprint_of(std::string_view header) {
     return out;
 }
 
+void tolerant_digest::header_octet(char c) {
+    if (at_ != place::line_start) {
+        if (at_ == place::kept_line) scratch_.push_back(c);
+        if (c == '\n') at_ = place::line_start;
+        return;
+    }
+    line_.push_back(c);
+    if (c != '\n' && line_.size() < mbsync_field.size()) return;
+    if (c == '\n')
+        at_ = line_.size() == 1 ? place::body : place::line_start;
+    else
+        at_ = iequals(line_, mbsync_field) ? place::dropped_line : place::kept_line;
+    if (at_ != place::dropped_line) scratch_ += line_;
+    line_.clear();
+}
+
 void tolerant_digest::update(std::string_view octets) {
+    while (!octets.empty() && at_ != place::body) {
+        scratch_.clear();
+        std::size_t n = 0;
+        for (; n < std::min(octets.size(), digest_piece) && at_ != place::body; ++n)
+            if (octets[n] != '\r') header_octet(octets[n] == '\0' ? '\x80' : octets[n]);
+        hash_.update(scratch_);
+        octets.remove_prefix(n);
+    }
     while (!octets.empty()) {
         const std::string_view piece = octets.substr(0, digest_piece);
         octets.remove_prefix(piece.size());
@@ -96,6 +121,11 @@ void tolerant_digest::update(std::string_view octets) {
     }
 }
 
-sha256_digest tolerant_digest::finish() { return hash_.finish(); }
+sha256_digest tolerant_digest::finish() {
+    hash_.update(line_);
+    line_.clear();
+    at_ = place::line_start;
+    return hash_.finish();
+}
 
 } // namespace postferry::message

@@ -25,7 +25,8 @@ struct fingerprint {
 /// From a header as fetched (with or without the blank line; folded lines, bare LF, 8-bit, NUL, no header at all).
 [[nodiscard]] fingerprint fingerprint_of(std::string_view header);
 
-/// Streaming digest that is blind to what servers silently change in bodies: NUL counts as 0x80, and CR is left out.
+/// Streaming digest that is blind to what others silently change: NUL counts as 0x80 and CR is left out (servers), and
+/// so is the header field X-TUID (mbsync writes one into each message that it copies).
 /// Never a proof of identity, only of sameness between two copies when matching.
 class tolerant_digest {
   public:
@@ -33,8 +34,14 @@ class tolerant_digest {
     [[nodiscard]] sha256_digest finish();
 
   private:
+    enum class place : std::uint8_t { line_start, kept_line, dropped_line, body };
+
+    void header_octet(char c);
+
     sha256 hash_;
     std::string scratch_;
+    std::string line_; ///< the first octets of a header line, until it is clear which field it is
+    place at_ = place::line_start;
 };
 
 } // namespace postferry::message

@@ -121,6 +121,16 @@ TEST(tolerant_digest, does_not_depend_on_how_the_text_is_cut) {
     for (const std::size_t piece : {1U, 2U, 1000U, 16384U, 16385U}) EXPECT_EQ(tolerant(text, piece), expected) << piece;
 }
 
+TEST(tolerant_digest, leaves_out_the_field_of_mbsync_in_the_header_only) {
+    const sha256_digest expected = tolerant("Subject: x\r\nTo: y\r\n\r\nX-TUID: in the body\r\n", 100);
+    const std::string_view marked = "Subject: x\r\nX-TUID: 7+EXR6gbMK9v\r\nTo: y\r\n\r\nX-TUID: in the body\r\n";
+    for (const std::size_t piece : {1U, 5U, 100U}) EXPECT_EQ(tolerant(marked, piece), expected) << piece;
+    EXPECT_EQ(tolerant("Subject: x\r\nTo: y\r\nx-tuid: z\r\n\r\nX-TUID: in the body\r\n", 100), expected);
+    EXPECT_NE(tolerant("Subject: x\r\nTo: y\r\n\r\n", 100), expected);
+    EXPECT_NE(tolerant("Subject: x\r\nX-TUIDS: z\r\nTo: y\r\n\r\nX-TUID: in the body\r\n", 100), expected);
+    EXPECT_NE(tolerant("X-TUI", 100), tolerant("", 100));
+}
+
 TEST(tolerant_digest, starts_anew_after_finish) {
     tolerant_digest digest;
     digest.update("a");
