@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace postferry::app {
@@ -167,6 +168,9 @@ command_line parse_command_line(std::span<const char* const> arguments) {
     const std::string_view name = wanted ? name_of(*wanted) : std::string_view{};
     if (const auto sentence = find_not_yet(arguments)) return fault(name, *sentence);
     if (arguments.empty()) return fault(name, "a command is needed: copy, migrate, plan, check or verify");
+    const auto first = std::ranges::find_if(arguments, [](std::string_view word) { return !word.starts_with('-'); });
+    if (!wanted && first != arguments.end())
+        return fault(name, fmt::format("there is no command {}, but copy, migrate, plan, check and verify", *first));
     raw_options raw;
     CLI::App app("Postferry moves mailboxes from an old mail server to a new one: nothing lost, nothing twice.",
                  "postferry");

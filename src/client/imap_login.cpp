@@ -112,6 +112,10 @@ task<result<void>> imap_session::log_in() {
                        fmt::format("{} offers no encryption and no login that hides the password (it offers: {})",
                                    settings_.where.host, fmt::join(offered, ", ")),
                        "Use imaps://, or tls=off to send the password in clear");
+    if (!encrypted && offered.empty() && capabilities_.has("LOGINDISABLED"))
+        co_return fail(retry_class::config, phase::login,
+                       fmt::format("{} lets nobody log in without TLS", settings_.where.host),
+                       "Leave tls=off away, or use imaps://");
     co_return fail(
         retry_class::config, phase::login,
         fmt::format("{} offers no way to log in that fits (it offers: {})", settings_.where.host,
