@@ -3,6 +3,10 @@
 #include "net/join.hpp"
 #include "transfer/detail/pass_state.hpp"
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
@@ -14,17 +18,19 @@ namespace {
 
 constexpr std::chrono::milliseconds longest_pause{60'000};
 
-task<> pause(std::chrono::milliseconds time) {
+task<result<void>> pause(std::chrono::milliseconds time) {
     boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, time);
     co_await timer.async_wait(boost::asio::use_awaitable);
+    co_return result<void>{};
 }
 
 // Once both ends have answered, a refused port is a server that restarts, not a wrong setting.
 bool worth_another(const error& why, bool ever_connected) {
     switch (why.cls) {
     case retry_class::transient:
-    case retry_class::throttled:
-    case retry_class::protocol: return true;
+    case retry_class::throttled: return true;
+    // Who never spoke IMAP to us will not do so in a second.
+    case retry_class::protocol: return ever_connected;
     case retry_class::config: return ever_connected && (why.where == phase::connect || why.where == phase::resolve);
     case retry_class::auth:
     case retry_class::permanent:
@@ -59,6 +65,23 @@ void mailbox_pass::state::stop() noexcept {
     if (belt_ != nullptr) belt_->end_of_source(stopped());
     // The source is let go at once; the target still answers for what it was given.
     if (source_) source_->close();
+    if (stoppable_ != nullptr) stoppable_->cancel();
+}
+
+// For what may take long and loses nothing when it is cancelled: connecting, and waiting before another attempt.
+task<result<void>> mailbox_pass::state::unless_stopped(task<result<void>> work) {
+    if (stop_) co_return std::unexpected(stopped());
+    const executor ex = co_await boost::asio::this_coro::executor;
+    boost::asio::steady_timer until_stop(ex, boost::asio::steady_timer::time_point::max());
+    stoppable_ = &until_stop;
+    auto race = boost::asio::experimental::make_parallel_group(
+        boost::asio::co_spawn(ex, std::move(work), boost::asio::deferred), until_stop.async_wait(boost::asio::deferred));
+    auto [order, thrown, value, ec] = co_await race.async_wait(boost::asio::experimental::wait_for_one(),
+                                                               boost::asio::as_tuple(boost::asio::use_awaitable));
+    stoppable_ = nullptr;
+    if (order[0] != 0) co_return std::unexpected(stopped());
+    if (thrown) std::rethrow_exception(thrown);
+    co_return std::move(value);
 }
 
 task<mailbox_report> mailbox_pass::state::run() {
@@ -84,7 +107,9 @@ task<mailbox_report> mailbox_pass::state::run() {
         error why = stop_ ? stopped() : ok.error();
         const bool progress = progress_mark_ > before;
         fruitless = progress ? 1 : fruitless + 1;
-        if (!worth_another(why, ever_connected_) || fruitless >= options_.attempts) {
+        // Somebody waits for the first word; later, a server that restarts is worth some minutes.
+        const unsigned attempts = ever_connected_ ? options_.attempts : std::min(options_.attempts, 3U);
+        if (!worth_another(why, ever_connected_) || fruitless >= attempts) {
             report_.stopped_by = std::move(why);
             break;
         }
@@ -95,7 +120,7 @@ task<mailbox_report> mailbox_pass::state::run() {
         const auto time = std::max(std::min<std::chrono::milliseconds>(doubled, longest_pause), std::chrono::milliseconds(why.backoff_ms));
         note(fmt::format("{}; trying again in {:.1f} s", why.message(), std::chrono::duration<double>(time).count()));
         progress_now(why.cls == retry_class::throttled ? mailbox_state::throttled : mailbox_state::connecting, {}, why.what);
-        co_await pause(time);
+        (void)co_await unless_stopped(pause(time));
     }
     if (mailbox_open_) env_.books->close_mailbox(mailbox_);
     mailbox_open_ = false;

@@ -29,7 +29,9 @@ const mailbox::listed_folder* find_by_name(const mailbox::listing& list, std::st
 
 } // namespace
 
-task<result<void>> mailbox_pass::state::connect() {
+task<result<void>> mailbox_pass::state::connect() { co_return co_await unless_stopped(connect_both()); }
+
+task<result<void>> mailbox_pass::state::connect_both() {
     auto [from, to] = co_await (env_.open_source() && env_.open_target());
     // Both are tried before one is reported: two wrong passwords are mended in one go.
     if (from) source_ = std::move(*from);

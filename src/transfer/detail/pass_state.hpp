@@ -103,8 +103,10 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
 
     task<result<void>> attempt();
     // pass_plan.cpp
+    task<result<void>> unless_stopped(task<result<void>> work);
     task<result<void>> connect();
     task<result<void>> list(bool with_octets);
+    task<result<void>> connect_both();
     result<void> map();
     void place_on_target(folder_work& f);
     void pin_target(folder_work& f, const std::vector<ledger_folder>& books);
@@ -183,5 +185,6 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     std::uint64_t progress_mark_ = 0;       ///< messages settled so far: attempts in a row without any are counted
     progress progress_;
 };
+    boost::asio::steady_timer* stoppable_ = nullptr; ///< waits as long as something may be cancelled by stop()
 
 } // namespace postferry::transfer
