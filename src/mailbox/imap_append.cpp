@@ -250,6 +250,7 @@ class imap_append {
         const imap::command_id id = b.id;
         b.tokens.push_back(item.token);
         b.octets += item.octets;
+        feed_.announced();
         if (talk_.held()) { // the folder's name went as a literal
             if (!co_await until_asked()) co_return false;
             if (find(id) == nullptr) co_return co_await discard(item);

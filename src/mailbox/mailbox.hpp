@@ -155,6 +155,8 @@ class append_feed {
     virtual task<bool> wait(std::chrono::milliseconds patience) = 0;
     /// The next message; nothing at the end. Waits.
     virtual task<std::optional<append_item>> next() = 0;
+    /// The current message is being announced to the server: from now on a dead line leaves open what became of it.
+    virtual void announced() {}
     /// The current message's next octets; together exactly item.octets. An error: the source broke off within it, and
     /// the target must make sure that the message does not count.
     virtual task<result<chunk>> read() = 0;

@@ -114,9 +114,11 @@ task<mailbox_report> mailbox_pass::state::run() {
             break;
         }
         // A line that brought something and owes nothing is simply made anew. One that owes answers gets a moment: its
-        // server may still be storing what it was given.
-        const bool at_once = progress && why.cls == retry_class::transient && !std::exchange(target_owes_, false);
-        const auto doubled = at_once ? std::chrono::milliseconds(0) : options_.first_pause * (1U << std::min(fruitless - 1, 6U));
+        // server may still be storing what it was given. Pauses grow only where the server is in trouble, not a message.
+        const bool owes = std::exchange(target_owes_, false), suspicion = std::exchange(suspicion_, false);
+        const bool at_once = progress && !owes && why.cls == retry_class::transient;
+        const unsigned doublings = suspicion ? 0 : std::min(fruitless - 1, 6U);
+        const auto doubled = at_once ? std::chrono::milliseconds(0) : options_.first_pause * (1U << doublings);
         const auto time = std::max(std::min<std::chrono::milliseconds>(doubled, longest_pause), std::chrono::milliseconds(why.backoff_ms));
         note(fmt::format("{}; trying again in {:.1f} s", why.message(), std::chrono::duration<double>(time).count()));
         progress_now(why.cls == retry_class::throttled ? mailbox_state::throttled : mailbox_state::connecting, {}, why.what);

@@ -101,6 +101,8 @@ task<result<void>> mailbox_pass::state::sweep(std::vector<mailbox::fetch_request
     source_failure_.reset();
     sink_failure_.reset();
     source_died_first_ = false;
+    requests_ = requests;
+    begun_ = {0, 0};
     if (stop_) belt.end_of_source(stopped());
     co_await (read_source(requests, belt) && write_target(belt) && keep_books());
     belt_ = nullptr;
@@ -171,6 +173,7 @@ task<result<void>> mailbox_pass::state::record(folder_work& f) {
 verdict mailbox_pass::state::judge(const mailbox::message_head& head) {
     const lane& l = lanes_[head.request];
     folder_work& f = folders_[l.folder];
+    begun_ = {head.request, head.uid};
     if (!f.wanted.contains(head.uid)) return {};
     const char* rule = nullptr;
     if (options_.max_octets && head.octets > *options_.max_octets) rule = "--max-size";
@@ -283,9 +286,25 @@ void mailbox_pass::state::note_line_failure(const pipeline& belt) {
         memory.unanswered.add(m.uid);
         target_owes_ = true;
         if (target_died) ++memory.strikes[m.uid];
+        suspicion_ = true;
     }
-    if (const auto [request, uid] = belt.interrupted(); uid != 0 && !target_died && !stop_ && !halt_)
+    if (target_died || stop_ || halt_) return;
+    if (const auto [request, uid] = belt.interrupted(); uid != 0)
         ++folders_[lanes_[request].folder].memory->strikes[uid];
+    else
+        suspect_next();
+    suspicion_ = true;
+}
+
+// The source died with no message under way: what it died of may be the next one, of which it never sent an octet.
+void mailbox_pass::state::suspect_next() {
+    for (std::size_t i = begun_.first; i < requests_.size(); ++i) {
+        uid_set rest = requests_[i].uids;
+        if (i == begun_.first && begun_.second != 0) rest.remove(1, begun_.second);
+        if (rest.empty()) continue;
+        ++folders_[lanes_[i].folder].memory->strikes[rest.take_front(1, 1).front()];
+        return;
+    }
 }
 
 } // namespace postferry::transfer

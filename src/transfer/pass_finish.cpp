@@ -99,7 +99,9 @@ task<result<void>> mailbox_pass::state::update_flags() {
         if (f.flag_updates.empty() || f.trouble) continue;
         auto ok = co_await update_flags_of(f);
         if (ok) continue;
-        if (ok.error().cls != retry_class::permanent) co_return ok;
+        // NO and BAD are answers; a dead line is not.
+        const bool answered = ok.error().cls == retry_class::permanent || (ok.error().cls == retry_class::protocol && !ok.error().server_said.empty());
+        if (!answered) co_return ok;
         report_.warnings.push_back(fmt::format("{}: flags that changed on the source were not carried over: {}", f.map.source, ok.error().message()));
     }
     co_return result<void>{};

@@ -6,14 +6,22 @@
 
 namespace postferry::transfer {
 
+namespace {
+
+constexpr std::size_t header_octets = 65'536; ///< that are looked at for a date
+
+} // namespace
+
 struct pipeline::entry {
     sent_message about;
     verdict how;
     std::uint64_t token = 0;
     std::vector<mailbox::chunk> chunks;
     std::size_t next_chunk = 0;
+    std::uint64_t left = 0; ///< octets that went to the target
     bool complete = false;
     bool queued = false;
+    std::uint64_t arrived = 0; ///< octets that came from the source
 };
 
 pipeline::pipeline(executor ex, pipeline_limits limits, pipeline_owner& owner)
@@ -57,10 +65,13 @@ task<result<void>> pipeline::chunk(const client::block_ref& owner, std::string_v
     entry& e = *arriving_;
     e.chunks.push_back({owner, octets});
     buffered_ += octets.size();
+    e.arrived += octets.size();
     if (e.about.octets > limits_.whole_octets) {
-        if (!e.queued) enqueue();
+        // Without INTERNALDATE the header must be there before the message sets off, and chunks end anywhere.
+        if (!e.queued && (e.about.date || e.arrived >= header_octets || buffered_ >= limits_.buffered_octets)) enqueue();
         wake_target_.notify();
-        while (buffered_ >= limits_.buffered_octets && !target_failure_) co_await wake_source_.wait();
+        // Never after the last octets: the target waits for end() before it takes them.
+        while (e.arrived < e.about.octets && buffered_ >= limits_.buffered_octets && !target_failure_) co_await wake_source_.wait();
     }
     if (target_failure_) co_return std::unexpected(*target_failure_);
     co_return result<void>{};
@@ -88,8 +99,8 @@ void pipeline::settle_date(entry& e) const {
     if (e.about.date) return;
     std::string header;
     for (const mailbox::chunk& c : e.chunks) {
-        header += c.octets.substr(0, std::min<std::size_t>(c.octets.size(), 65'536 - header.size()));
-        if (header.size() >= 65'536) break;
+        header += c.octets.substr(0, std::min<std::size_t>(c.octets.size(), header_octets - header.size()));
+        if (header.size() >= header_octets) break;
     }
     if (const auto date = message::received_date(header)) {
         e.about.date = mailbox::message_date{.unix_seconds = date->unix_seconds, .zone_minutes = static_cast<std::int16_t>(date->zone_minutes)};
@@ -127,22 +138,30 @@ task<std::optional<mailbox::append_item>> pipeline::next() {
     leaving_ = std::move(queue_.front());
     queue_.pop_front();
     const entry& e = *leaving_;
-    unsettled_.emplace(e.token, e.about);
     co_return mailbox::append_item{.folder = e.about.request, .handle = owner_.target_handle(e.about.request), .flags = e.how.target_flags,
                                    .date = e.about.date, .octets = e.about.octets, .token = e.token, .batch_limit = e.how.batch_limit};
 }
 
-bool pipeline::chunk_ready() const noexcept { return leaving_ && leaving_->next_chunk < leaving_->chunks.size(); }
+// With its last octets the target has the message; they wait until the source has confirmed that they belong to it.
+bool pipeline::may_leave(const entry& e) {
+    if (e.next_chunk == e.chunks.size()) return false;
+    return e.complete || e.left + e.chunks[e.next_chunk].octets.size() < e.about.octets;
+}
+
+bool pipeline::chunk_ready() const noexcept { return leaving_ && may_leave(*leaving_); }
+
+void pipeline::announced() { unsettled_.emplace(leaving_->token, leaving_->about); }
 
 task<result<mailbox::chunk>> pipeline::read() {
     entry& e = *leaving_;
-    while (e.next_chunk == e.chunks.size()) {
+    while (!may_leave(e)) {
         if (source_ended_)
             co_return std::unexpected(source_failure_.value_or(error{.cls = retry_class::transient, .where = phase::fetch,
                 .what = "The source stopped in the middle of a message", .server_said = {}, .advice = {}, .response_code = {}}));
         co_await wake_target_.wait();
     }
     mailbox::chunk c = std::move(e.chunks[e.next_chunk++]);
+    e.left += c.octets.size();
     // A message that streams has as many chunks as reads: those that are gone must not pile up.
     if (e.next_chunk == e.chunks.size()) {
         e.chunks.clear();

@@ -77,6 +77,7 @@ class pipeline final : public mailbox::message_sink, public mailbox::append_feed
     [[nodiscard]] bool ready() const noexcept override;
     task<bool> wait(std::chrono::milliseconds patience) override;
     task<std::optional<mailbox::append_item>> next() override;
+    void announced() override;
     task<result<mailbox::chunk>> read() override;
     [[nodiscard]] bool chunk_ready() const noexcept override;
     void stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity, const std::vector<std::uint32_t>& uids) override;
@@ -86,6 +87,7 @@ class pipeline final : public mailbox::message_sink, public mailbox::append_feed
   private:
     struct entry;
     void enqueue();
+    static bool may_leave(const entry& e);
     void settle_date(entry& e) const;
 
     executor executor_;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -102,11 +103,11 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     void failed(std::size_t request, error why) override;
 
     task<result<void>> attempt();
-    // pass_plan.cpp
     task<result<void>> unless_stopped(task<result<void>> work);
+    // pass_plan.cpp
     task<result<void>> connect();
-    task<result<void>> list(bool with_octets);
     task<result<void>> connect_both();
+    task<result<void>> list(bool with_octets);
     result<void> map();
     void place_on_target(folder_work& f);
     void pin_target(folder_work& f, const std::vector<ledger_folder>& books);
@@ -133,6 +134,7 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     task<> keep_books();
     task<result<void>> record(folder_work& f);
     void note_line_failure(const pipeline& belt);
+    void suspect_next();
     void fail_message(folder_work& f, std::uint32_t uid, std::uint64_t octets, const error& why);
     // pass_finish.cpp
     task<result<void>> update_flags();
@@ -175,16 +177,19 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     std::optional<error> books_failure_;
     std::optional<error> source_failure_, sink_failure_;
     bool source_died_first_ = false;
+    std::span<const mailbox::fetch_request> requests_; ///< of the sweep under way
+    std::pair<std::size_t, std::uint32_t> begun_;      ///< request and UID of the message that the source began last
+    bool suspicion_ = false;                ///< a message was under way when the line died: it may be its fault
     bool target_owes_ = false;              ///< its line died with messages unanswered: it may still be storing them
     std::map<std::string, folder_memory> memory_;
     net::event* bookkeeper_ = nullptr;
     pipeline* belt_ = nullptr;
     bool ever_connected_ = false, stop_ = false;
+    boost::asio::steady_timer* stoppable_ = nullptr; ///< waits as long as something may be cancelled by stop()
     bool sweeping_done_ = false;
     std::uint64_t dates_from_header_ = 0;
     std::uint64_t progress_mark_ = 0;       ///< messages settled so far: attempts in a row without any are counted
     progress progress_;
 };
-    boost::asio::steady_timer* stoppable_ = nullptr; ///< waits as long as something may be cancelled by stop()
 
 } // namespace postferry::transfer
