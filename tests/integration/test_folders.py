@@ -175,6 +175,11 @@ class Rules(PairCase):
         self.assertEqual(self.subjects(self.new, "Same"), {"list 1": 1, "one 1": 1})
         self.assertEqual(run.messages["residual"], 0)
 
+    def test_one_connection_at_most(self):
+        urls = [self.url(server, self.user, "tls=off&max-connections=1") for server in (self.old, self.new)]
+        self.run_program("copy", *urls)
+        self.assert_same()
+
     def test_prefix_puts_everything_below_a_folder(self):
         url = self.url(self.new, self.user, "tls=off&prefix=Old%20mail")
         run = self.run_program("copy", self.url(self.old, self.user), url)

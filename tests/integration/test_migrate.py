@@ -6,6 +6,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from support import *  # noqa: E402,F403
+from lab.proxy import LineProxy  # noqa: E402
 
 
 def setUpModule():
@@ -181,6 +182,24 @@ class Migrate(PairCase):
         self.migrate(*self.ends())
         verify = self.migrate(*self.ends(), command="verify")
         self.assertEqual([m["state"] for m in verify.report["mailboxes"]], ["completed"] * 3, verify)
+
+    def test_interrupted_and_done_again(self):
+        users = self.people(4)
+        for user in users:
+            samples.fill(self.old, user, [folder("INBOX", mails(60, "big", size=20_000))])
+        self.write(*map(self.row, users))
+        report = self.folder / "report.json"
+        with LineProxy(self.old.imap_port, rate=1_000_000) as line:
+            slow = ("--source", f"imap://127.0.0.1:{line.port}?tls=off", *self.ends()[2:])
+            process = self.start("migrate", self.csv, *slow, "--jobs", "2", report=report)
+            self.assertTrue(self.until(lambda: any(self.content(self.new, u).messages() > 5 for u in users)))
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=20)
+        run = self.judge(process.args, process.returncode, out, err, report, 143)
+        self.assertIn("interrupted", {m["state"] for m in run.report["mailboxes"]})
+        self.migrate(*self.ends())
+        for user in users:
+            self.assert_same(user)
 
     def test_one_after_another(self):
         users = self.people(4)
