@@ -65,10 +65,12 @@ void mailbox_pass::state::stop() noexcept {
     if (belt_ != nullptr) belt_->end_of_source(stopped());
     // The source is let go at once; the target still answers for what it was given.
     if (source_) source_->close();
+    if (target_ && changes_nothing_) target_->close();
     if (stoppable_ != nullptr) stoppable_->cancel();
 }
 
-// For what may take long and loses nothing when it is cancelled: connecting, and waiting before another attempt.
+// For what may take long and loses nothing when it is cancelled: connecting, looking around, and waiting before another
+// attempt.
 task<result<void>> mailbox_pass::state::unless_stopped(task<result<void>> work) {
     if (stop_) co_return std::unexpected(stopped());
     const executor ex = co_await boost::asio::this_coro::executor;
@@ -142,12 +144,12 @@ task<result<void>> mailbox_pass::state::attempt() {
     halt_.reset();
     progress_now(mailbox_state::connecting);
     if (auto ok = co_await connect(); !ok) co_return ok;
-    if (auto ok = co_await list(false); !ok) co_return ok;
+    if (auto ok = co_await unless_stopped(list(false)); !ok) co_return ok;
     if (auto ok = map(); !ok) co_return ok;
     if (auto ok = co_await read_ledger(); !ok) co_return ok;
     decide_moved();
     progress_now(mailbox_state::scanning);
-    if (auto ok = co_await scan_and_prepare(); !ok) co_return ok;
+    if (auto ok = co_await unless_stopped(scan_and_prepare()); !ok) co_return ok;
     if (auto ok = co_await apply_limits(); !ok) co_return ok;
     if (auto ok = co_await match_and_open(); !ok) co_return ok;
     if (auto ok = co_await copy(); !ok) co_return ok;

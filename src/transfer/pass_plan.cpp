@@ -316,6 +316,7 @@ task<result<void>> mailbox_pass::state::apply_limits() {
 }
 
 task<result<mailbox_plan>> mailbox_pass::state::plan() {
+    changes_nothing_ = true;
     result<void> ok = co_await connect();
     if (ok) ok = co_await list(true);
     if (ok) ok = map();

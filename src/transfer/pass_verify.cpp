@@ -155,6 +155,7 @@ task<mailbox_report> mailbox_pass::state::verify() {
     report_.source = names_.source;
     report_.target = names_.target;
     report_.pass = pass_kind::verify;
+    changes_nothing_ = true;
     unsigned tries = 0;
     result<void> ok;
     do {

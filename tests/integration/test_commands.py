@@ -293,6 +293,28 @@ class Interrupted(PairCase):
             process.communicate(timeout=10)
         self.assertEqual(process.returncode, 130)
 
+    def test_while_the_target_is_silent(self):
+        for octets in (800, 1200, 1600):
+            with self.subTest(octets), LineProxy(self.new.imap_port, stall_after=octets, side="server") as line:
+                process = self.start("plan" if octets == 800 else "copy", self.url(self.old, self.user), f"imap://{self.user}@127.0.0.1:{line.port}?tls=off")
+                time.sleep(0.4)
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=10)
+                self.assertEqual(process.returncode, 130)
+
+    def test_a_verification(self):
+        self.copy()
+        with LineProxy(self.new.imap_port, rate=1_000_000) as line:
+            process = self.start("verify", self.url(self.old, self.user), f"imap://{self.user}@127.0.0.1:{line.port}?tls=off", "--json")
+            for event in process.stdout:
+                if json.loads(event).get("state") == "copying":
+                    break
+            process.send_signal(signal.SIGINT)
+            started = time.monotonic()
+            process.communicate(timeout=10)
+        self.assertEqual(process.returncode, 130)
+        self.assertLess(time.monotonic() - started, 2)
+
     def test_twice_at_once_ends_at_once(self):
         with LineProxy(self.new.imap_port, stall_after=2000, side="server") as line:
             process = self.start("copy", self.url(self.old, self.user), f"imap://{self.user}@127.0.0.1:{line.port}?tls=off")

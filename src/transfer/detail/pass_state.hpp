@@ -123,6 +123,7 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     task<result<void>> match_and_open();
     task<result<void>> open_books(folder_work& f, std::uint32_t mark);
     task<result<void>> match(folder_work& f, uid_set candidates);
+    task<result<void>> leave_out_untold(folder_work& f, std::vector<match_candidate>& on_target);
     task<result<void>> decide_by_content(folder_work& f, const std::vector<ambiguous_group>& groups, std::vector<matched_pair>& pairs);
     // pass_copy.cpp
     task<result<void>> copy();
@@ -185,6 +186,7 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     net::event* bookkeeper_ = nullptr;
     pipeline* belt_ = nullptr;
     bool ever_connected_ = false, stop_ = false;
+    bool changes_nothing_ = false;          ///< plan, verify: no answer of the target is waited for
     boost::asio::steady_timer* stoppable_ = nullptr; ///< waits as long as something may be cancelled by stop()
     bool sweeping_done_ = false;
     std::uint64_t dates_from_header_ = 0;
