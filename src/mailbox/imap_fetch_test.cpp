@@ -309,6 +309,17 @@ TEST(imap_fetch, fingerprints) {
                 ElementsAre("0/3 (\\Seen) - 100 header: To: x\r\n", "0/4 () - 50 header: "));
 }
 
+TEST(imap_fetch, a_literal_shorter_than_announced_is_no_message) {
+    // The octets behind it are swallowed, and what then follows is no answer: the message never ends.
+    EXPECT_THAT(fetch({{"x", "3"}}, R"(
+        C: P1 EXAMINE x
+        C: P2 UID FETCH 3 <any>
+        S: * OK [UIDVALIDITY 7] v
+        S: P1 OK
+        S~ * 1 FETCH (UID 3 FLAGS () INTERNALDATE NIL BODY[] {4}\r\nhi)\r\nP2 OK\r\n)"),
+                ElementsAre("0/3 () - 4: hi)\r", HasSubstr("failed: imap.example.org does not speak IMAP")));
+}
+
 TEST(imap_fetch, a_sink_that_fails_ends_the_line) {
     class full final : public message_sink {
         task<result<void>> begin(message_head) override {

@@ -179,6 +179,19 @@ TEST(imap_scan, a_folder_that_cannot_be_opened_does_not_stop_the_others) {
                             HasSubstr("2 failed: The folder c could not be opened")));
 }
 
+TEST(imap_scan, nor_are_changes_of_another_folder_taken_for_its_own) {
+    EXPECT_THAT(scan("CONDSTORE", {known("a", 50)}, R"(
+        C: P1 EXAMINE a (CONDSTORE)
+        C: P2 UID FETCH 1:9 (UID FLAGS) (CHANGEDSINCE 50)
+        C: P3 UID SEARCH ALL
+        S: P1 NO [INUSE] later
+        S: * 1 FETCH (UID 4 FLAGS (\Deleted) MODSEQ (55))
+        S: P2 OK
+        S: * SEARCH 4
+        S: P3 OK)"),
+                ElementsAre(HasSubstr("0 failed: The folder a could not be opened")));
+}
+
 TEST(imap_scan, many_folders_are_asked_for_in_portions) {
     std::vector<std::string> log;
     const std::vector<scan_request> folders{unknown("a"), unknown("b")};

@@ -5,8 +5,7 @@
 //   =  text    the next event that is no need_more (see name_of below)
 //   >  action  submit A | B (pieces)   exclusive A   interactive A   open A   more A   sync N   plus N   finish
 //              respond A   body A (octets that the driver writes around the conversation)
-// At the end, and before each C, nothing else may have been given out; before the server speaks again all events must
-// have been named.
+// At the end, and before the server speaks again, all that was given out and all events must have been named.
 #include "protocol/imap/conversation.hpp"
 #include "protocol/imap/detail/events_text.hpp"
 #include "support/script.hpp"
@@ -129,6 +128,10 @@ inline std::optional<std::size_t> play(const std::vector<script_step>& steps, pl
             const bool goes_on = i > 0 && steps[i - 1].mark.starts_with('S');
             if (!goes_on && !p.events.empty()) {
                 ADD_FAILURE() << "before \"S: " << text << "\" there was also: " << fmt::format("{}", p.events);
+                return std::nullopt;
+            }
+            if (!goes_on && !p.out.empty()) {
+                ADD_FAILURE() << "before \"S: " << text << "\" there was also given out: " << p.out;
                 return std::nullopt;
             }
             const std::string octets = line ? text + "\r\n" : text;

@@ -371,6 +371,21 @@ TEST(conversation_stream, no_in_the_middle_of_the_octets) {
         = done 2 OK )");
 }
 
+TEST(conversation_stream, what_was_refused_early_is_over_with_its_last_octet) {
+    conversation talk;
+    talk.open({"APPEND x"});
+    talk.literal(10, false);
+    talk.feed("* OK\r\nP1 NO full\r\n");
+    (void)talk.next();
+    EXPECT_FALSE(talk.refused_early());
+    (void)talk.next();
+    EXPECT_TRUE(talk.refused_early());
+    EXPECT_EQ(talk.unfinished(), 1U);
+    talk.finish();
+    EXPECT_FALSE(talk.refused_early());
+    EXPECT_EQ(talk.unfinished(), 0U);
+}
+
 TEST(conversation_stream, refused_twice_ends_it) {
     converse(R"(
         S: * OK ready
