@@ -122,6 +122,11 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
     if (!read) co_return read;
 
     fingerprint_match found = match_by_fingerprint(on_source.heads, on_target.heads);
+    if (!found.pairs.empty() || !found.ambiguous.empty()) {
+        const std::size_t before = on_target.heads.size();
+        if (auto ok = co_await leave_out_untold(f, on_target.heads); !ok) co_return ok;
+        if (on_target.heads.size() < before) found = match_by_fingerprint(on_source.heads, on_target.heads);
+    }
     if (auto ok = co_await decide_by_content(f, found.ambiguous, found.pairs); !ok) co_return ok;
     std::unordered_map<std::uint32_t, std::uint64_t> sizes;
     for (const match_candidate& c : on_source.heads) sizes.emplace(c.uid, c.octets);
@@ -145,6 +150,31 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
     }
     if (!found.pairs.empty()) note(fmt::format("{}: {} messages were on the target already", f.map.source, found.pairs.size()));
     co_return co_await record(f);
+}
+
+// A row without target UID (no UIDPLUS) has its copy somewhere on the target, perhaps among the candidates. An equal
+// message that is still to be copied must not be taken for it: then one of the two would be lost. The copies of earlier
+// passes lie lowest, so all of the target is looked at.
+task<result<void>> mailbox_pass::state::leave_out_untold(folder_work& f, std::vector<match_candidate>& on_target) {
+    uid_set untold, elsewhere = uid_set::of(1, f.target->uid_next == 0 ? UINT32_MAX : f.target->uid_next - 1);
+    for (const ledger_brief& row : f.rows) {
+        if (row.target_uid != 0)
+            elsewhere.remove(row.target_uid, row.target_uid);
+        else if (f.known.contains(row.source_uid))
+            untold.add(row.source_uid);
+    }
+    if (untold.empty()) co_return result<void>{};
+    candidate_reader on_source, all_target;
+    auto read = co_await read_into(*source_, f.source_handle, f.source.uid_validity, std::move(untold), mailbox::fetch_part::fingerprint, on_source);
+    if (!read) co_return read;
+    read = co_await read_into(*target_, f.target_handle, f.target->uid_validity, std::move(elsewhere), mailbox::fetch_part::fingerprint, all_target);
+    if (!read) co_return read;
+    fingerprint_match found = match_by_fingerprint(on_source.heads, all_target.heads);
+    if (auto ok = co_await decide_by_content(f, found.ambiguous, found.pairs); !ok) co_return ok;
+    uid_set claimed;
+    for (const matched_pair& pair : found.pairs) claimed.add(pair.target_uid);
+    std::erase_if(on_target, [&claimed](const match_candidate& c) { return claimed.contains(c.uid); });
+    co_return result<void>{};
 }
 
 task<result<void>> mailbox_pass::state::decide_by_content(folder_work& f, const std::vector<ambiguous_group>& groups, std::vector<matched_pair>& pairs) {
