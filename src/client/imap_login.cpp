@@ -32,8 +32,17 @@ task<result<std::unique_ptr<imap_session>>> imap_session::open_on(std::unique_pt
 }
 
 task<result<void>> imap_session::start() {
-    while (!greeted_)
-        if (auto got = co_await receive(); !got) co_return got;
+    while (!greeted_) {
+        auto got = co_await receive();
+        if (got) continue;
+        // Somebody accepted the connection and says nothing: most often a TLS port that waits for a handshake.
+        error why = got.error();
+        if (why.cls == retry_class::transient && bye_.empty() && !connection_->encrypted()) {
+            why.where = phase::greeting;
+            why.advice = "If this is a TLS port, use imaps://";
+        }
+        co_return std::unexpected(why);
+    }
     if (auto safe = co_await secure(); !safe) co_return safe;
     if (!preauth_) {
         if (!capabilities_fresh_)
