@@ -37,7 +37,7 @@ task<result<void>> imap_session::start() {
         if (got) continue;
         // Somebody accepted the connection and says nothing: most often a TLS port that waits for a handshake.
         error why = got.error();
-        if (why.cls == retry_class::transient && bye_.empty() && !connection_->encrypted()) {
+        if (why.cls == retry_class::transient && !bye_ && !connection_->encrypted()) {
             why.where = phase::greeting;
             why.advice = "If this is a TLS port, use imaps://";
         }
