@@ -14,7 +14,7 @@ struct imap_tuning {
     std::size_t batch_messages = 2000; ///< of one MULTIAPPEND
     std::uint64_t batch_octets = 4U << 20U;
     std::size_t batches_in_flight = 12; ///< sent and not yet answered
-    std::size_t fetch_messages = 500;   ///< of one UID FETCH
+    std::size_t fetch_messages = 5000;  ///< of one UID FETCH
     std::size_t fetches_in_flight = 6;
     std::size_t commands_in_flight = 200; ///< of scans and other small commands
 };
