@@ -17,6 +17,7 @@ namespace postferry::transfer {
 namespace {
 
 constexpr std::chrono::milliseconds longest_pause{60'000};
+constexpr unsigned turns_of_suspects = 4;
 
 task<result<void>> pause(std::chrono::milliseconds time) {
     boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, time);
@@ -110,14 +111,16 @@ task<mailbox_report> mailbox_pass::state::run() {
         const bool progress = progress_mark_ > before;
         fruitless = progress ? 1 : fruitless + 1;
         // Somebody waits for the first word; later, a server that restarts is worth some minutes.
-        const unsigned attempts = ever_connected_ ? options_.attempts : std::min(options_.attempts, 3U);
+        // Messages that kill lines take turns, and each is given several: that needs more patience than a dead server.
+        const bool suspicion = std::exchange(suspicion_, false);
+        const unsigned attempts = !ever_connected_ ? std::min(options_.attempts, 3U) : suspicion && options_.attempts > 1 ? options_.attempts * turns_of_suspects : options_.attempts;
         if (!worth_another(why, ever_connected_) || fruitless >= attempts) {
             report_.stopped_by = std::move(why);
             break;
         }
         // A line that brought something and owes nothing is simply made anew. One that owes answers gets a moment: its
         // server may still be storing what it was given. Pauses grow only where the server is in trouble, not a message.
-        const bool owes = std::exchange(target_owes_, false), suspicion = std::exchange(suspicion_, false);
+        const bool owes = std::exchange(target_owes_, false);
         const bool at_once = progress && !owes && why.cls == retry_class::transient;
         const unsigned doublings = suspicion ? 0 : std::min(fruitless - 1, 6U);
         const auto doubled = at_once ? std::chrono::milliseconds(0) : options_.first_pause * (1U << doublings);

@@ -36,6 +36,7 @@ void mailbox_pass::state::plan_first_sweep(std::vector<mailbox::fetch_request>& 
     for (std::size_t i = 0; i < folders_.size(); ++i) {
         folder_work& f = folders_[i];
         if (f.trouble || f.wanted.empty()) continue;
+        fail_again(f);
         uid_set ordinary = f.wanted;
         for (const auto& [uid, strikes] : f.memory->strikes) {
             if (!f.wanted.contains(uid)) continue;
@@ -233,6 +234,7 @@ void mailbox_pass::state::refused(std::vector<sent_message> batch, const error& 
         if (!f.trouble) f.trouble = why;
     } else if (batch.size() == 1) {
         fail_message(f, batch.front().uid, batch.front().octets, why);
+        f.memory->refused.insert_or_assign(batch.front().uid, f.failed.at(batch.front().uid));
     } else if (line_is_dying) {
         for (const sent_message& m : batch) ++f.memory->strikes[m.uid];
     } else {
@@ -255,6 +257,18 @@ void mailbox_pass::state::fail_message(folder_work& f, std::uint32_t uid, std::u
     if (f.memory->failed.contains(uid)) return;
     f.memory->failed.add(uid);
     ++progress_mark_;
+}
+
+// What an earlier attempt was told about a message holds: where the refusal costs the line (BAD), each attempt would end
+// with it.
+void mailbox_pass::state::fail_again(folder_work& f) {
+    for (const auto& [uid, item] : f.memory->refused) {
+        if (!f.wanted.contains(uid)) continue;
+        f.wanted.remove(uid, uid);
+        f.failed.insert_or_assign(uid, item);
+        f.failures_to_name.add(uid);
+        ++progress_.messages_done;
+    }
 }
 
 void mailbox_pass::state::missing(std::size_t request, const uid_set& uids, const std::optional<error>& why) {

@@ -283,6 +283,10 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
         uid_set earlier = f.known;
         earlier.remove(f.memory->copied);
         m.source = f.present.count();
+        // What an earlier attempt copied may have vanished before this one looked.
+        uid_set gone = f.memory->copied;
+        gone.remove(f.present);
+        m.copied -= gone.count();
         m.present = earlier.count();
         o.present = f.known_octets - std::min(f.known_octets, f.known.empty() ? 0 : (f.known.count() == earlier.count() ? 0 : o.copied));
         for (const auto& [rule, uids] : f.skipped) {

@@ -247,8 +247,9 @@ void mailbox_pass::state::choose_wanted(folder_work& f) {
         f.flag_updates.clear();
         f.flag_sets.clear();
         f.flag_set_ids.clear();
-        f.memory->copied = {};
-        f.memory->copied_octets = 0;
+        const unsigned replans = f.memory->replans;
+        *f.memory = {}; // its UIDs name other messages now
+        f.memory->replans = replans;
     }
     for (const ledger_brief& row : f.rows) {
         if (!f.present.contains(row.source_uid))

@@ -19,6 +19,7 @@ struct folder_memory {
     std::uint64_t copied_octets = 0;
     uid_set unanswered;               ///< given to the target, whose line died before it answered
     std::map<std::uint32_t, unsigned> strikes; ///< how often a message was under way when a line died
+    std::map<std::uint32_t, failed_item> refused; ///< by the target, for good: not brought again in this run
     unsigned replans = 0;             ///< how often the folder changed under our hands
     uid_set failed;                   ///< so that a message which fails in each attempt counts as progress only once
 };
@@ -137,6 +138,7 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     void note_line_failure(const pipeline& belt);
     void suspect_next();
     void fail_message(folder_work& f, std::uint32_t uid, std::uint64_t octets, const error& why);
+    void fail_again(folder_work& f);
     // pass_finish.cpp
     task<result<void>> update_flags();
     task<result<void>> update_flags_of(folder_work& f);
