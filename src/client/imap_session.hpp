@@ -119,6 +119,8 @@ class imap_session {
     [[nodiscard]] const std::optional<error>& failure() const noexcept { return failure_; }
     [[nodiscard]] imap::command_encoder encoder() const { return imap::command_encoder(capabilities_.literals()); }
     void close() noexcept { connection_->close(); }
+    /// See net::connection.
+    void discard_unsent(bool on) noexcept { connection_->discard_unsent(on); }
     /// LOGOUT without waiting for more than a moment; the connection is closed in any case.
     task<> logout();
 

@@ -78,7 +78,10 @@ class imap_append {
     task<result<void>> run() {
         using namespace boost::asio::experimental::awaitable_operators;
         session_.on_go_ahead([this] { wake_writer_.notify(); });
+        // When we die, the server must not be given more: it would store what the next run brings again.
+        session_.discard_unsent(true);
         co_await (write_all() && read_answers());
+        if (!failure_) session_.discard_unsent(false);
         session_.on_go_ahead({});
         if (failure_) co_return std::unexpected(*failure_);
         co_return result<void>{};

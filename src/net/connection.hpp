@@ -72,6 +72,10 @@ class connection {
     /// too.
     virtual void close() noexcept = 0;
 
+    /// Whether a close, also by the death of this process, throws away what was written and has not left yet. Otherwise
+    /// the system goes on sending it, and the peer goes on taking it, long after nobody waits for an answer.
+    virtual void discard_unsent(bool on) noexcept = 0;
+
     [[nodiscard]] virtual bool encrypted() const noexcept = 0;
     [[nodiscard]] virtual std::string peer() const = 0;        ///< "192.0.2.1:993" or "[::1]:993"
     [[nodiscard]] virtual std::string tls_summary() const = 0; ///< "TLSv1.3 TLS_AES_256_GCM_SHA384", empty in the clear

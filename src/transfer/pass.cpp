@@ -87,6 +87,8 @@ task<result<void>> mailbox_pass::state::unless_stopped(task<result<void>> work) 
     co_return std::move(value);
 }
 
+task<result<void>> mailbox_pass::state::wait(std::chrono::milliseconds time) { return unless_stopped(pause(time)); }
+
 task<mailbox_report> mailbox_pass::state::run() {
     const auto started = std::chrono::steady_clock::now();
     report_ = {};
@@ -118,16 +120,14 @@ task<mailbox_report> mailbox_pass::state::run() {
             report_.stopped_by = std::move(why);
             break;
         }
-        // A line that brought something and owes nothing is simply made anew. One that owes answers gets a moment: its
-        // server may still be storing what it was given. Pauses grow only where the server is in trouble, not a message.
-        const bool owes = std::exchange(target_owes_, false);
-        const bool at_once = progress && !owes && why.cls == retry_class::transient;
+        // A line that brought something is simply made anew. Pauses grow only where the server is in trouble, not a message.
+        const bool at_once = progress && why.cls == retry_class::transient;
         const unsigned doublings = suspicion ? 0 : std::min(fruitless - 1, 6U);
         const auto doubled = at_once ? std::chrono::milliseconds(0) : options_.first_pause * (1U << doublings);
         const auto time = std::max(std::min<std::chrono::milliseconds>(doubled, longest_pause), std::chrono::milliseconds(why.backoff_ms));
         note(fmt::format("{}; trying again in {:.1f} s", why.message(), std::chrono::duration<double>(time).count()));
         progress_now(why.cls == retry_class::throttled ? mailbox_state::throttled : mailbox_state::connecting, {}, why.what);
-        (void)co_await unless_stopped(pause(time));
+        (void)co_await wait(time);
     }
     if (mailbox_open_) env_.books->close_mailbox(mailbox_);
     mailbox_open_ = false;

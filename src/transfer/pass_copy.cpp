@@ -298,7 +298,7 @@ void mailbox_pass::state::note_line_failure(const pipeline& belt) {
     for (const sent_message& m : belt.unsettled()) {
         folder_memory& memory = *folders_[lanes_[m.request].folder].memory;
         memory.unanswered.add(m.uid);
-        target_owes_ = true;
+        target_owes_ = target_owes_ || sink_failure_;
         if (target_died) ++memory.strikes[m.uid];
         suspicion_ = true;
     }

@@ -17,6 +17,10 @@ namespace {
 
 using namespace boost::asio::experimental::awaitable_operators;
 
+// In halves of the first pause: a target is at rest when nothing has come in for two seconds; one that never is, because
+// mail arrives there all the time, is waited for twenty.
+constexpr unsigned quiet_steps = 4, most_steps = 40;
+
 // Reads heads or contents of one folder into match candidates.
 class candidate_reader final : public mailbox::message_sink {
   public:
@@ -77,7 +81,40 @@ task<result<void>> mailbox_pass::state::open_books(folder_work& f, std::uint32_t
     co_return result<void>{};
 }
 
+// A dead line is no dead server: it may go on storing what it was given, and buffers on the way may go on giving. What
+// arrives after we have looked would be there twice. So nothing is decided before the target has come to rest.
+task<result<void>> mailbox_pass::state::wait_for_quiet() {
+    std::vector<std::string> handles;
+    std::vector<folder_work*> which;
+    const auto was_refused = [](const folder_work& f, const uid_set::range& r) { return r.first == r.last && f.failed.contains(r.first); };
+    for (folder_work& f : folders_) {
+        if (!f.moved || !f.prepared || f.trouble || f.book.id == 0 || f.book.complete) continue;
+        if (std::ranges::all_of(f.wanted.ranges(), [&](const uid_set::range& r) { return was_refused(f, r); })) continue;
+        handles.push_back(f.target_handle);
+        which.push_back(&f);
+    }
+    if (handles.empty() || !target_owes_) co_return result<void>{};
+    note("an earlier copy was cut off; waiting until the target has stored what it was given");
+    const auto create = std::make_unique<bool[]>(handles.size());
+    for (unsigned quiet = 0, steps = 0; quiet < quiet_steps && steps < most_steps; ++quiet, ++steps) {
+        if (auto ok = co_await wait(options_.first_pause / 2); !ok) co_return ok;
+        auto states = co_await target_->prepare(handles, {create.get(), handles.size()});
+        if (!states) co_return std::unexpected(states.error());
+        for (std::size_t k = 0; k < which.size(); ++k) {
+            const mailbox::folder_state& now = (*states)[k].state;
+            mailbox::folder_state& before = *which[k]->target;
+            if ((*states)[k].failure || now.uid_validity != before.uid_validity) continue;
+            if (now.uid_next != before.uid_next || now.messages != before.messages) quiet = 0;
+            before = now;
+        }
+    }
+    target_owes_ = false;
+    co_return result<void>{};
+}
+
 task<result<void>> mailbox_pass::state::match_and_open() {
+    claimed_.clear();
+    if (auto ok = co_await wait_for_quiet(); !ok) co_return ok;
     std::vector<task<>> openings;
     std::optional<error> first;
     const auto open = [this, &first](folder_work& f, std::uint32_t mark) -> task<> {
@@ -93,10 +130,8 @@ task<result<void>> mailbox_pass::state::match_and_open() {
         const std::uint32_t next = f.target->uid_next == 0 ? UINT32_MAX : f.target->uid_next;
         if (!f.wanted.empty() && f.target->messages > 0 && next > mark) {
             candidates = uid_set::of(mark, next - 1);
-            uid_set taken;
-            for (const ledger_brief& row : f.rows)
-                if (row.target_uid != 0) taken.add(row.target_uid);
-            candidates.remove(taken);
+            if (auto ok = co_await claim_known(f); !ok) co_return ok;
+            candidates.remove(claimed_[f.target_handle]);
         }
         if (!candidates.empty()) {
             if (new_book)
@@ -141,6 +176,7 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
         f.known_octets += octets;
         f.wanted.remove(pair.source_uid, pair.source_uid);
         f.failed.erase(pair.source_uid);
+        claimed_[f.target_handle].add(pair.target_uid);
         if (ours) {
             f.memory->copied.add(pair.source_uid);
             f.memory->copied_octets += octets;
@@ -152,28 +188,56 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
     co_return co_await record(f);
 }
 
+// Whether the books of `other` tell what lies in the target folder of `f`: --map may send several folders to one.
+bool mailbox_pass::state::knows_target_of(const folder_work& other, const folder_work& f) {
+    return other.map.what == mapped_folder::verdict::copy && other.target_handle == f.target_handle && other.book.id != 0 &&
+           !other.new_generation && other.target && other.target->uid_validity == other.book.target_uid_validity;
+}
+
+// What the books of any folder name on the target is no candidate for another message.
+task<result<void>> mailbox_pass::state::claim_known(const folder_work& f) {
+    if (claimed_.contains(f.target_handle)) co_return result<void>{};
+    uid_set& claimed = claimed_[f.target_handle];
+    for (folder_work& other : folders_) {
+        if (!knows_target_of(other, f)) continue;
+        if (!other.moved && other.rows.empty()) {
+            auto rows = co_await env_.books->rows(other.book.id);
+            if (!rows) co_return std::unexpected(rows.error());
+            other.rows = std::move(*rows);
+        }
+        for (const ledger_brief& row : other.rows) claimed.add(row.target_uid);
+    }
+    co_return result<void>{};
+}
+
 // A row without target UID (no UIDPLUS) has its copy somewhere on the target, perhaps among the candidates. An equal
 // message that is still to be copied must not be taken for it: then one of the two would be lost. The copies of earlier
 // passes lie lowest, so all of the target is looked at.
 task<result<void>> mailbox_pass::state::leave_out_untold(folder_work& f, std::vector<match_candidate>& on_target) {
-    uid_set untold, elsewhere = uid_set::of(1, f.target->uid_next == 0 ? UINT32_MAX : f.target->uid_next - 1);
-    for (const ledger_brief& row : f.rows) {
-        if (row.target_uid != 0)
-            elsewhere.remove(row.target_uid, row.target_uid);
-        else if (f.known.contains(row.source_uid))
-            untold.add(row.source_uid);
+    std::optional<candidate_reader> unnamed;
+    for (folder_work& other : folders_) {
+        if (!knows_target_of(other, f)) continue;
+        uid_set untold;
+        for (const ledger_brief& row : other.rows)
+            if (row.target_uid == 0 && row.state != item_state::failed && (!other.moved || other.known.contains(row.source_uid))) untold.add(row.source_uid);
+        if (untold.empty()) continue;
+        if (!unnamed) {
+            uid_set uids = uid_set::of(1, f.target->uid_next == 0 ? UINT32_MAX : f.target->uid_next - 1);
+            uids.remove(claimed_[f.target_handle]);
+            auto read = co_await read_into(*target_, f.target_handle, f.target->uid_validity, std::move(uids), mailbox::fetch_part::fingerprint, unnamed.emplace());
+            if (!read) co_return read;
+        }
+        candidate_reader on_source;
+        auto read = co_await read_into(*source_, other.source_handle, other.source.uid_validity, std::move(untold), mailbox::fetch_part::fingerprint, on_source);
+        if (!read) co_return read;
+        fingerprint_match found = match_by_fingerprint(on_source.heads, unnamed->heads);
+        if (auto ok = co_await decide_by_content(other, found.ambiguous, found.pairs); !ok) co_return ok;
+        uid_set theirs;
+        for (const matched_pair& pair : found.pairs) theirs.add(pair.target_uid);
+        const auto taken = [&theirs](const match_candidate& c) { return theirs.contains(c.uid); };
+        std::erase_if(unnamed->heads, taken);
+        std::erase_if(on_target, taken);
     }
-    if (untold.empty()) co_return result<void>{};
-    candidate_reader on_source, all_target;
-    auto read = co_await read_into(*source_, f.source_handle, f.source.uid_validity, std::move(untold), mailbox::fetch_part::fingerprint, on_source);
-    if (!read) co_return read;
-    read = co_await read_into(*target_, f.target_handle, f.target->uid_validity, std::move(elsewhere), mailbox::fetch_part::fingerprint, all_target);
-    if (!read) co_return read;
-    fingerprint_match found = match_by_fingerprint(on_source.heads, all_target.heads);
-    if (auto ok = co_await decide_by_content(f, found.ambiguous, found.pairs); !ok) co_return ok;
-    uid_set claimed;
-    for (const matched_pair& pair : found.pairs) claimed.add(pair.target_uid);
-    std::erase_if(on_target, [&claimed](const match_candidate& c) { return claimed.contains(c.uid); });
     co_return result<void>{};
 }
 

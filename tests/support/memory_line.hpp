@@ -30,6 +30,7 @@ struct line_record {
     std::vector<std::string> complaints;
     std::size_t reads = 0, writes = 0, delivered = 0;
     bool closed = false;
+    bool discards_unsent = false;
     bool finished = false; ///< a scripted line: everything in the script happened
 };
 
@@ -93,6 +94,7 @@ class memory_line : public net::connection {
     }
     [[nodiscard]] bool readable() const noexcept override { return !record_->closed && !to_client_.empty(); }
     void close() noexcept override { record_->closed = true; }
+    void discard_unsent(bool on) noexcept override { record_->discards_unsent = on; }
     [[nodiscard]] bool encrypted() const noexcept override { return encrypted_; }
     [[nodiscard]] std::string peer() const override { return "192.0.2.1:993"; }
     [[nodiscard]] std::string tls_summary() const override { return encrypted_ ? "TLSv1.3" : ""; }

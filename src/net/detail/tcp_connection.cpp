@@ -58,6 +58,11 @@ void tcp_connection::close() noexcept {
     shut(fail(retry_class::cancelled, phase::connect, fmt::format("the connection to {} was closed", peer_)).error());
 }
 
+void tcp_connection::discard_unsent(bool on) noexcept {
+    boost::system::error_code ignored;
+    if (!why_closed_) socket_.set_option(asio::socket_base::linger(on, 0), ignored);
+}
+
 const error& tcp_connection::shut(error why) noexcept {
     if (why_closed_) return *why_closed_;
     why_closed_ = std::move(why);

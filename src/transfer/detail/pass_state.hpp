@@ -105,6 +105,7 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
 
     task<result<void>> attempt();
     task<result<void>> unless_stopped(task<result<void>> work);
+    task<result<void>> wait(std::chrono::milliseconds time);
     // pass_plan.cpp
     task<result<void>> connect();
     task<result<void>> connect_both();
@@ -121,9 +122,12 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     void choose_wanted(folder_work& f);
     task<result<void>> apply_limits();
     // pass_match.cpp
+    task<result<void>> wait_for_quiet();
     task<result<void>> match_and_open();
     task<result<void>> open_books(folder_work& f, std::uint32_t mark);
     task<result<void>> match(folder_work& f, uid_set candidates);
+    static bool knows_target_of(const folder_work& other, const folder_work& f);
+    task<result<void>> claim_known(const folder_work& f);
     task<result<void>> leave_out_untold(folder_work& f, std::vector<match_candidate>& on_target);
     task<result<void>> decide_by_content(folder_work& f, const std::vector<ambiguous_group>& groups, std::vector<matched_pair>& pairs);
     // pass_copy.cpp
@@ -153,7 +157,8 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     // pass_verify.cpp
     struct folder_proof;
     task<result<void>> verify_once();
-    void judge_folder(folder_work& f, const folder_proof& proof, const content_match& altered);
+    std::set<std::uint32_t> judge_folder(folder_work& f, const folder_proof& proof, const content_match& altered);
+    void count_unclaimed(const std::string& target_handle, const uid_set& uids);
 
     std::uint32_t flag_index(folder_work& f, const std::string& canonical);
     void progress_now(mailbox_state s, std::string_view folder = {}, std::string note = {});
@@ -182,8 +187,10 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     bool source_died_first_ = false;
     std::span<const mailbox::fetch_request> requests_; ///< of the sweep under way
     std::pair<std::size_t, std::uint32_t> begun_;      ///< request and UID of the message that the source began last
+    std::map<std::string, uid_set> claimed_; ///< by target handle: UIDs that are some message's partner already
     bool suspicion_ = false;                ///< a message was under way when the line died: it may be its fault
-    bool target_owes_ = false;              ///< its line died with messages unanswered: it may still be storing them
+    /// Its line died with messages unanswered, it may still be storing them; nobody knows what an earlier run left.
+    bool target_owes_ = true;
     std::map<std::string, folder_memory> memory_;
     net::event* bookkeeper_ = nullptr;
     pipeline* belt_ = nullptr;
