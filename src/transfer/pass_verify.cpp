@@ -169,8 +169,8 @@ task<mailbox_report> mailbox_pass::state::verify() {
     if (mailbox_open_) env_.books->close_mailbox(mailbox_);
     mailbox_open_ = false;
     if (!ok) report_.stopped_by = stop_ ? stopped() : ok.error();
-    const verify_report& v = *(report_.verify = report_.verify.value_or(verify_report{}));
-    const bool proven = ok && report_.messages.residual() == 0 && v.missing == 0 && v.different == 0;
+    if (!report_.verify) report_.verify.emplace();
+    const bool proven = ok && report_.verify->missing == 0 && std::ranges::none_of(report_.folders, [](const folder_report& f) { return f.state == "failed"; });
     report_.state = proven ? mailbox_state::completed : stop_ ? mailbox_state::interrupted : ok ? mailbox_state::synced : mailbox_state::failed;
     report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     report_.mark = grade_of(report_);
@@ -209,6 +209,7 @@ task<result<void>> mailbox_pass::state::verify_once() {
         progress_now(mailbox_state::copying);
     };
     side_content source, target;
+    std::map<std::string, std::vector<digested>> unclaimed; // by target folder
     auto [a, b] = co_await (read_side(*source_, from, count, source) && read_side(*target_, to, {}, target));
     if (!a) co_return a;
     if (!b) co_return b;
@@ -216,16 +217,28 @@ task<result<void>> mailbox_pass::state::verify_once() {
         folder_work& f = folders_[which[k]];
         f.trouble = source.troubles[k] ? source.troubles[k] : target.troubles[k];
         f.present = source.requests[k].uids;
+        // Books of another UIDVALIDITY prove nothing.
+        if (f.book.target_uid_validity != target.requests[k].uid_validity || f.book.source_uid_validity != source.requests[k].uid_validity) f.rows.clear();
         std::unordered_map<std::uint32_t, std::uint32_t> mapped;
         for (const ledger_brief& row : f.rows)
-            if (row.target_uid != 0 && f.book.target_uid_validity == target.requests[k].uid_validity) mapped.emplace(row.source_uid, row.target_uid);
-        folder_proof proof = compare<folder_proof>(std::move(source.messages[k]), std::move(target.messages[k]), mapped);
+            if (row.target_uid != 0) mapped.emplace(row.source_uid, row.target_uid);
+        // Of a folder that several were merged into each sees what those before it have left.
+        const auto [pool, first] = unclaimed.try_emplace(f.target_handle);
+        if (first) pool->second = std::move(target.messages[k]);
+        folder_proof proof = compare<folder_proof>(std::move(source.messages[k]), std::move(pool->second), mapped);
         std::vector<match_content> left, right;
         if (!proof.only_source.empty() && !proof.only_target.empty()) {
             if (auto ok = co_await read_tolerantly(*source_, source.requests[k], proof.only_source, left); !ok) co_return ok;
             if (auto ok = co_await read_tolerantly(*target_, target.requests[k], proof.only_target, right); !ok) co_return ok;
         }
-        judge_folder(f, proof, match_by_content(left, right));
+        const std::set<std::uint32_t> claimed = judge_folder(f, proof, match_by_content(left, right));
+        pool->second = std::move(proof.only_target);
+        std::erase_if(pool->second, [&claimed](const digested& t) { return claimed.contains(t.uid); });
+    }
+    for (const auto& [handle, messages] : unclaimed) {
+        uid_set uids;
+        for (const digested& t : messages) uids.add(t.uid);
+        count_unclaimed(handle, uids);
     }
     for (folder_work& f : folders_)
         if (f.moved && !f.target) judge_folder(f, {}, {});
@@ -239,7 +252,8 @@ task<result<void>> mailbox_pass::state::verify_once() {
     co_return result<void>{};
 }
 
-void mailbox_pass::state::judge_folder(folder_work& f, const folder_proof& proof, const content_match& altered) {
+/// Answers the messages of the target that belong to this folder's, though with other content.
+std::set<std::uint32_t> mailbox_pass::state::judge_folder(folder_work& f, const folder_proof& proof, const content_match& altered) {
     verify_report& v = *report_.verify;
     folder_report& out = f.proof;
     out = {.source = f.map.source, .target = f.map.target, .messages = {}, .octets = {}, .state = "synced", .notes = {}};
@@ -294,15 +308,22 @@ void mailbox_pass::state::judge_folder(folder_work& f, const folder_proof& proof
         v.missing += f.source.messages;
         out.notes.emplace_back("the folder is not on the target; run copy again");
     }
-    // What came after the last pass had looked, its owner received.
-    const bool has_mark = f.target && f.book.id != 0 && f.book.target_mark != 0 && f.target->uid_validity == f.book.target_uid_validity;
-    for (const digested& t : proof.only_target) {
-        if (claimed.contains(t.uid)) continue;
-        ++(has_mark && t.uid >= f.book.target_mark ? v.changed_since : v.extra);
-    }
     out.octets.source = out.octets.present + out.octets.skipped + out.octets.failed;
     if (f.trouble) out.notes.push_back(f.trouble->message());
     if (f.trouble || out.messages.failed > 0 || out.messages.residual() != 0) out.state = "failed";
+    return claimed;
+}
+
+// What came after the last pass had looked, its owner received; the rest is from elsewhere.
+void mailbox_pass::state::count_unclaimed(const std::string& target_handle, const uid_set& uids) {
+    std::uint32_t mark = 0;
+    for (const folder_work& f : folders_)
+        if (f.moved && f.target_handle == target_handle && f.book.id != 0 && f.target && f.target->uid_validity == f.book.target_uid_validity)
+            mark = std::max(mark, f.book.target_mark);
+    uid_set extra = uids;
+    if (mark != 0) extra.remove(mark, UINT32_MAX);
+    report_.verify->extra += extra.count();
+    report_.verify->changed_since += uids.count() - extra.count();
 }
 
 } // namespace postferry::transfer
