@@ -21,7 +21,7 @@ struct pass_options {
     std::optional<std::int64_t> since_unix; ///< skip what is older by INTERNALDATE
     std::optional<std::uint64_t> max_octets; ///< skip what is larger
     pipeline_limits limits;
-    unsigned attempts = 5;                        ///< in a row without any progress
+    unsigned attempts = 5; ///< in a row without any progress; four times as many while messages are suspected of killing the line
     std::chrono::milliseconds first_pause{1'000}; ///< before the second attempt; doubles up to a minute
 };
 

@@ -2,6 +2,7 @@
 #include "support/pass_bench.hpp"
 
 #include <ostream>
+#include <random>
 
 namespace postferry::transfer {
 namespace {
@@ -253,6 +254,27 @@ TEST_P(pass_fault_test, we_are_stopped) {
         expect_settled(*b, next);
         EXPECT_LE(next.messages.copied + on_target, b->source.messages())
             << "what was brought before the stop is known";
+    }
+}
+
+// Both servers die again and again, in one run and over several; each seed is another fate.
+TEST_P(pass_fault_test, everything_dies_again_and_again) {
+    for (std::uint32_t seed = 1; seed <= 12 && !HasFailure(); ++seed) {
+        SCOPED_TRACE(fmt::format("seed {}", seed));
+        const auto b = prepared();
+        std::minstd_rand fate(seed);
+        unsigned lives = 8;
+        for (fake_server* side : {&b->source, &b->target}) {
+            side->on_operation = [&, side](std::string_view) {
+                if (lives == 0 || fate() % 11 != 0) return;
+                --lives;
+                side->dies_at = side->count;
+            };
+        }
+        b->options.attempts = 1 + seed % 3;
+        for (int runs = 0; runs < 4; ++runs) b->run();
+        b->source.on_operation = b->target.on_operation = {};
+        expect_settled(*b, b->run());
     }
 }
 
