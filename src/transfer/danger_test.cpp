@@ -7,9 +7,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace postferry::mailbox {
+namespace postferry::transfer {
 namespace {
 
+using mailbox::imap_mailbox;
+using mailbox::message_date;
 using support::line_faults;
 using support::line_record;
 using support::list_feed;
@@ -87,7 +89,7 @@ class touchy_server final : public support::memory_line {
     static bool likes(const std::string& line) {
         const std::size_t close = line.find(") ");
         if (!line.starts_with(" (") || close == std::string::npos || !line.ends_with('}')) return false;
-        for (const std::string_view f : transfer::split_flags(std::string_view(line).substr(2, close - 2)))
+        for (const std::string_view f : split_flags(std::string_view(line).substr(2, close - 2)))
             if (f != "\\Seen" && f != "\\Flagged" && f != "NonJunk") return false;
         const std::size_t quote = line.find('"', close);
         if (quote == std::string::npos) return line.find('{') == close + 2;
@@ -168,7 +170,7 @@ TEST(danger, no_flag_of_the_source_makes_a_body_a_command) {
             std::vector<test_message> messages{{"", evil}, {"", evil}};
             for (const std::string& flag : hostile_flags) {
                 const std::vector<std::string> raw{"\\Seen", flag};
-                messages.push_back({transfer::flags_allowed(transfer::canonical_flags(raw), std::nullopt).flags, evil});
+                messages.push_back({flags_allowed(canonical_flags(raw), std::nullopt).flags, evil});
                 messages.push_back({"", evil});
             }
             std::vector<std::string> log;
@@ -252,4 +254,4 @@ TEST(danger, nor_a_server_that_dies_anywhere) {
 }
 
 } // namespace
-} // namespace postferry::mailbox
+} // namespace postferry::transfer
