@@ -17,8 +17,8 @@ namespace {
 
 using namespace boost::asio::experimental::awaitable_operators;
 
-// In halves of the first pause: a target is at rest when nothing has come in for two seconds; one that never is, because
-// mail arrives there all the time, is waited for twenty.
+// In halves of the first pause: a target is at rest when nothing has come in for two seconds; one that never is,
+// because mail arrives there all the time, is waited for twenty.
 constexpr unsigned quiet_steps = 4, most_steps = 40;
 
 // Reads heads or contents of one folder into match candidates.
@@ -55,8 +55,10 @@ class candidate_reader final : public mailbox::message_sink {
     message::tolerant_digest digest_;
 };
 
-task<result<void>> read_into(mailbox::source& place, std::string handle, std::uint32_t uid_validity, uid_set uids, mailbox::fetch_part part, candidate_reader& reader) {
-    const mailbox::fetch_request request{.handle = std::move(handle), .uid_validity = uid_validity, .uids = std::move(uids)};
+task<result<void>> read_into(mailbox::source& place, std::string handle, std::uint32_t uid_validity, uid_set uids,
+                             mailbox::fetch_part part, candidate_reader& reader) {
+    const mailbox::fetch_request request{
+        .handle = std::move(handle), .uid_validity = uid_validity, .uids = std::move(uids)};
     auto ok = co_await place.fetch({&request, 1}, part, reader);
     if (ok && reader.trouble) co_return std::unexpected(*reader.trouble);
     co_return ok;
@@ -71,12 +73,14 @@ uid_set set_of(const std::vector<std::uint32_t>& uids) {
 } // namespace
 
 task<result<void>> mailbox_pass::state::open_books(folder_work& f, std::uint32_t mark) {
-    auto book = co_await env_.books->begin_folder(mailbox_, f.map.source, f.map.target, f.source.uid_validity, f.target->uid_validity, mark);
+    auto book = co_await env_.books->begin_folder(mailbox_, f.map.source, f.map.target, f.source.uid_validity,
+                                                  f.target->uid_validity, mark);
     if (!book) co_return std::unexpected(book.error());
     const ledger_folder::totals rows = book->rows;
     f.book = std::move(*book);
     f.book.rows = rows;
-    // Flag sets that this attempt met before the folder was opened keep their local index; the ledger's own come by name.
+    // Flag sets that this attempt met before the folder was opened keep their local index; the ledger's own come by
+    // name.
     for (std::uint32_t i = 0; i < f.book.flag_sets.size(); ++i) f.flag_set_ids[flag_index(f, f.book.flag_sets[i])] = i;
     co_return result<void>{};
 }
@@ -86,19 +90,23 @@ task<result<void>> mailbox_pass::state::open_books(folder_work& f, std::uint32_t
 task<result<void>> mailbox_pass::state::wait_for_quiet() {
     std::vector<std::string> handles;
     std::vector<folder_work*> which;
-    const auto was_refused = [](const folder_work& f, const uid_set::range& r) { return r.first == r.last && f.failed.contains(r.first); };
+    const auto was_refused = [](const folder_work& f, const uid_set::range& r) {
+        return r.first == r.last && f.failed.contains(r.first);
+    };
     for (folder_work& f : folders_) {
         if (!f.moved || !f.prepared || f.trouble || f.book.id == 0 || f.book.complete) continue;
-        if (std::ranges::all_of(f.wanted.ranges(), [&](const uid_set::range& r) { return was_refused(f, r); })) continue;
+        if (std::ranges::all_of(f.wanted.ranges(), [&](const uid_set::range& r) { return was_refused(f, r); }))
+            continue;
         handles.push_back(f.target_handle);
         which.push_back(&f);
     }
-    if (handles.empty() || !target_owes_) co_return result<void>{};
+    if (!std::exchange(target_owes_, false) || handles.empty()) co_return result<void>{};
     note("an earlier copy was cut off; waiting until the target has stored what it was given");
     const auto create = std::make_unique<bool[]>(handles.size());
     for (unsigned quiet = 0, steps = 0; quiet < quiet_steps && steps < most_steps; ++quiet, ++steps) {
         if (auto ok = co_await wait(options_.first_pause / 2); !ok) co_return ok;
         auto states = co_await target_->prepare(handles, {create.get(), handles.size()});
+        target_owes_ = !states;
         if (!states) co_return std::unexpected(states.error());
         for (std::size_t k = 0; k < which.size(); ++k) {
             const mailbox::folder_state& now = (*states)[k].state;
@@ -108,7 +116,6 @@ task<result<void>> mailbox_pass::state::wait_for_quiet() {
             before = now;
         }
     }
-    target_owes_ = false;
     co_return result<void>{};
 }
 
@@ -148,12 +155,14 @@ task<result<void>> mailbox_pass::state::match_and_open() {
 
 task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates) {
     candidate_reader on_target;
-    auto read = co_await read_into(*target_, f.target_handle, f.target->uid_validity, std::move(candidates), mailbox::fetch_part::fingerprint, on_target);
+    auto read = co_await read_into(*target_, f.target_handle, f.target->uid_validity, std::move(candidates),
+                                   mailbox::fetch_part::fingerprint, on_target);
     if (!read) co_return read;
     if (on_target.heads.empty()) co_return result<void>{};
     candidate_reader on_source;
     on_source.keep_flags = true;
-    read = co_await read_into(*source_, f.source_handle, f.source.uid_validity, f.wanted, mailbox::fetch_part::fingerprint, on_source);
+    read = co_await read_into(*source_, f.source_handle, f.source.uid_validity, f.wanted,
+                              mailbox::fetch_part::fingerprint, on_source);
     if (!read) co_return read;
 
     fingerprint_match found = match_by_fingerprint(on_source.heads, on_target.heads);
@@ -169,9 +178,12 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
         // What this very run brought before a line died was copied, not found.
         const bool ours = f.memory->unanswered.contains(pair.source_uid);
         const std::uint64_t octets = sizes[pair.source_uid];
-        f.to_record.push_back({.source_uid = pair.source_uid, .target_uid = pair.target_uid, .octets = octets,
+        f.to_record.push_back({.source_uid = pair.source_uid,
+                               .target_uid = pair.target_uid,
+                               .octets = octets,
                                .flags = flag_index(f, on_source.flags[pair.source_uid]),
-                               .state = ours ? item_state::copied : item_state::present, .digest = {}});
+                               .state = ours ? item_state::copied : item_state::present,
+                               .digest = {}});
         f.known.add(pair.source_uid);
         f.known_octets += octets;
         f.wanted.remove(pair.source_uid, pair.source_uid);
@@ -184,14 +196,16 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
         ++progress_mark_;
         ++progress_.messages_done;
     }
-    if (!found.pairs.empty()) note(fmt::format("{}: {} messages were on the target already", f.map.source, found.pairs.size()));
+    if (!found.pairs.empty())
+        note(fmt::format("{}: {} messages were on the target already", f.map.source, found.pairs.size()));
     co_return co_await record(f);
 }
 
 // Whether the books of `other` tell what lies in the target folder of `f`: --map may send several folders to one.
 bool mailbox_pass::state::knows_target_of(const folder_work& other, const folder_work& f) {
-    return other.map.what == mapped_folder::verdict::copy && other.target_handle == f.target_handle && other.book.id != 0 &&
-           !other.new_generation && other.target && other.target->uid_validity == other.book.target_uid_validity;
+    return other.map.what == mapped_folder::verdict::copy && other.target_handle == f.target_handle &&
+           other.book.id != 0 && !other.new_generation && other.target &&
+           other.target->uid_validity == other.book.target_uid_validity;
 }
 
 // What the books of any folder name on the target is no candidate for another message.
@@ -219,16 +233,20 @@ task<result<void>> mailbox_pass::state::leave_out_untold(folder_work& f, std::ve
         if (!knows_target_of(other, f)) continue;
         uid_set untold;
         for (const ledger_brief& row : other.rows)
-            if (row.target_uid == 0 && row.state != item_state::failed && (!other.moved || other.known.contains(row.source_uid))) untold.add(row.source_uid);
+            if (row.target_uid == 0 && row.state != item_state::failed &&
+                (!other.moved || other.known.contains(row.source_uid)))
+                untold.add(row.source_uid);
         if (untold.empty()) continue;
         if (!unnamed) {
             uid_set uids = uid_set::of(1, f.target->uid_next == 0 ? UINT32_MAX : f.target->uid_next - 1);
             uids.remove(claimed_[f.target_handle]);
-            auto read = co_await read_into(*target_, f.target_handle, f.target->uid_validity, std::move(uids), mailbox::fetch_part::fingerprint, unnamed.emplace());
+            auto read = co_await read_into(*target_, f.target_handle, f.target->uid_validity, std::move(uids),
+                                           mailbox::fetch_part::fingerprint, unnamed.emplace());
             if (!read) co_return read;
         }
         candidate_reader on_source;
-        auto read = co_await read_into(*source_, other.source_handle, other.source.uid_validity, std::move(untold), mailbox::fetch_part::fingerprint, on_source);
+        auto read = co_await read_into(*source_, other.source_handle, other.source.uid_validity, std::move(untold),
+                                       mailbox::fetch_part::fingerprint, on_source);
         if (!read) co_return read;
         fingerprint_match found = match_by_fingerprint(on_source.heads, unnamed->heads);
         if (auto ok = co_await decide_by_content(other, found.ambiguous, found.pairs); !ok) co_return ok;
@@ -241,7 +259,8 @@ task<result<void>> mailbox_pass::state::leave_out_untold(folder_work& f, std::ve
     co_return result<void>{};
 }
 
-task<result<void>> mailbox_pass::state::decide_by_content(folder_work& f, const std::vector<ambiguous_group>& groups, std::vector<matched_pair>& pairs) {
+task<result<void>> mailbox_pass::state::decide_by_content(folder_work& f, const std::vector<ambiguous_group>& groups,
+                                                          std::vector<matched_pair>& pairs) {
     if (groups.empty()) co_return result<void>{};
     uid_set source_uids, target_uids;
     for (const ambiguous_group& g : groups) {
@@ -249,8 +268,10 @@ task<result<void>> mailbox_pass::state::decide_by_content(folder_work& f, const 
         target_uids.add(set_of(g.target_uids));
     }
     candidate_reader on_source, on_target;
-    auto [a, b] = co_await (read_into(*source_, f.source_handle, f.source.uid_validity, std::move(source_uids), mailbox::fetch_part::whole, on_source) &&
-                            read_into(*target_, f.target_handle, f.target->uid_validity, std::move(target_uids), mailbox::fetch_part::whole, on_target));
+    auto [a, b] = co_await (read_into(*source_, f.source_handle, f.source.uid_validity, std::move(source_uids),
+                                      mailbox::fetch_part::whole, on_source) &&
+                            read_into(*target_, f.target_handle, f.target->uid_validity, std::move(target_uids),
+                                      mailbox::fetch_part::whole, on_target));
     if (!a) co_return a;
     if (!b) co_return b;
     for (const ambiguous_group& g : groups) {

@@ -85,27 +85,27 @@ class DeadServer(rig.Pair):
 
     def give_up(self, code: int, *, end: str, missing: bool, **fault) -> None:
         copy = self.new_copy()
-        with LineProxy(getattr(copy, end), **fault) as line:
-            run = copy.run(**{end: line.port})
+        server = getattr(copy, end)
+        with LineProxy(server, **fault) as line:
+            setattr(copy, end, line.port)
+            run = copy.run()
         self.assertEqual(run.code, code, run.said())
         self.assertRegex(run.text, r"127\.0\.0\.1\S* closed the connection|connection to 127\.0\.0\.1:\d+ lost")
         if missing:
             self.assertGreater(run.report["messages"]["residual"] + run.report["messages"]["failed"], 0, run.said())
             self.assertEqual(run.report["messages"]["source"], self.expected.messages(), run.said())
             self.assertEqual(run.report["state"], "failed")
-        self.assert_done(copy, copy.run())
+        with LineProxy(server, port=line.port):
+            self.assert_done(copy, copy.run())
 
-    def test_before_the_greeting_is_complete(self):
-        self.give_up(3, end="source", missing=False, cut_after=20)
-
-    def test_in_the_login(self):
-        self.give_up(3, end="target", missing=False, cut_after=20, side=CLIENT, reset=True)
-
-    def test_in_the_first_messages_of_the_source(self):
-        self.give_up(1, end="source", missing=True, cut_after=12_000)
-
-    def test_in_the_first_append(self):
-        self.give_up(1, end="target", missing=True, cut_after=6_000, side=CLIENT)
+    def test_every_connection_dies(self):
+        cases = {
+            "before the greeting is complete": dict(code=3, end="source", missing=False, cut_after=20),
+            "in the login": dict(code=3, end="target", missing=False, cut_after=20, side=CLIENT, reset=True),
+            "in the scan": dict(code=1, end="source", missing=True, cut_after=12_000),
+            "in the first append": dict(code=1, end="target", missing=True, cut_after=6_000, side=CLIENT),
+        }
+        self.every(cases, lambda case: self.give_up(**cases[case]), hands=4)
 
 
 class Stall(rig.Pair):
@@ -113,6 +113,8 @@ class Stall(rig.Pair):
 
     def stall(self, case) -> None:
         end, side, octets = case
+        if octets is None:
+            return self.dead_silence()
         copy = self.new_copy()
         with LineProxy(getattr(copy, end), stall_after=octets, side=side, only_connection=1) as line:
             run = copy.run("--timeout", "5", **{end: line.port})
@@ -123,9 +125,9 @@ class Stall(rig.Pair):
     def test_stalls_are_noticed(self):
         self.every([("source", SERVER, 0), ("source", SERVER, 900), ("source", SERVER, 300_000), ("target", SERVER, 0),
                     ("target", SERVER, 1_500), ("target", SERVER, 4_000), ("target", CLIENT, 200_000),
-                    ("source", CLIENT, 800)], self.stall, hands=8)
+                    ("source", CLIENT, 800), ("source", SERVER, None)], self.stall, hands=9)
 
-    def test_a_dead_silent_server(self):
+    def dead_silence(self) -> None:
         copy = self.new_copy()
         with LineProxy(copy.source, stall_after=0) as line:
             run = copy.run("--timeout", "5", source=line.port)

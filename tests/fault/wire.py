@@ -32,10 +32,13 @@ class Trip:
 
 
 class Wire:
-    """Use as a context manager; `port` is where clients connect on 127.0.0.1. `passed` counts octets by side."""
+    """Use as a context manager; `port` is where clients connect on 127.0.0.1, and stays the same: to the program it is
+    the server. `target` may be changed: another way to that server. `passed` counts octets by side."""
 
-    def __init__(self, target: int, *trips: Trip):
+    def __init__(self, target: int, *trips: Trip, hides_resets: bool = False):
+        """hides_resets: who is reset looks to the other as if he had closed, after all he has sent."""
         self.target = target
+        self.hides_resets = hides_resets
         self.trips = list(trips)
         self.passed = {CLIENT: 0, SERVER: 0}
         self.connections = 0
@@ -81,6 +84,10 @@ class Wire:
                     octets = sender.recv(1 << 16)
                 except OSError:
                     octets = b""
+                    if not self.hides_resets:
+                        reset = True
+                        ways.clear()
+                        break
                 if stalled and octets:
                     continue
                 if not octets:
@@ -90,7 +97,7 @@ class Wire:
                 allowed, action = self._pass(side, tail, octets, receiver)
                 ways[sender][2] = (tail + octets[:allowed])[-200:]
                 stalled = stalled or action == "stall"
-                reset = action == "reset"
+                reset = reset or action == "reset"
                 if action in ("cut", "reset"):
                     ways.clear()
                     break
@@ -130,6 +137,12 @@ class Wire:
                 return max(at - len(keep), 0)
             trip.skip -= 1
         return None
+
+    def expect(self, *trips: Trip) -> None:
+        """Other trips from now on; octets are counted anew."""
+        with self._lock:
+            self.trips = list(trips)
+            self.passed = {CLIENT: 0, SERVER: 0}
 
     def close(self) -> None:
         self._closing = True
