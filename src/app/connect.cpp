@@ -16,7 +16,8 @@ constexpr std::uint64_t memory_for_all = 32U << 20U; ///< between sources and ta
 net::wire_trace trace_for(const mailbox::endpoint& where) {
     static std::atomic<std::uint64_t> connections{0};
     if (!log::wants(log::level::wire)) return {};
-    return {[name = where.display()](std::string_view line) { log::write(log::level::wire, name, line); }, ++connections};
+    return {[name = where.display()](std::string_view line) { log::write(log::level::wire, name, line); },
+            ++connections};
 }
 
 } // namespace
@@ -50,10 +51,13 @@ client::imap_settings settings_of(const mailbox::endpoint& where, std::chrono::m
 task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_mailbox(mailbox::endpoint where, side which, shares share) {
     const std::size_t block = which == side::source ? share.source_block : share.target_block;
     const auto blocks = std::make_shared<client::block_pool>(block, share.pipeline.buffered_octets / block + 2);
-    auto session = co_await client::imap_session::open(co_await boost::asio::this_coro::executor, settings_of(where, share.patience), blocks);
+    auto session = co_await client::imap_session::open(co_await boost::asio::this_coro::executor,
+                                                       settings_of(where, share.patience), blocks);
     if (!session) co_return std::unexpected(session.error());
-    log::debug(where.display(), "connected to {} {}, logged in by {}", (*session)->peer(), (*session)->tls_summary(), (*session)->login_method());
-    co_return std::make_unique<mailbox::imap_mailbox>(std::move(*session), mailbox::imap_options{.prefix = where.prefix, .tuning = {}});
+    log::debug(where.display(), "connected to {} {}, logged in by {}", (*session)->peer(), (*session)->tls_summary(),
+               (*session)->login_method());
+    co_return std::make_unique<mailbox::imap_mailbox>(std::move(*session),
+                                                      mailbox::imap_options{.prefix = where.prefix, .tuning = {}});
 }
 
 } // namespace postferry::app

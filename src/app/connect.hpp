@@ -24,6 +24,7 @@ enum class side : std::uint8_t { source, target };
 
 [[nodiscard]] client::imap_settings settings_of(const mailbox::endpoint& where, std::chrono::milliseconds patience);
 /// Connects and logs in. Errors name the phase; see client::imap_session::open.
-[[nodiscard]] task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_mailbox(mailbox::endpoint where, side which, shares share);
+[[nodiscard]] task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_mailbox(mailbox::endpoint where, side which,
+                                                                                shares share);
 
 } // namespace postferry::app

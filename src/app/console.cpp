@@ -3,10 +3,10 @@
 #include "app/log.hpp"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <cstdio>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 namespace postferry::app {
 
@@ -20,7 +20,8 @@ void to_stdout(std::string_view text) {
 void to_stderr(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
 view_settings settings_for(const run_options& options, std::uint64_t mailboxes) {
-    view_settings s{.terminal = false, .quiet = options.quiet || options.json, .columns = 80, .rows = 24, .mailboxes = mailboxes};
+    view_settings s{
+        .terminal = false, .quiet = options.quiet || options.json, .columns = 80, .rows = 24, .mailboxes = mailboxes};
     winsize size{};
     s.terminal = isatty(STDOUT_FILENO) == 1 && !options.json && options.verbosity == 0;
     if (s.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
@@ -36,7 +37,8 @@ bool is_document(command what) { return what == command::plan || what == command
 
 console::console(const run_options& options, std::uint64_t mailboxes)
     : options_(options), mailboxes_(mailboxes), view_(settings_for(options, mailboxes), to_stdout, start_),
-      events_(options.json ? std::function<void(std::string_view)>(to_stdout) : [](std::string_view) {}), summary_(options.what) {}
+      events_(options.json ? std::function<void(std::string_view)>(to_stdout) : [](std::string_view) {}),
+      summary_(options.what) {}
 
 result<void> console::open_report() {
     if (options_.report.empty()) return {};
@@ -54,9 +56,13 @@ result<void> console::open_report() {
 
 void console::started() {
     const std::lock_guard lock(mutex_);
-    log::info({}, "{}: {} mailboxes, {} at a time, ledger {}", name_of(options_.what), mailboxes_, options_.jobs, options_.state.string());
-    events_.started(began_, {.command = name_of(options_.what), .pass = transfer::name_of(options_.pass), .mailboxes = mailboxes_,
-                             .jobs = options_.jobs, .state = options_.state.native()});
+    log::info({}, "{}: {} mailboxes, {} at a time, ledger {}", name_of(options_.what), mailboxes_, options_.jobs,
+              options_.state.string());
+    events_.started(began_, {.command = name_of(options_.what),
+                             .pass = transfer::name_of(options_.pass),
+                             .mailboxes = mailboxes_,
+                             .jobs = options_.jobs,
+                             .state = options_.state.native()});
 }
 
 void console::row_skipped(const csv_fault& fault) {
@@ -138,7 +144,8 @@ void console::trouble(const error& why) {
 
 void console::write_documents() {
     if (!document_) return;
-    const boost::json::object whole = options_.what == command::check ? check_document(checks_, began_) : plan_document(plans_, began_);
+    const boost::json::object whole =
+        options_.what == command::check ? check_document(checks_, began_) : plan_document(plans_, began_);
     if (auto ok = write_document(std::move(*document_), whole); !ok) trouble(ok.error());
     document_.reset();
 }
@@ -153,7 +160,8 @@ int console::finish() {
     const int code = tally_.code();
     events_.finished(std::chrono::system_clock::now(), code, mailboxes_, messages_, octets_, seconds);
     const bool has_summary = !is_document(options_.what) && !options_.dry_run;
-    if (has_summary && !options_.json && !options_.quiet) to_stdout(summary_.text(code, options_.report.string(), options_.log_file.string(), seconds));
+    if (has_summary && !options_.json && !options_.quiet)
+        to_stdout(summary_.text(code, options_.report.string(), options_.log_file.string(), seconds));
     log::info({}, "ended with exit code {} after {:.2f} s", code, seconds);
     return code;
 }

@@ -56,8 +56,8 @@ class run {
     run(const run_options& options, const std::vector<account>& accounts, transfer::ledger* books, console& out)
         : options_(options), accounts_(accounts), books_(books), out_(out),
           jobs_(mailboxes_at_a_time(options, accounts)),
-          share_(shares_for(static_cast<std::uint32_t>(jobs_), options.timeout)), control_(boost::asio::make_strand(io_)),
-          signals_(control_, SIGINT, SIGTERM), clock_(control_) {}
+          share_(shares_for(static_cast<std::uint32_t>(jobs_), options.timeout)),
+          control_(boost::asio::make_strand(io_)), signals_(control_, SIGINT, SIGTERM), clock_(control_) {}
 
     int go() {
         watch_signals();

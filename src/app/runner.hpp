@@ -11,6 +11,7 @@ namespace postferry::app {
 
 /// Runs the command over all accounts and returns the exit code. The first SIGINT or SIGTERM stops in good order (what
 /// is under way is answered and recorded), a second one at once; both leave the ledger safe.
-[[nodiscard]] int run_accounts(const run_options& options, const std::vector<account>& accounts, transfer::ledger* books, console& out);
+[[nodiscard]] int run_accounts(const run_options& options, const std::vector<account>& accounts,
+                               transfer::ledger* books, console& out);
 
 } // namespace postferry::app

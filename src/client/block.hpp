@@ -11,7 +11,8 @@ namespace postferry::client {
 /// message go from the source's socket to the target's in the block they arrived in.
 class block {
   public:
-    explicit block(std::size_t capacity) : octets_(std::make_unique_for_overwrite<char[]>(capacity)), capacity_(capacity) {}
+    explicit block(std::size_t capacity)
+        : octets_(std::make_unique_for_overwrite<char[]>(capacity)), capacity_(capacity) {}
 
     [[nodiscard]] std::span<char> room() noexcept { return {octets_.get() + used_, capacity_ - used_}; }
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }

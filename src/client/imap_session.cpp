@@ -21,7 +21,9 @@ void capability_set::assign(std::vector<std::string> upper_case) {
     std::ranges::sort(names_);
 }
 
-bool capability_set::has(std::string_view name) const noexcept { return std::ranges::binary_search(names_, name, std::less<>{}); }
+bool capability_set::has(std::string_view name) const noexcept {
+    return std::ranges::binary_search(names_, name, std::less<>{});
+}
 
 std::optional<std::string_view> capability_set::value_of(std::string_view prefix) const noexcept {
     for (const std::string& n : names_)
@@ -47,22 +49,28 @@ imap_session::imap_session(imap_settings settings, std::shared_ptr<block_pool> b
 
 imap_session::~imap_session() = default;
 
-imap::command_id imap_session::submit(std::vector<std::string> pieces, handler on_data, done_handler on_done, imap::conversation::options how) {
+imap::command_id imap_session::submit(std::vector<std::string> pieces, handler on_data, done_handler on_done,
+                                      imap::conversation::options how) {
     const imap::command_id id = talk_.submit(std::move(pieces), how);
     pending_.push_back({id, std::move(on_data), std::move(on_done)});
     return id;
 }
 
-void imap_session::watch(imap::command_id id, done_handler on_done) { pending_.push_back({id, {}, std::move(on_done)}); }
+void imap_session::watch(imap::command_id id, done_handler on_done) {
+    pending_.push_back({id, {}, std::move(on_done)});
+}
 
 imap_session::pending* imap_session::find(imap::command_id id) {
     const auto at = std::ranges::find(pending_, id, &pending::id);
     return at == pending_.end() ? nullptr : &*at;
 }
 
-task<result<imap::status_response>> imap_session::run(std::vector<std::string> pieces, handler on_data, imap::conversation::options how) {
+task<result<imap::status_response>> imap_session::run(std::vector<std::string> pieces, handler on_data,
+                                                      imap::conversation::options how) {
     std::optional<imap::status_response> answer;
-    submit(std::move(pieces), std::move(on_data), [&answer](imap::conversation::completed& c) { answer = std::move(c.status); }, how);
+    submit(
+        std::move(pieces), std::move(on_data),
+        [&answer](imap::conversation::completed& c) { answer = std::move(c.status); }, how);
     while (!answer) {
         if (auto sent = co_await flush(); !sent) co_return std::unexpected(sent.error());
         if (auto got = co_await receive(); !got) co_return std::unexpected(got.error());
@@ -102,8 +110,12 @@ error imap_session::dead(error why) {
 }
 
 error imap_session::closed_by_peer() const {
-    error e{.cls = retry_class::transient, .where = phase::connect, .what = fmt::format("{} closed the connection", settings_.where.host),
-            .server_said = {}, .advice = {}, .response_code = {}};
+    error e{.cls = retry_class::transient,
+            .where = phase::connect,
+            .what = fmt::format("{} closed the connection", settings_.where.host),
+            .server_said = {},
+            .advice = {},
+            .response_code = {}};
     if (bye_) { // what it means, and how long it wants to be left alone
         e.cls = bye_->cls;
         e.server_said = bye_->server_said;
@@ -118,7 +130,8 @@ task<result<void>> imap_session::receive() {
     if (!block_ || (block_.use_count() > 1 && block_->room().size() < least_room)) block_ = blocks_->take();
     if (block_.use_count() == 1) block_->clear();
     const std::span<char> room = block_->room();
-    const auto n = co_await connection_->read_some(room, deadline::in(greeted_ ? settings_.answer_patience : settings_.connect_patience));
+    const auto n = co_await connection_->read_some(
+        room, deadline::in(greeted_ ? settings_.answer_patience : settings_.connect_patience));
     if (!n) co_return std::unexpected(dead(n.error()));
     if (*n == 0) co_return std::unexpected(dead(closed_by_peer()));
     const std::string_view octets = block_->filled(*n);
@@ -129,7 +142,8 @@ task<result<void>> imap_session::receive() {
         if (std::holds_alternative<imap::conversation::need_more>(e)) co_return result<void>{};
         if (auto* chunk = std::get_if<imap::conversation::body_chunk>(&e)) {
             if (sink_ == nullptr) continue;
-            if (auto ok = co_await sink_->body_chunk(block_, chunk->octets); !ok) co_return std::unexpected(dead(ok.error()));
+            if (auto ok = co_await sink_->body_chunk(block_, chunk->octets); !ok)
+                co_return std::unexpected(dead(ok.error()));
             continue;
         }
         if (std::holds_alternative<imap::conversation::body_end>(e)) {
@@ -150,7 +164,8 @@ task<result<void>> imap_session::dispatch(imap::conversation::event e) {
     ++events_after_answer_;
     if (auto* u = std::get_if<c::untagged>(&e)) {
         take_capabilities(u->data);
-        if (auto* status = std::get_if<imap::status_response>(&u->data); status != nullptr && status->kind == imap::status_kind::bye) {
+        if (auto* status = std::get_if<imap::status_response>(&u->data);
+            status != nullptr && status->kind == imap::status_kind::bye) {
             bye_ = to_error(*status, phase::connect, {});
         }
         if (pending* p = find(u->command); p != nullptr && p->on_data) p->on_data(u->data);
@@ -165,11 +180,14 @@ task<result<void>> imap_session::dispatch(imap::conversation::event e) {
             if (on_done) on_done(*done);
         }
         if (talk_.poisoned())
-            co_return std::unexpected(to_error(done->status, phase::append, "The server refused a command with a literal in a way that it may misread what follows; the connection was dropped at once"));
+            co_return std::unexpected(to_error(done->status, phase::append,
+                                               "The server refused a command with a literal in a way that it may "
+                                               "misread what follows; the connection was dropped at once"));
     } else if (std::holds_alternative<c::go_ahead>(e)) {
         if (go_ahead_) go_ahead_();
     } else if (auto* ask = std::get_if<c::challenge>(&e)) {
-        if (!on_challenge_) co_return fail(retry_class::protocol, phase::login, "The server sent a challenge that nothing asked for");
+        if (!on_challenge_)
+            co_return fail(retry_class::protocol, phase::login, "The server sent a challenge that nothing asked for");
         const auto answer = on_challenge_(ask->text);
         if (!answer) co_return std::unexpected(answer.error());
         talk_.respond(*answer);
@@ -179,7 +197,8 @@ task<result<void>> imap_session::dispatch(imap::conversation::event e) {
         preauth_ = hello->status.kind == imap::status_kind::preauth;
         take_capabilities(imap::response(hello->status));
         if (hello->status.kind != imap::status_kind::ok && !preauth_)
-            co_return std::unexpected(to_error(hello->status, phase::greeting, fmt::format("{} turned us away", settings_.where.host)));
+            co_return std::unexpected(
+                to_error(hello->status, phase::greeting, fmt::format("{} turned us away", settings_.where.host)));
     } else if (auto* bad = std::get_if<c::broken>(&e)) {
         co_return fail(retry_class::protocol, phase::connect,
                        fmt::format("{} does not speak IMAP that can be trusted: {}", settings_.where.host, bad->what),
@@ -192,7 +211,8 @@ void imap_session::take_capabilities(const imap::response& r) {
     if (const auto* data = std::get_if<imap::capability_data>(&r)) {
         capabilities_.assign(data->capabilities);
         capabilities_fresh_ = true;
-    } else if (const auto* status = std::get_if<imap::status_response>(&r); status != nullptr && status->code && status->code->capabilities) {
+    } else if (const auto* status = std::get_if<imap::status_response>(&r);
+               status != nullptr && status->code && status->code->capabilities) {
         capabilities_.assign(*status->code->capabilities);
         capabilities_fresh_ = true;
     }

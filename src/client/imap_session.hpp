@@ -30,7 +30,7 @@ struct imap_settings {
     secret password; ///< or the token for xoauth2 and oauthbearer
     std::chrono::milliseconds connect_patience{30'000};
     std::chrono::milliseconds answer_patience{180'000}; ///< a server that says nothing for so long is taken for dead
-    net::wire_trace trace; ///< writes nothing by default
+    net::wire_trace trace;                              ///< writes nothing by default
 };
 
 class capability_set {
@@ -71,9 +71,11 @@ class imap_session {
 
     /// Connects, secures and logs in as settings say. Errors: as net::connection::open; login: auth (refused), config
     /// (nothing fits: what the server offers is named), transient ([UNAVAILABLE], too many connections).
-    static task<result<std::unique_ptr<imap_session>>> open(executor ex, imap_settings settings, std::shared_ptr<block_pool> blocks);
+    static task<result<std::unique_ptr<imap_session>>> open(executor ex, imap_settings settings,
+                                                            std::shared_ptr<block_pool> blocks);
     /// The same on a line that is already there (and, with tls_mode::implicit, encrypted).
-    static task<result<std::unique_ptr<imap_session>>> open_on(std::unique_ptr<net::connection> line, imap_settings settings, std::shared_ptr<block_pool> blocks);
+    static task<result<std::unique_ptr<imap_session>>>
+    open_on(std::unique_ptr<net::connection> line, imap_settings settings, std::shared_ptr<block_pool> blocks);
 
     ~imap_session();
     imap_session(const imap_session&) = delete;
@@ -87,9 +89,11 @@ class imap_session {
     [[nodiscard]] const std::string& greeting() const noexcept { return greeting_; }
 
     /// Queues a command. `on_data` gets the untagged answers that come while it is the oldest unfinished one.
-    imap::command_id submit(std::vector<std::string> pieces, handler on_data = {}, done_handler on_done = {}, imap::conversation::options how = {});
+    imap::command_id submit(std::vector<std::string> pieces, handler on_data = {}, done_handler on_done = {},
+                            imap::conversation::options how = {});
     /// Sends one command and waits for its end. The status is returned as it came, NO and BAD included.
-    task<result<imap::status_response>> run(std::vector<std::string> pieces, handler on_data = {}, imap::conversation::options how = {});
+    task<result<imap::status_response>> run(std::vector<std::string> pieces, handler on_data = {},
+                                            imap::conversation::options how = {});
     /// Sends and receives until every submitted command is finished.
     task<result<void>> settle();
 
@@ -161,9 +165,9 @@ class imap_session {
     std::optional<error> bye_;
     std::string greeting_, login_method_;
     wire_lines traced_;
-    std::vector<std::string> secrets_;      ///< what was said at login and must not be repeated by us when the server does
-    std::size_t events_after_answer_ = 0;   ///< since the last tagged answer
-    bool hides_all_ = false;                ///< from the wire trace
+    std::vector<std::string> secrets_; ///< what was said at login and must not be repeated by us when the server does
+    std::size_t events_after_answer_ = 0; ///< since the last tagged answer
+    bool hides_all_ = false;              ///< from the wire trace
     bool greeted_ = false, preauth_ = false, capabilities_fresh_ = false;
     bool body_ended_ = false; ///< and the sink is not told yet
 };

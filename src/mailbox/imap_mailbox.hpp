@@ -59,7 +59,7 @@ class imap_mailbox final : public target {
     std::unique_ptr<client::imap_session> session_;
     imap_options options_;
     std::optional<char> delimiter_;
-    std::string personal_prefix_; ///< wire form, with its delimiter
+    std::string personal_prefix_;                      ///< wire form, with its delimiter
     std::vector<imap::namespace_data::entry> foreign_; ///< other users' and shared namespaces
     bool namespace_known_ = false;
     bool condstore_enabled_ = false, qresync_enabled_ = false;

@@ -103,8 +103,9 @@ class message_sink {
 
 /// Exactly one of them is set.
 struct search_criterion {
-    std::optional<std::uint64_t> larger_than;      ///< octets, by the size the server tells
-    std::optional<std::int64_t> older_than_unix;   ///< INTERNALDATE's day before this instant's day, less one day for zones
+    std::optional<std::uint64_t> larger_than; ///< octets, by the size the server tells
+    std::optional<std::int64_t>
+        older_than_unix; ///< INTERNALDATE's day before this instant's day, less one day for zones
 };
 
 /// A place mail is read from. Reading changes nothing there.
@@ -117,7 +118,8 @@ class source {
     /// Everything asked for in one continuous stream, requests in order, UIDs of a request ascending.
     virtual task<result<void>> fetch(std::span<const fetch_request> requests, fetch_part part, message_sink& sink) = 0;
     /// Which messages of each request meet a criterion, in the same order.
-    virtual task<result<std::vector<uid_set>>> search(std::span<const fetch_request> requests, search_criterion what) = 0;
+    virtual task<result<std::vector<uid_set>>> search(std::span<const fetch_request> requests,
+                                                      search_criterion what) = 0;
     virtual void close() noexcept = 0;
     virtual task<> leave() = 0;
 };
@@ -136,8 +138,8 @@ struct append_item {
     std::string flags;       ///< "\Seen $Label1": canonical, allowed by the target, space between
     std::optional<message_date> date;
     std::uint64_t octets = 0;
-    std::uint64_t token = 0;       ///< the caller's name for it
-    std::size_t batch_limit = 0;   ///< at most so many messages in its batch; 0 = the target's own limit
+    std::uint64_t token = 0;     ///< the caller's name for it
+    std::size_t batch_limit = 0; ///< at most so many messages in its batch; 0 = the target's own limit
 };
 
 struct chunk {

@@ -26,9 +26,9 @@ enum class item_state : std::uint8_t {
 /// One source message that is accounted for. About 50 octets on disk.
 struct ledger_row {
     std::uint32_t source_uid = 0;
-    std::uint32_t target_uid = 0;      ///< 0 = not known (no UIDPLUS) or failed
-    std::uint64_t octets = 0;          ///< of BODY.PEEK[] as read from the source; 0 if not read
-    std::uint32_t flags = 0;           ///< index into the folder's flag-set table (ledger_folder::flag_sets)
+    std::uint32_t target_uid = 0; ///< 0 = not known (no UIDPLUS) or failed
+    std::uint64_t octets = 0;     ///< of BODY.PEEK[] as read from the source; 0 if not read
+    std::uint32_t flags = 0;      ///< index into the folder's flag-set table (ledger_folder::flag_sets)
     item_state state = item_state::copied;
     std::optional<sha256_digest> digest; ///< of the source's octets; absent when matched by fingerprint alone
 };
@@ -57,7 +57,8 @@ struct ledger_folder {
     std::uint32_t target_mark = 0;
     bool complete = false; ///< the last pass closed this folder's balance sheet with nothing failed or pending
     bool subscribed = false;
-    std::vector<std::string> flag_sets; ///< index -> canonical text, flags sorted, space between: "\Answered \Seen $Label1"
+    std::vector<std::string>
+        flag_sets; ///< index -> canonical text, flags sorted, space between: "\Answered \Seen $Label1"
     /// Totals over the rows, so that a folder that did not move needs no row.
     struct totals {
         std::uint64_t copied = 0, present = 0, failed = 0;
@@ -89,20 +90,24 @@ class ledger {
     /// Rows by ascending source UID.
     virtual task<result<std::vector<ledger_brief>>> rows(folder_id folder) = 0;
     /// Full rows (with size and digest) of source UIDs in [first, last], ascending; for verify.
-    virtual task<result<std::vector<ledger_row>>> full_rows(folder_id folder, std::uint32_t first_uid, std::uint32_t last_uid) = 0;
+    virtual task<result<std::vector<ledger_row>>> full_rows(folder_id folder, std::uint32_t first_uid,
+                                                            std::uint32_t last_uid) = 0;
     virtual task<result<std::vector<failed_item>>> failures(folder_id folder) = 0;
 
     /// Durable before it returns (fsync): opens a folder for copying, or a new generation of it when either UIDVALIDITY
-    /// differs from what is stored (its rows and failures then go in the same transaction). Answers the folder as stored.
-    virtual task<result<ledger_folder>> begin_folder(mailbox_id mailbox, std::string source_name, std::string target_name,
-                                                     std::uint32_t source_uid_validity, std::uint32_t target_uid_validity,
-                                                     std::uint32_t target_mark) = 0;
+    /// differs from what is stored (its rows and failures then go in the same transaction). Answers the folder as
+    /// stored.
+    virtual task<result<ledger_folder>> begin_folder(mailbox_id mailbox, std::string source_name,
+                                                     std::string target_name, std::uint32_t source_uid_validity,
+                                                     std::uint32_t target_uid_validity, std::uint32_t target_mark) = 0;
     /// The index of a flag set in the folder's table, added if new. Durable with the next record().
     virtual task<result<std::uint32_t>> flag_set(folder_id folder, std::string canonical) = 0;
     /// One transaction: inserts or replaces rows (a failed one may become copied), and failures with their reasons.
-    virtual task<result<void>> record(folder_id folder, std::vector<ledger_row> rows, std::vector<failed_item> failures) = 0;
+    virtual task<result<void>> record(folder_id folder, std::vector<ledger_row> rows,
+                                      std::vector<failed_item> failures) = 0;
     /// One transaction: new flags of rows that exist.
-    virtual task<result<void>> update_flags(folder_id folder, std::vector<std::pair<std::uint32_t, std::uint32_t>> uid_and_flag_set) = 0;
+    virtual task<result<void>> update_flags(folder_id folder,
+                                            std::vector<std::pair<std::uint32_t, std::uint32_t>> uid_and_flag_set) = 0;
     /// Forgets rows (source UIDs) whose message must be decided anew.
     virtual task<result<void>> forget(folder_id folder, std::vector<std::uint32_t> source_uids) = 0;
     /// Closes the folder's pass: stores uid_next, messages, modseq, mark, complete and subscribed of `state`.

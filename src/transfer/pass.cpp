@@ -57,8 +57,12 @@ task<mailbox_report> mailbox_pass::verify() { return state_->verify(); }
 void mailbox_pass::stop() noexcept { state_->stop(); }
 
 error mailbox_pass::state::stopped() const {
-    return {.cls = retry_class::cancelled, .where = phase::usage, .what = "Stopped on request", .server_said = {},
-            .advice = "What was copied is recorded; run the same command again to go on", .response_code = {}};
+    return {.cls = retry_class::cancelled,
+            .where = phase::usage,
+            .what = "Stopped on request",
+            .server_said = {},
+            .advice = "What was copied is recorded; run the same command again to go on",
+            .response_code = {}};
 }
 
 void mailbox_pass::state::stop() noexcept {
@@ -78,7 +82,8 @@ task<result<void>> mailbox_pass::state::unless_stopped(task<result<void>> work) 
     boost::asio::steady_timer until_stop(ex, boost::asio::steady_timer::time_point::max());
     stoppable_ = &until_stop;
     auto race = boost::asio::experimental::make_parallel_group(
-        boost::asio::co_spawn(ex, std::move(work), boost::asio::deferred), until_stop.async_wait(boost::asio::deferred));
+        boost::asio::co_spawn(ex, std::move(work), boost::asio::deferred),
+        until_stop.async_wait(boost::asio::deferred));
     auto [order, thrown, value, ec] = co_await race.async_wait(boost::asio::experimental::wait_for_one(),
                                                                boost::asio::as_tuple(boost::asio::use_awaitable));
     stoppable_ = nullptr;
@@ -115,18 +120,23 @@ task<mailbox_report> mailbox_pass::state::run() {
         // Somebody waits for the first word; later, a server that restarts is worth some minutes.
         // Messages that kill lines take turns, and each is given several: that needs more patience than a dead server.
         const bool suspicion = std::exchange(suspicion_, false);
-        const unsigned attempts = !ever_connected_ ? std::min(options_.attempts, 3U) : suspicion && options_.attempts > 1 ? options_.attempts * turns_of_suspects : options_.attempts;
+        const unsigned attempts = !ever_connected_                     ? std::min(options_.attempts, 3U)
+                                  : suspicion && options_.attempts > 1 ? options_.attempts * turns_of_suspects
+                                                                       : options_.attempts;
         if (!worth_another(why, ever_connected_) || fruitless >= attempts) {
             report_.stopped_by = std::move(why);
             break;
         }
-        // A line that brought something is simply made anew. Pauses grow only where the server is in trouble, not a message.
+        // A line that brought something is simply made anew. Pauses grow only where the server is in trouble, not a
+        // message.
         const bool at_once = progress && why.cls == retry_class::transient;
         const unsigned doublings = suspicion ? 0 : std::min(fruitless - 1, 6U);
         const auto doubled = at_once ? std::chrono::milliseconds(0) : options_.first_pause * (1U << doublings);
-        const auto time = std::max(std::min<std::chrono::milliseconds>(doubled, longest_pause), std::chrono::milliseconds(why.backoff_ms));
+        const auto time = std::max(std::min<std::chrono::milliseconds>(doubled, longest_pause),
+                                   std::chrono::milliseconds(why.backoff_ms));
         note(fmt::format("{}; trying again in {:.1f} s", why.message(), std::chrono::duration<double>(time).count()));
-        progress_now(why.cls == retry_class::throttled ? mailbox_state::throttled : mailbox_state::connecting, {}, why.what);
+        progress_now(why.cls == retry_class::throttled ? mailbox_state::throttled : mailbox_state::connecting, {},
+                     why.what);
         (void)co_await wait(time);
     }
     if (mailbox_open_) env_.books->close_mailbox(mailbox_);
@@ -135,7 +145,8 @@ task<mailbox_report> mailbox_pass::state::run() {
     if (!report_.stopped_by)
         report_.state = report_.messages.residual() == 0 ? mailbox_state::synced : mailbox_state::failed;
     else
-        report_.state = report_.stopped_by->cls == retry_class::cancelled ? mailbox_state::interrupted : mailbox_state::failed;
+        report_.state =
+            report_.stopped_by->cls == retry_class::cancelled ? mailbox_state::interrupted : mailbox_state::failed;
     report_.mark = grade_of(report_);
     progress_now(report_.state);
     co_return report_;

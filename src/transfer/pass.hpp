@@ -18,10 +18,11 @@ namespace postferry::transfer {
 struct pass_options {
     pass_kind kind = pass_kind::bulk;
     folder_rules rules;
-    std::optional<std::int64_t> since_unix; ///< skip what is older by INTERNALDATE
+    std::optional<std::int64_t> since_unix;  ///< skip what is older by INTERNALDATE
     std::optional<std::uint64_t> max_octets; ///< skip what is larger
     pipeline_limits limits;
-    unsigned attempts = 5; ///< in a row without any progress; four times as many while messages are suspected of killing the line
+    unsigned attempts =
+        5; ///< in a row without any progress; four times as many while messages are suspected of killing the line
     std::chrono::milliseconds first_pause{1'000}; ///< before the second attempt; doubles up to a minute
 };
 
@@ -40,8 +41,8 @@ struct pass_names {
     std::string source, target;
 };
 
-/// One pass over one mailbox (docs/architecture.md, "A pass over a mailbox"): connects, lists, scans what moved, copies,
-/// closes the balance sheet; after a lost connection it does so again. Idempotent.
+/// One pass over one mailbox (docs/architecture.md, "A pass over a mailbox"): connects, lists, scans what moved,
+/// copies, closes the balance sheet; after a lost connection it does so again. Idempotent.
 class mailbox_pass {
   public:
     mailbox_pass(pass_names names, pass_options options, pass_environment environment);
@@ -55,7 +56,8 @@ class mailbox_pass {
     task<result<mailbox_plan>> plan();
     /// Compares the content of both sides (docs/report.md#verify). Changes nothing.
     task<mailbox_report> verify();
-    /// Asks for an orderly end: no new message is begun, what is under way is answered and recorded. From the pass's strand.
+    /// Asks for an orderly end: no new message is begun, what is under way is answered and recorded. From the pass's
+    /// strand.
     void stop() noexcept;
 
   private:

@@ -23,7 +23,8 @@ std::size_t limit_after(unsigned strikes) { return strikes < 2 ? 10 : 1; }
 
 // Dates that servers are known to store differently: Dovecot turns the far future into now, others cannot do 1970.
 bool is_odd(const mailbox::message_date& date) {
-    const auto now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    const auto now =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
     return date.unix_seconds < 365 * 86'400 || date.unix_seconds > now + 86'400;
 }
 
@@ -47,24 +48,33 @@ void mailbox_pass::state::plan_first_sweep(std::vector<mailbox::fetch_request>& 
             }
             // No progress: with a server that dies whatever it is given, the attempts must come to an end.
             f.memory->failed.add(uid);
-            fail_message(f, uid, 0, error{.cls = retry_class::permanent, .where = phase::append, .what = fmt::format("The connection was lost {} times while this message was under way", strikes),
-                                              .server_said = {}, .advice = {}, .response_code = {}});
+            fail_message(
+                f, uid, 0,
+                error{.cls = retry_class::permanent,
+                      .where = phase::append,
+                      .what = fmt::format("The connection was lost {} times while this message was under way", strikes),
+                      .server_said = {},
+                      .advice = {},
+                      .response_code = {}});
         }
         if (!ordinary.empty()) {
-            requests.push_back({.handle = f.source_handle, .uid_validity = f.source.uid_validity, .uids = std::move(ordinary)});
+            requests.push_back(
+                {.handle = f.source_handle, .uid_validity = f.source.uid_validity, .uids = std::move(ordinary)});
             lanes_.push_back({.folder = i, .batch_limit = 0});
         }
     }
     // The least suspected first: several that kill lines must not stand in the way of all others.
     for (auto& [strikes, folders] : suspects)
-        for (auto& [i, uids] : folders) leftovers_.push_back({.folder = i, .uids = std::move(uids), .batch_limit = limit_after(strikes)});
+        for (auto& [i, uids] : folders)
+            leftovers_.push_back({.folder = i, .uids = std::move(uids), .batch_limit = limit_after(strikes)});
 }
 
 void mailbox_pass::state::plan_next_sweep(std::vector<mailbox::fetch_request>& requests) {
     for (leftover& l : std::exchange(leftovers_, {})) {
         const folder_work& f = folders_[l.folder];
         if (f.trouble) continue;
-        requests.push_back({.handle = f.source_handle, .uid_validity = f.source.uid_validity, .uids = std::move(l.uids)});
+        requests.push_back(
+            {.handle = f.source_handle, .uid_validity = f.source.uid_validity, .uids = std::move(l.uids)});
         lanes_.push_back({.folder = l.folder, .batch_limit = l.batch_limit});
     }
 }
@@ -145,7 +155,8 @@ task<> mailbox_pass::state::keep_books() {
             idle = false;
             auto ok = co_await record(f);
             if (ok || books_failure_) continue;
-            // Without its books the pass must not go on: what is stored but not recorded is found again by its fingerprint.
+            // Without its books the pass must not go on: what is stored but not recorded is found again by its
+            // fingerprint.
             books_failure_ = ok.error();
             belt_->end_of_source(books_failure_);
             source_->close();
@@ -195,14 +206,20 @@ verdict mailbox_pass::state::judge(const mailbox::message_head& head) {
     return v;
 }
 
-std::string_view mailbox_pass::state::target_handle(std::size_t request) { return folders_[lanes_[request].folder].target_handle; }
+std::string_view mailbox_pass::state::target_handle(std::size_t request) {
+    return folders_[lanes_[request].folder].target_handle;
+}
 
 void mailbox_pass::state::stored(sent_message message, std::uint32_t uid_validity, std::uint32_t uid) {
     folder_work& f = folders_[lanes_[message.request].folder];
     // An APPENDUID of another UIDVALIDITY names a UID that the ledger's folder does not have.
     if (uid_validity != 0 && f.target && uid_validity != f.target->uid_validity) uid = 0;
-    f.to_record.push_back({.source_uid = message.uid, .target_uid = uid, .octets = message.octets, .flags = message.source_flags,
-                           .state = item_state::copied, .digest = message.digest});
+    f.to_record.push_back({.source_uid = message.uid,
+                           .target_uid = uid,
+                           .octets = message.octets,
+                           .flags = message.source_flags,
+                           .state = item_state::copied,
+                           .digest = message.digest});
     f.wanted.remove(message.uid, message.uid);
     f.failed.erase(message.uid);
     f.highest_target_uid = std::max(f.highest_target_uid, uid);
@@ -224,10 +241,12 @@ void mailbox_pass::state::refused(std::vector<sent_message> batch, const error& 
     folder_work& f = folders_[index];
     std::ranges::sort(batch, {}, &sent_message::uid);
     const bool line_is_dying = why.cls == retry_class::protocol; // BAD: the session drops the line right after this
-    const bool ends_the_sweep = is_over_quota(why) || why.cls == retry_class::transient || why.cls == retry_class::throttled;
+    const bool ends_the_sweep =
+        is_over_quota(why) || why.cls == retry_class::transient || why.cls == retry_class::throttled;
     if (ends_the_sweep) {
         if (!halt_) halt_ = why;
-        if (is_over_quota(why)) halt_->advice = "Make room on the target or raise its quota, then run the same command again";
+        if (is_over_quota(why))
+            halt_->advice = "Make room on the target or raise its quota, then run the same command again";
         belt_->end_of_source(halt_);
         source_->close();
     } else if (why.response_code == "TRYCREATE" || why.response_code == "NONEXISTENT") {
@@ -249,7 +268,8 @@ void mailbox_pass::state::refused(std::vector<sent_message> batch, const error& 
 }
 
 void mailbox_pass::state::fail_message(folder_work& f, std::uint32_t uid, std::uint64_t octets, const error& why) {
-    const failed_item item{.source_uid = uid, .octets = octets, .message_id = {}, .cls = why.cls, .reason = why.message()};
+    const failed_item item{
+        .source_uid = uid, .octets = octets, .message_id = {}, .cls = why.cls, .reason = why.message()};
     f.wanted.remove(uid, uid);
     f.failed.insert_or_assign(uid, item);
     f.failures_to_name.add(uid);
@@ -259,8 +279,8 @@ void mailbox_pass::state::fail_message(folder_work& f, std::uint32_t uid, std::u
     ++progress_mark_;
 }
 
-// What an earlier attempt was told about a message holds: where the refusal costs the line (BAD), each attempt would end
-// with it.
+// What an earlier attempt was told about a message holds: where the refusal costs the line (BAD), each attempt would
+// end with it.
 void mailbox_pass::state::fail_again(folder_work& f) {
     for (const auto& [uid, item] : f.memory->refused) {
         if (!f.wanted.contains(uid)) continue;

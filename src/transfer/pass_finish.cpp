@@ -1,6 +1,6 @@
 // After the messages: flags that changed, subscriptions, names for failures, the closing of the books, the report.
-#include "net/join.hpp"
 #include "message/fingerprint.hpp"
+#include "net/join.hpp"
 #include "transfer/detail/pass_state.hpp"
 #include "transfer/flag_rules.hpp"
 
@@ -57,7 +57,9 @@ class presence_reader final : public mailbox::scan_sink {
     explicit presence_reader(std::size_t n) : present(n) {}
     std::vector<std::optional<uid_set>> present;
     void flags(std::size_t, std::uint32_t, const std::vector<std::string>&) override {}
-    void done(std::size_t request, const mailbox::folder_state&, uid_set uids) override { present[request] = std::move(uids); }
+    void done(std::size_t request, const mailbox::folder_state&, uid_set uids) override {
+        present[request] = std::move(uids);
+    }
     void failed(std::size_t, error) override {}
 };
 
@@ -69,7 +71,8 @@ task<result<void>> mailbox_pass::state::settle_unread() {
     std::vector<folder_work*> which;
     for (folder_work& f : folders_) {
         if (f.unread.empty()) continue;
-        requests.push_back({.handle = f.source_handle, .known_uid_validity = 0, .known_uid_next = 0, .known_modseq = 0});
+        requests.push_back(
+            {.handle = f.source_handle, .known_uid_validity = 0, .known_uid_next = 0, .known_modseq = 0});
         which.push_back(&f);
     }
     if (requests.empty()) co_return result<void>{};
@@ -86,8 +89,14 @@ task<result<void>> mailbox_pass::state::settle_unread() {
                 f.wanted.remove(uid, uid);
                 f.failed.erase(uid);
             } else {
-                fail_message(f, uid, 0, error{.cls = retry_class::permanent, .where = phase::fetch, .what = "The source said OK but sent no message",
-                                              .server_said = {}, .advice = "Open it with a mail program; if it shows nothing, it is lost on the source", .response_code = {}});
+                fail_message(
+                    f, uid, 0,
+                    error{.cls = retry_class::permanent,
+                          .where = phase::fetch,
+                          .what = "The source said OK but sent no message",
+                          .server_said = {},
+                          .advice = "Open it with a mail program; if it shows nothing, it is lost on the source",
+                          .response_code = {}});
             }
         }
     }
@@ -100,9 +109,11 @@ task<result<void>> mailbox_pass::state::update_flags() {
         auto ok = co_await update_flags_of(f);
         if (ok) continue;
         // NO and BAD are answers; a dead line is not.
-        const bool answered = ok.error().cls == retry_class::permanent || (ok.error().cls == retry_class::protocol && !ok.error().server_said.empty());
+        const bool answered = ok.error().cls == retry_class::permanent ||
+                              (ok.error().cls == retry_class::protocol && !ok.error().server_said.empty());
         if (!answered) co_return ok;
-        report_.warnings.push_back(fmt::format("{}: flags that changed on the source were not carried over: {}", f.map.source, ok.error().message()));
+        report_.warnings.push_back(fmt::format("{}: flags that changed on the source were not carried over: {}",
+                                               f.map.source, ok.error().message()));
     }
     co_return result<void>{};
 }
@@ -125,7 +136,8 @@ task<result<void>> mailbox_pass::state::update_flags_of(folder_work& f) {
         std::vector<std::string> add;
         for (const std::string_view flag : split_flags(allowed.flags)) add.emplace_back(flag);
         std::erase_if(delta.removed, [](const std::string& flag) { return !is_writable(flag); });
-        if (!add.empty() || !delta.removed.empty()) groups[{std::move(add), std::move(delta.removed)}].add(row.target_uid);
+        if (!add.empty() || !delta.removed.empty())
+            groups[{std::move(add), std::move(delta.removed)}].add(row.target_uid);
         if (!f.flag_set_ids[u.flags]) {
             const auto id = co_await env_.books->flag_set(f.book.id, f.flag_sets[u.flags]);
             if (!id) co_return std::unexpected(id.error());
@@ -134,9 +146,12 @@ task<result<void>> mailbox_pass::state::update_flags_of(folder_work& f) {
         rows.emplace_back(row.source_uid, *f.flag_set_ids[u.flags]);
     }
     if (unknown > 0)
-        report_.warnings.push_back(fmt::format("{}: flags of {} messages changed on the source, but the target does not tell which messages they are (no UIDPLUS)", f.map.source, unknown));
+        report_.warnings.push_back(fmt::format("{}: flags of {} messages changed on the source, but the target does "
+                                               "not tell which messages they are (no UIDPLUS)",
+                                               f.map.source, unknown));
     std::vector<mailbox::flag_change> changes;
-    for (auto& [delta, uids] : groups) changes.push_back({.uids = std::move(uids), .add = delta.first, .remove = delta.second});
+    for (auto& [delta, uids] : groups)
+        changes.push_back({.uids = std::move(uids), .add = delta.first, .remove = delta.second});
     if (!changes.empty())
         if (auto ok = co_await target_->change_flags(f.target_handle, changes); !ok) co_return ok;
     report_.flags_updated += rows.size();
@@ -150,7 +165,8 @@ task<result<void>> mailbox_pass::state::read_back_dates() {
     std::vector<folder_work*> which;
     for (folder_work& f : folders_) {
         if (f.odd_dates.empty() || f.trouble) continue;
-        mailbox::fetch_request& r = requests.emplace_back(mailbox::fetch_request{.handle = f.target_handle, .uid_validity = f.target->uid_validity, .uids = {}});
+        mailbox::fetch_request& r = requests.emplace_back(
+            mailbox::fetch_request{.handle = f.target_handle, .uid_validity = f.target->uid_validity, .uids = {}});
         for (const auto& [uid, date] : f.odd_dates) r.uids.add(uid);
         which.push_back(&f);
     }
@@ -159,7 +175,9 @@ task<result<void>> mailbox_pass::state::read_back_dates() {
     if (auto ok = co_await target_->fetch(requests, mailbox::fetch_part::fingerprint, reader); !ok) co_return ok;
     for (std::size_t k = 0; k < which.size(); ++k)
         if (reader.differ[k] > 0)
-            report_.warnings.push_back(fmt::format("{}: the target keeps another INTERNALDATE for {} messages with dates of the far past or future", which[k]->map.source, reader.differ[k]));
+            report_.warnings.push_back(fmt::format(
+                "{}: the target keeps another INTERNALDATE for {} messages with dates of the far past or future",
+                which[k]->map.source, reader.differ[k]));
     co_return result<void>{};
 }
 
@@ -185,7 +203,8 @@ task<result<void>> mailbox_pass::state::name_failures() {
     std::vector<folder_work*> which;
     for (folder_work& f : folders_) {
         if (f.failures_to_name.empty()) continue;
-        requests.push_back({.handle = f.source_handle, .uid_validity = f.source.uid_validity, .uids = f.failures_to_name});
+        requests.push_back(
+            {.handle = f.source_handle, .uid_validity = f.source.uid_validity, .uids = f.failures_to_name});
         which.push_back(&f);
     }
     name_reader names(which);
@@ -196,10 +215,20 @@ task<result<void>> mailbox_pass::state::name_failures() {
             const auto at = f->failed.find(f->failures_to_name.take_front(1, 1).front());
             if (at == f->failed.end()) continue;
             const failed_item& item = at->second;
-            f->to_record.push_back({.source_uid = item.source_uid, .target_uid = 0, .octets = item.octets, .flags = flag_index(*f, ""), .state = item_state::failed, .digest = {}});
+            f->to_record.push_back({.source_uid = item.source_uid,
+                                    .target_uid = 0,
+                                    .octets = item.octets,
+                                    .flags = flag_index(*f, ""),
+                                    .state = item_state::failed,
+                                    .digest = {}});
             f->failures_to_record.push_back(item);
             if (env_.on_failure)
-                env_.on_failure({.folder = f->map.source, .source_uid = item.source_uid, .octets = item.octets, .message_id = item.message_id, .cls = item.cls, .reason = item.reason});
+                env_.on_failure({.folder = f->map.source,
+                                 .source_uid = item.source_uid,
+                                 .octets = item.octets,
+                                 .message_id = item.message_id,
+                                 .cls = item.cls,
+                                 .reason = item.reason});
         }
         if (auto ok = co_await record(*f); !ok) co_return ok;
     }
@@ -253,7 +282,8 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
     out.notes.insert(out.notes.end(), f.notes.begin(), f.notes.end());
     for (const std::string& k : f.keywords_dropped) {
         out.notes.push_back(fmt::format("keyword {} cannot be kept on the target", quote_server_text(k, 100)));
-        if (std::ranges::find(report_.keywords_dropped, k) == report_.keywords_dropped.end()) report_.keywords_dropped.push_back(k);
+        if (std::ranges::find(report_.keywords_dropped, k) == report_.keywords_dropped.end())
+            report_.keywords_dropped.push_back(k);
     }
     balance& m = out.messages;
     balance& o = out.octets;
@@ -288,7 +318,8 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
         gone.remove(f.present);
         m.copied -= gone.count();
         m.present = earlier.count();
-        o.present = f.known_octets - std::min(f.known_octets, f.known.empty() ? 0 : (f.known.count() == earlier.count() ? 0 : o.copied));
+        o.present = f.known_octets -
+                    std::min(f.known_octets, f.known.empty() ? 0 : (f.known.count() == earlier.count() ? 0 : o.copied));
         for (const auto& [rule, uids] : f.skipped) {
             m.skipped += uids.count();
             report_.skip_rules[rule] += uids.count();
@@ -297,12 +328,19 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
         for (const auto& [uid, item] : f.failed) {
             ++m.failed;
             o.failed += item.octets;
-            report_.failures.push_back({.folder = f.map.source, .source_uid = uid, .octets = item.octets, .message_id = item.message_id, .cls = item.cls, .reason = item.reason});
+            report_.failures.push_back({.folder = f.map.source,
+                                        .source_uid = uid,
+                                        .octets = item.octets,
+                                        .message_id = item.message_id,
+                                        .cls = item.cls,
+                                        .reason = item.reason});
         }
         report_.vanished += f.vanished.count();
     }
     o.source = o.copied + o.present + o.skipped + o.failed;
-    out.state = f.map.what != mapped_folder::verdict::copy ? "skipped" : (f.trouble || m.residual() != 0 || m.failed != 0 ? "failed" : "synced");
+    out.state = f.map.what != mapped_folder::verdict::copy
+                    ? "skipped"
+                    : (f.trouble || m.residual() != 0 || m.failed != 0 ? "failed" : "synced");
     if (f.trouble) {
         out.notes.push_back(f.trouble->message());
         // A folder that could not be opened has no count of its own; the listing's stands for it.
@@ -326,7 +364,8 @@ void mailbox_pass::state::fill_report() {
         report_.octets += out.octets;
     }
     if (dates_from_header_ > 0)
-        report_.warnings.push_back(fmt::format("{} messages have no usable INTERNALDATE; their date was taken from Received or Date", dates_from_header_));
+        report_.warnings.push_back(fmt::format(
+            "{} messages have no usable INTERNALDATE; their date was taken from Received or Date", dates_from_header_));
 }
 
 } // namespace postferry::transfer

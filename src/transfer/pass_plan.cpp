@@ -17,8 +17,11 @@ using namespace boost::asio::experimental::awaitable_operators;
 std::vector<folder_entry> entries_of(const mailbox::listing& list) {
     std::vector<folder_entry> out;
     for (const mailbox::listed_folder& f : list.folders)
-        out.push_back({.name = f.name, .use = f.name == "INBOX" ? special_use::inbox : special_use_of(f.attributes), .selectable = f.selectable,
-                       .subscribed = f.subscribed, .personal = f.personal});
+        out.push_back({.name = f.name,
+                       .use = f.name == "INBOX" ? special_use::inbox : special_use_of(f.attributes),
+                       .selectable = f.selectable,
+                       .subscribed = f.subscribed,
+                       .personal = f.personal});
     return out;
 }
 
@@ -69,7 +72,9 @@ void mailbox_pass::state::place_on_target(folder_work& f) {
 }
 
 result<void> mailbox_pass::state::map() {
-    const target_naming naming{.delimiter = target_list_.delimiter, .utf8 = false, .case_insensitive = false,
+    const target_naming naming{.delimiter = target_list_.delimiter,
+                               .utf8 = false,
+                               .case_insensitive = false,
                                .children_of_inbox = target_list_.children_of_inbox};
     auto mapped = map_folders(entries_of(source_list_), entries_of(target_list_), options_.rules, naming);
     if (!mapped) return std::unexpected(mapped.error());
@@ -87,8 +92,10 @@ result<void> mailbox_pass::state::map() {
         folders_.push_back(std::move(f));
     }
     for (const collision& c : map_.collisions) {
-        const std::string_view weight = c.fatal ? "are not copied; give one of them another name with --map" : "are both copied";
-        report_.warnings.push_back(fmt::format("{} and {} become {} ({}): they {}", c.sources.front(), c.sources.back(), c.target, c.how, weight));
+        const std::string_view weight =
+            c.fatal ? "are not copied; give one of them another name with --map" : "are both copied";
+        report_.warnings.push_back(fmt::format("{} and {} become {} ({}): they {}", c.sources.front(), c.sources.back(),
+                                               c.target, c.how, weight));
     }
     return {};
 }
@@ -104,7 +111,9 @@ task<result<void>> mailbox_pass::state::read_ledger() {
     if (!books) co_return std::unexpected(books.error());
     for (folder_work& f : folders_) {
         pin_target(f, *books);
-        const auto at = std::ranges::find_if(*books, [&](const ledger_folder& b) { return b.source_name == f.map.source && b.target_name == f.map.target; });
+        const auto at = std::ranges::find_if(*books, [&](const ledger_folder& b) {
+            return b.source_name == f.map.source && b.target_name == f.map.target;
+        });
         if (at == books->end()) continue;
         f.book = std::move(*at);
         f.flag_sets = f.book.flag_sets;
@@ -117,7 +126,10 @@ task<result<void>> mailbox_pass::state::read_ledger() {
 // target between two passes must not draw a second copy of everything.
 void mailbox_pass::state::pin_target(folder_work& f, const std::vector<ledger_folder>& books) {
     if (f.map.what != mapped_folder::verdict::copy || f.map.why.starts_with("--map")) return;
-    if (std::ranges::any_of(books, [&](const ledger_folder& b) { return b.source_name == f.map.source && b.target_name == f.map.target; })) return;
+    if (std::ranges::any_of(books, [&](const ledger_folder& b) {
+            return b.source_name == f.map.source && b.target_name == f.map.target;
+        }))
+        return;
     const auto at = std::ranges::find(books, f.map.source, &ledger_folder::source_name);
     if (at == books.end()) return;
     f.map.why = fmt::format("copied to {} before", at->target_name);
@@ -135,11 +147,13 @@ void mailbox_pass::state::decide_moved() {
         }
         const ledger_folder& b = f.book;
         const std::uint64_t accounted = b.rows.copied + b.rows.present;
-        const bool same_source = b.id != 0 && b.complete && f.source.uid_validity == b.source_uid_validity && f.source.uid_validity != 0 &&
-                                 f.source.uid_next == b.source_uid_next && f.source.messages == b.source_messages && f.source.modseq != 0 &&
+        const bool same_source = b.id != 0 && b.complete && f.source.uid_validity == b.source_uid_validity &&
+                                 f.source.uid_validity != 0 && f.source.uid_next == b.source_uid_next &&
+                                 f.source.messages == b.source_messages && f.source.modseq != 0 &&
                                  f.source.modseq == b.source_modseq;
         const bool same_target = f.target && f.target->uid_validity == b.target_uid_validity;
-        f.moved = !(same_source && same_target && (accounted == f.source.messages || (filtered && accounted <= f.source.messages)));
+        f.moved = !(same_source && same_target &&
+                    (accounted == f.source.messages || (filtered && accounted <= f.source.messages)));
         if (filtered && accounted != f.source.messages) f.moved = true;
         // Subscribing touches no message and leaves no other trace.
         if (f.map.subscribed && !b.subscribed) f.moved = true;
@@ -181,8 +195,10 @@ task<result<void>> mailbox_pass::state::scan() {
         const folder_work& f = folders_[i];
         if (!f.moved || f.trouble) continue;
         const bool known = f.book.id != 0 && f.source.uid_validity == f.book.source_uid_validity;
-        requests.push_back({.handle = f.source_handle, .known_uid_validity = known ? f.book.source_uid_validity : 0,
-                            .known_uid_next = f.rows.empty() ? 0 : f.rows.back().source_uid + 1, .known_modseq = known ? f.book.source_modseq : 0});
+        requests.push_back({.handle = f.source_handle,
+                            .known_uid_validity = known ? f.book.source_uid_validity : 0,
+                            .known_uid_next = f.rows.empty() ? 0 : f.rows.back().source_uid + 1,
+                            .known_modseq = known ? f.book.source_modseq : 0});
         scanned_.push_back(i);
     }
     co_return co_await source_->scan(requests, *this);
@@ -233,11 +249,13 @@ void mailbox_pass::state::done(std::size_t request, const mailbox::folder_state&
     f.scanned = true;
 }
 
-void mailbox_pass::state::failed(std::size_t request, error why) { folders_[scanned_[request]].trouble = std::move(why); }
+void mailbox_pass::state::failed(std::size_t request, error why) {
+    folders_[scanned_[request]].trouble = std::move(why);
+}
 
 void mailbox_pass::state::choose_wanted(folder_work& f) {
     f.new_generation = f.book.id == 0 || f.source.uid_validity != f.book.source_uid_validity ||
-                                (f.target && f.target->uid_validity != f.book.target_uid_validity);
+                       (f.target && f.target->uid_validity != f.book.target_uid_validity);
     f.known_octets = f.book.rows.copied_octets + f.book.rows.present_octets;
     if (f.new_generation) {
         f.known_octets = 0;
@@ -298,8 +316,12 @@ task<result<void>> mailbox_pass::state::apply_limits() {
             }
             // The target says by APPENDLIMIT that it will not take them: no need to try (RFC 7889).
             folder_work& f = folders_[which[k]];
-            const error why{.cls = retry_class::permanent, .where = phase::append, .what = fmt::format("Larger than the target allows (APPENDLIMIT {} octets)", limit),
-                            .server_said = {}, .advice = {}, .response_code = "TOOBIG"};
+            const error why{.cls = retry_class::permanent,
+                            .where = phase::append,
+                            .what = fmt::format("Larger than the target allows (APPENDLIMIT {} octets)", limit),
+                            .server_said = {},
+                            .advice = {},
+                            .response_code = "TOOBIG"};
             uid_set too_big = f.wanted;
             uid_set fine = f.wanted;
             fine.remove((*found)[k]);
@@ -309,7 +331,8 @@ task<result<void>> mailbox_pass::state::apply_limits() {
         }
     }
     if (options_.since_unix) {
-        const auto found = co_await source_->search(requests, {.larger_than = {}, .older_than_unix = options_.since_unix});
+        const auto found =
+            co_await source_->search(requests, {.larger_than = {}, .older_than_unix = options_.since_unix});
         if (!found) co_return std::unexpected(found.error());
         for (std::size_t k = 0; k < which.size(); ++k) skip(k, (*found)[k], "--since");
     }
@@ -327,13 +350,22 @@ task<result<mailbox_plan>> mailbox_pass::state::plan() {
         ok = co_await load_rows();
     }
     if (ok) ok = co_await scan();
-    mailbox_plan out{.source = names_.source, .target = names_.target, .folders = {}, .collisions = map_.collisions, .notes = source_list_.notes};
+    mailbox_plan out{.source = names_.source,
+                     .target = names_.target,
+                     .folders = {},
+                     .collisions = map_.collisions,
+                     .notes = source_list_.notes};
     for (folder_work& f : folders_) {
         if (f.moved && !f.trouble) choose_wanted(f);
-        const std::uint64_t known = f.moved ? f.present.count() - f.wanted.count() : f.book.rows.copied + f.book.rows.present;
-        out.folders.push_back({.folder = f.map, .messages = f.source.messages, .octets = f.source.octets, .known = known,
+        const std::uint64_t known =
+            f.moved ? f.present.count() - f.wanted.count() : f.book.rows.copied + f.book.rows.present;
+        out.folders.push_back({.folder = f.map,
+                               .messages = f.source.messages,
+                               .octets = f.source.octets,
+                               .known = known,
                                .to_copy = f.map.what == mapped_folder::verdict::copy && f.moved ? f.wanted.count() : 0,
-                               .exists_on_target = f.target.has_value(), .target_messages = f.target ? f.target->messages : 0});
+                               .exists_on_target = f.target.has_value(),
+                               .target_messages = f.target ? f.target->messages : 0});
         if (f.trouble) out.notes.push_back(fmt::format("{}: {}", f.map.source, f.trouble->message()));
     }
     if (source_) co_await source_->leave();

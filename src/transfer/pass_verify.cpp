@@ -25,14 +25,16 @@ struct digested {
 // Digests of whole folders, one list a request, by ascending UID.
 template <class Hash> class digest_reader final : public mailbox::message_sink {
   public:
-    digest_reader(std::size_t requests, std::function<void(std::uint64_t)> on_message) : found(requests), on_message_(std::move(on_message)) {}
+    digest_reader(std::size_t requests, std::function<void(std::uint64_t)> on_message)
+        : found(requests), on_message_(std::move(on_message)) {}
 
     std::vector<std::vector<digested>> found;
     std::vector<std::pair<std::size_t, error>> troubles;
 
     task<result<void>> begin(mailbox::message_head head) override {
         request_ = head.request;
-        found[request_].push_back({.uid = head.uid, .date = head.date ? head.date->unix_seconds : 0, .octets = head.octets, .content = {}});
+        found[request_].push_back(
+            {.uid = head.uid, .date = head.date ? head.date->unix_seconds : 0, .octets = head.octets, .content = {}});
         co_return result<void>{};
     }
     task<result<void>> chunk(const client::block_ref&, std::string_view octets) override {
@@ -74,13 +76,17 @@ struct side_content {
     std::vector<std::optional<error>> troubles;
 };
 
-task<result<void>> read_side(mailbox::source& place, const std::vector<std::string>& handles, std::function<void(std::uint64_t)> on_message, side_content& out) {
+task<result<void>> read_side(mailbox::source& place, const std::vector<std::string>& handles,
+                             std::function<void(std::uint64_t)> on_message, side_content& out) {
     std::vector<mailbox::scan_request> scans;
-    for (const std::string& h : handles) scans.push_back({.handle = h, .known_uid_validity = 0, .known_uid_next = 0, .known_modseq = 0});
+    for (const std::string& h : handles)
+        scans.push_back({.handle = h, .known_uid_validity = 0, .known_uid_next = 0, .known_modseq = 0});
     uid_lister lister(handles.size());
     if (auto ok = co_await place.scan(scans, lister); !ok) co_return ok;
     for (std::size_t i = 0; i < handles.size(); ++i)
-        out.requests.push_back({.handle = handles[i], .uid_validity = lister.states[i].uid_validity, .uids = std::move(lister.present[i])});
+        out.requests.push_back({.handle = handles[i],
+                                .uid_validity = lister.states[i].uid_validity,
+                                .uids = std::move(lister.present[i])});
     out.troubles = std::move(lister.troubles);
     digest_reader<sha256> reader(handles.size(), std::move(on_message));
     if (auto ok = co_await place.fetch(out.requests, mailbox::fetch_part::whole, reader); !ok) co_return ok;
@@ -90,7 +96,8 @@ task<result<void>> read_side(mailbox::source& place, const std::vector<std::stri
 }
 
 // The tolerant digests of the messages that did not find their equal.
-task<result<void>> read_tolerantly(mailbox::source& place, const mailbox::fetch_request& folder, const std::vector<digested>& which, std::vector<match_content>& out) {
+task<result<void>> read_tolerantly(mailbox::source& place, const mailbox::fetch_request& folder,
+                                   const std::vector<digested>& which, std::vector<match_content>& out) {
     mailbox::fetch_request request{.handle = folder.handle, .uid_validity = folder.uid_validity, .uids = {}};
     for (const digested& d : which) request.uids.add(d.uid);
     digest_reader<message::tolerant_digest> reader(1, {});
@@ -109,7 +116,9 @@ struct mailbox_pass::state::folder_proof {
 
 namespace {
 
-template <class Proof> Proof compare(std::vector<digested> source, std::vector<digested> target, const std::unordered_map<std::uint32_t, std::uint32_t>& mapped) {
+template <class Proof>
+Proof compare(std::vector<digested> source, std::vector<digested> target,
+              const std::unordered_map<std::uint32_t, std::uint32_t>& mapped) {
     Proof out;
     std::unordered_map<std::uint32_t, std::size_t> target_by_uid;
     std::multimap<sha256_digest, std::size_t> target_by_content;
@@ -170,8 +179,13 @@ task<mailbox_report> mailbox_pass::state::verify() {
     mailbox_open_ = false;
     if (!ok) report_.stopped_by = stop_ ? stopped() : ok.error();
     if (!report_.verify) report_.verify.emplace();
-    const bool proven = ok && report_.verify->missing == 0 && std::ranges::none_of(report_.folders, [](const folder_report& f) { return f.state == "failed"; });
-    report_.state = proven ? mailbox_state::completed : stop_ ? mailbox_state::interrupted : ok ? mailbox_state::synced : mailbox_state::failed;
+    const bool proven =
+        ok && report_.verify->missing == 0 &&
+        std::ranges::none_of(report_.folders, [](const folder_report& f) { return f.state == "failed"; });
+    report_.state = proven  ? mailbox_state::completed
+                    : stop_ ? mailbox_state::interrupted
+                    : ok    ? mailbox_state::synced
+                            : mailbox_state::failed;
     report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     report_.mark = grade_of(report_);
     progress_now(report_.state);
@@ -218,7 +232,9 @@ task<result<void>> mailbox_pass::state::verify_once() {
         f.trouble = source.troubles[k] ? source.troubles[k] : target.troubles[k];
         f.present = source.requests[k].uids;
         // Books of another UIDVALIDITY prove nothing.
-        if (f.book.target_uid_validity != target.requests[k].uid_validity || f.book.source_uid_validity != source.requests[k].uid_validity) f.rows.clear();
+        if (f.book.target_uid_validity != target.requests[k].uid_validity ||
+            f.book.source_uid_validity != source.requests[k].uid_validity)
+            f.rows.clear();
         std::unordered_map<std::uint32_t, std::uint32_t> mapped;
         for (const ledger_brief& row : f.rows)
             if (row.target_uid != 0) mapped.emplace(row.source_uid, row.target_uid);
@@ -228,8 +244,10 @@ task<result<void>> mailbox_pass::state::verify_once() {
         folder_proof proof = compare<folder_proof>(std::move(source.messages[k]), std::move(pool->second), mapped);
         std::vector<match_content> left, right;
         if (!proof.only_source.empty() && !proof.only_target.empty()) {
-            if (auto ok = co_await read_tolerantly(*source_, source.requests[k], proof.only_source, left); !ok) co_return ok;
-            if (auto ok = co_await read_tolerantly(*target_, target.requests[k], proof.only_target, right); !ok) co_return ok;
+            if (auto ok = co_await read_tolerantly(*source_, source.requests[k], proof.only_source, left); !ok)
+                co_return ok;
+            if (auto ok = co_await read_tolerantly(*target_, target.requests[k], proof.only_target, right); !ok)
+                co_return ok;
         }
         const std::set<std::uint32_t> claimed = judge_folder(f, proof, match_by_content(left, right));
         pool->second = std::move(proof.only_target);
@@ -253,10 +271,12 @@ task<result<void>> mailbox_pass::state::verify_once() {
 }
 
 /// Answers the messages of the target that belong to this folder's, though with other content.
-std::set<std::uint32_t> mailbox_pass::state::judge_folder(folder_work& f, const folder_proof& proof, const content_match& altered) {
+std::set<std::uint32_t> mailbox_pass::state::judge_folder(folder_work& f, const folder_proof& proof,
+                                                          const content_match& altered) {
     verify_report& v = *report_.verify;
     folder_report& out = f.proof;
-    out = {.source = f.map.source, .target = f.map.target, .messages = {}, .octets = {}, .state = "synced", .notes = {}};
+    out = {
+        .source = f.map.source, .target = f.map.target, .messages = {}, .octets = {}, .state = "synced", .notes = {}};
     if (!f.map.why.empty()) out.notes.push_back(f.map.why);
     out.messages.source = f.target ? f.present.count() : f.source.messages;
     out.messages.present = proof.identical + altered.pairs.size();
@@ -264,7 +284,8 @@ std::set<std::uint32_t> mailbox_pass::state::judge_folder(folder_work& f, const 
     v.identical += proof.identical;
     v.altered_by_server += altered.pairs.size();
     if (proof.dates_differ > 0)
-        report_.warnings.push_back(fmt::format("{}: the target keeps another INTERNALDATE for {} messages", f.map.source, proof.dates_differ));
+        report_.warnings.push_back(
+            fmt::format("{}: the target keeps another INTERNALDATE for {} messages", f.map.source, proof.dates_differ));
 
     std::set<std::uint32_t> settled, on_target;
     for (const matched_pair& p : altered.pairs) settled.insert(p.source_uid);
@@ -274,7 +295,12 @@ std::set<std::uint32_t> mailbox_pass::state::judge_folder(folder_work& f, const 
     const auto fail_with = [&](const digested& s, std::string reason) {
         ++out.messages.failed;
         out.octets.failed += s.octets;
-        report_.failures.push_back({.folder = f.map.source, .source_uid = s.uid, .octets = s.octets, .message_id = {}, .cls = retry_class::permanent, .reason = std::move(reason)});
+        report_.failures.push_back({.folder = f.map.source,
+                                    .source_uid = s.uid,
+                                    .octets = s.octets,
+                                    .message_id = {},
+                                    .cls = retry_class::permanent,
+                                    .reason = std::move(reason)});
     };
     for (const digested& s : proof.only_source) {
         if (settled.contains(s.uid)) {
@@ -283,8 +309,9 @@ std::set<std::uint32_t> mailbox_pass::state::judge_folder(folder_work& f, const 
         }
         const auto row = std::ranges::lower_bound(f.rows, s.uid, {}, &ledger_brief::source_uid);
         const bool known = row != f.rows.end() && row->source_uid == s.uid;
-        const char* rule = options_.max_octets && s.octets > *options_.max_octets ? "--max-size"
-                           : options_.since_unix && s.date != 0 && s.date < *options_.since_unix ? "--since" : nullptr;
+        const char* rule = options_.max_octets && s.octets > *options_.max_octets                ? "--max-size"
+                           : options_.since_unix && s.date != 0 && s.date < *options_.since_unix ? "--since"
+                                                                                                 : nullptr;
         if (known && row->state != item_state::failed && row->target_uid != 0 && !on_target.contains(row->target_uid)) {
             // It was there and its owner has removed or moved it since; nothing is amiss.
             ++v.changed_since;
@@ -318,7 +345,8 @@ std::set<std::uint32_t> mailbox_pass::state::judge_folder(folder_work& f, const 
 void mailbox_pass::state::count_unclaimed(const std::string& target_handle, const uid_set& uids) {
     std::uint32_t mark = 0;
     for (const folder_work& f : folders_)
-        if (f.moved && f.target_handle == target_handle && f.book.id != 0 && f.target && f.target->uid_validity == f.book.target_uid_validity)
+        if (f.moved && f.target_handle == target_handle && f.book.id != 0 && f.target &&
+            f.target->uid_validity == f.book.target_uid_validity)
             mark = std::max(mark, f.book.target_mark);
     uid_set extra = uids;
     if (mark != 0) extra.remove(mark, UINT32_MAX);

@@ -53,8 +53,14 @@ task<result<void>> pipeline::begin(mailbox::message_head head) {
     while (buffered_ >= limits_.buffered_octets && !target_failure_) co_await wake_source_.wait();
     if (target_failure_) co_return std::unexpected(*target_failure_);
     arriving_ = std::make_shared<entry>();
-    arriving_->about = {.request = head.request, .uid = head.uid, .octets = head.octets, .source_flags = how.source_flags,
-                        .batch_limit = how.batch_limit, .date = head.date, .date_from_header = false, .digest = {}};
+    arriving_->about = {.request = head.request,
+                        .uid = head.uid,
+                        .octets = head.octets,
+                        .source_flags = how.source_flags,
+                        .batch_limit = how.batch_limit,
+                        .date = head.date,
+                        .date_from_header = false,
+                        .digest = {}};
     arriving_->how = std::move(how);
     co_return result<void>{};
 }
@@ -68,10 +74,12 @@ task<result<void>> pipeline::chunk(const client::block_ref& owner, std::string_v
     e.arrived += octets.size();
     if (e.about.octets > limits_.whole_octets) {
         // Without INTERNALDATE the header must be there before the message sets off, and chunks end anywhere.
-        if (!e.queued && (e.about.date || e.arrived >= header_octets || buffered_ >= limits_.buffered_octets)) enqueue();
+        if (!e.queued && (e.about.date || e.arrived >= header_octets || buffered_ >= limits_.buffered_octets))
+            enqueue();
         wake_target_.notify();
         // Never after the last octets: the target waits for end() before it takes them.
-        while (e.arrived < e.about.octets && buffered_ >= limits_.buffered_octets && !target_failure_) co_await wake_source_.wait();
+        while (e.arrived < e.about.octets && buffered_ >= limits_.buffered_octets && !target_failure_)
+            co_await wake_source_.wait();
     }
     if (target_failure_) co_return std::unexpected(*target_failure_);
     co_return result<void>{};
@@ -83,7 +91,8 @@ task<result<void>> pipeline::end() {
     done->about.digest = hash_.finish();
     done->complete = true;
     if (done->queued) {
-        if (const auto at = unsettled_.find(done->token); at != unsettled_.end()) at->second.digest = done->about.digest;
+        if (const auto at = unsettled_.find(done->token); at != unsettled_.end())
+            at->second.digest = done->about.digest;
     } else {
         arriving_ = done;
         enqueue();
@@ -103,7 +112,8 @@ void pipeline::settle_date(entry& e) const {
         if (header.size() >= header_octets) break;
     }
     if (const auto date = message::received_date(header)) {
-        e.about.date = mailbox::message_date{.unix_seconds = date->unix_seconds, .zone_minutes = static_cast<std::int16_t>(date->zone_minutes)};
+        e.about.date = mailbox::message_date{.unix_seconds = date->unix_seconds,
+                                             .zone_minutes = static_cast<std::int16_t>(date->zone_minutes)};
         e.about.date_from_header = true;
     }
 }
@@ -118,7 +128,9 @@ void pipeline::enqueue() {
 
 void pipeline::header(mailbox::message_head, std::string_view) {}
 
-void pipeline::missing(std::size_t request, uid_set uids, std::optional<error> why) { owner_.missing(request, uids, why); }
+void pipeline::missing(std::size_t request, uid_set uids, std::optional<error> why) {
+    owner_.missing(request, uids, why);
+}
 
 void pipeline::unavailable(std::size_t request, error why) { owner_.unavailable(request, why); }
 
@@ -138,8 +150,13 @@ task<std::optional<mailbox::append_item>> pipeline::next() {
     leaving_ = std::move(queue_.front());
     queue_.pop_front();
     const entry& e = *leaving_;
-    co_return mailbox::append_item{.folder = e.about.request, .handle = owner_.target_handle(e.about.request), .flags = e.how.target_flags,
-                                   .date = e.about.date, .octets = e.about.octets, .token = e.token, .batch_limit = e.how.batch_limit};
+    co_return mailbox::append_item{.folder = e.about.request,
+                                   .handle = owner_.target_handle(e.about.request),
+                                   .flags = e.how.target_flags,
+                                   .date = e.about.date,
+                                   .octets = e.about.octets,
+                                   .token = e.token,
+                                   .batch_limit = e.how.batch_limit};
 }
 
 // With its last octets the target has the message; they wait until the source has confirmed that they belong to it.
@@ -156,8 +173,13 @@ task<result<mailbox::chunk>> pipeline::read() {
     entry& e = *leaving_;
     while (!may_leave(e)) {
         if (source_ended_)
-            co_return std::unexpected(source_failure_.value_or(error{.cls = retry_class::transient, .where = phase::fetch,
-                .what = "The source stopped in the middle of a message", .server_said = {}, .advice = {}, .response_code = {}}));
+            co_return std::unexpected(
+                source_failure_.value_or(error{.cls = retry_class::transient,
+                                               .where = phase::fetch,
+                                               .what = "The source stopped in the middle of a message",
+                                               .server_said = {},
+                                               .advice = {},
+                                               .response_code = {}}));
         co_await wake_target_.wait();
     }
     mailbox::chunk c = std::move(e.chunks[e.next_chunk++]);
@@ -173,7 +195,8 @@ task<result<mailbox::chunk>> pipeline::read() {
     co_return std::move(c);
 }
 
-void pipeline::stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity, const std::vector<std::uint32_t>& uids) {
+void pipeline::stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity,
+                      const std::vector<std::uint32_t>& uids) {
     for (std::size_t i = 0; i < tokens.size(); ++i) {
         auto node = unsettled_.extract(tokens[i]);
         if (!node.empty()) owner_.stored(std::move(node.mapped()), uid_validity, i < uids.size() ? uids[i] : 0);

@@ -17,9 +17,9 @@ namespace postferry::transfer {
 /// What the pass decides about a message when its head arrives.
 struct verdict {
     bool take = false;
-    std::uint32_t source_flags = 0;   ///< the pass's index of the flag set as the source has it
-    std::string target_flags;         ///< what goes into the APPEND
-    std::size_t batch_limit = 0;      ///< see mailbox::append_item
+    std::uint32_t source_flags = 0; ///< the pass's index of the flag set as the source has it
+    std::string target_flags;       ///< what goes into the APPEND
+    std::size_t batch_limit = 0;    ///< see mailbox::append_item
 };
 
 /// A message that was handed to the target and is not settled yet.
@@ -80,7 +80,8 @@ class pipeline final : public mailbox::message_sink, public mailbox::append_feed
     void announced() override;
     task<result<mailbox::chunk>> read() override;
     [[nodiscard]] bool chunk_ready() const noexcept override;
-    void stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity, const std::vector<std::uint32_t>& uids) override;
+    void stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity,
+                const std::vector<std::uint32_t>& uids) override;
     void refused(const std::vector<std::uint64_t>& tokens, const error& why) override;
     void abandon(const error& why) noexcept override;
 

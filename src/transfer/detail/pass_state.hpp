@@ -15,13 +15,13 @@ namespace postferry::transfer {
 
 /// What outlives an attempt: a lost connection must not turn what this run copied into "already present".
 struct folder_memory {
-    uid_set copied;                   ///< source UIDs acknowledged in this run
+    uid_set copied; ///< source UIDs acknowledged in this run
     std::uint64_t copied_octets = 0;
-    uid_set unanswered;               ///< given to the target, whose line died before it answered
-    std::map<std::uint32_t, unsigned> strikes; ///< how often a message was under way when a line died
+    uid_set unanswered;                           ///< given to the target, whose line died before it answered
+    std::map<std::uint32_t, unsigned> strikes;    ///< how often a message was under way when a line died
     std::map<std::uint32_t, failed_item> refused; ///< by the target, for good: not brought again in this run
-    unsigned replans = 0;             ///< how often the folder changed under our hands
-    uid_set failed;                   ///< so that a message which fails in each attempt counts as progress only once
+    unsigned replans = 0;                         ///< how often the folder changed under our hands
+    uid_set failed; ///< so that a message which fails in each attempt counts as progress only once
 };
 
 /// One request of a sweep: a folder, and how many of its messages may share a batch (0 = the target's own limit).
@@ -32,32 +32,32 @@ struct lane {
 
 /// A flag of the source that changed since the last pass.
 struct flag_update {
-    std::size_t row = 0;      ///< index into folder_work::rows
-    std::uint32_t flags = 0;  ///< index into folder_work::flag_sets
+    std::size_t row = 0;     ///< index into folder_work::rows
+    std::uint32_t flags = 0; ///< index into folder_work::flag_sets
 };
 
 /// One folder during one attempt.
 struct folder_work {
     mapped_folder map;
     std::string source_handle, target_handle;
-    mailbox::folder_state source;              ///< as listed, then as scanned
+    mailbox::folder_state source;                ///< as listed, then as scanned
     std::optional<mailbox::folder_state> target; ///< nothing: not there yet
-    ledger_folder book;                        ///< id 0: not in the ledger yet
-    std::vector<ledger_brief> rows;            ///< loaded for folders that moved
+    ledger_folder book;                          ///< id 0: not in the ledger yet
+    std::vector<ledger_brief> rows;              ///< loaded for folders that moved
     bool moved = true;
     bool scanned = false;
     bool prepared = false;
     bool new_generation = false;
     uid_set present, wanted, vanished;
-    uid_set known;                             ///< in the ledger and not failed, or matched
-    uid_set unread;                            ///< asked for and not brought, for no stated reason
+    uid_set known;  ///< in the ledger and not failed, or matched
+    uid_set unread; ///< asked for and not brought, for no stated reason
     std::uint64_t known_octets = 0;
     std::map<std::uint32_t, std::int64_t> odd_dates; ///< target UID -> INTERNALDATE sent, to be read back
-    std::uint32_t highest_target_uid = 0;      ///< of what was stored in this attempt
-    bool uids_untold = false;                  ///< the target stores without saying where (no UIDPLUS)
-    std::map<std::string, uid_set> skipped;    ///< by rule
+    std::uint32_t highest_target_uid = 0;            ///< of what was stored in this attempt
+    bool uids_untold = false;                        ///< the target stores without saying where (no UIDPLUS)
+    std::map<std::string, uid_set> skipped;          ///< by rule
     std::uint64_t skipped_octets = 0;
-    std::vector<std::string> flag_sets;        ///< first those of the ledger, same index
+    std::vector<std::string> flag_sets;                     ///< first those of the ledger, same index
     std::vector<std::optional<std::uint32_t>> flag_set_ids; ///< in the ledger
     std::vector<flag_update> flag_updates;
     std::optional<std::vector<std::string>> permanent_flags;
@@ -65,10 +65,10 @@ struct folder_work {
     std::map<std::uint32_t, failed_item> failed; ///< by source UID; includes those of earlier passes
     std::vector<ledger_row> to_record;
     std::vector<failed_item> failures_to_record;
-    uid_set failures_to_name;                  ///< failed in this attempt; their Message-ID is still to be read
-    std::optional<error> trouble;              ///< the folder as a whole could not be done
+    uid_set failures_to_name;     ///< failed in this attempt; their Message-ID is still to be read
+    std::optional<error> trouble; ///< the folder as a whole could not be done
     folder_memory* memory = nullptr;
-    folder_report proof;                       ///< what verify found
+    folder_report proof; ///< what verify found
     std::vector<std::string> notes;
 };
 
@@ -129,7 +129,8 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     static bool knows_target_of(const folder_work& other, const folder_work& f);
     task<result<void>> claim_known(const folder_work& f);
     task<result<void>> leave_out_untold(folder_work& f, std::vector<match_candidate>& on_target);
-    task<result<void>> decide_by_content(folder_work& f, const std::vector<ambiguous_group>& groups, std::vector<matched_pair>& pairs);
+    task<result<void>> decide_by_content(folder_work& f, const std::vector<ambiguous_group>& groups,
+                                         std::vector<matched_pair>& pairs);
     // pass_copy.cpp
     task<result<void>> copy();
     void plan_first_sweep(std::vector<mailbox::fetch_request>& requests);
@@ -162,7 +163,9 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
 
     std::uint32_t flag_index(folder_work& f, const std::string& canonical);
     void progress_now(mailbox_state s, std::string_view folder = {}, std::string note = {});
-    void note(std::string_view text) { if (env_.on_note) env_.on_note(text); }
+    void note(std::string_view text) {
+        if (env_.on_note) env_.on_note(text);
+    }
     [[nodiscard]] error stopped() const;
 
     pass_names names_;
@@ -177,29 +180,29 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     mailbox_id mailbox_ = 0;
     bool mailbox_open_ = false;
     std::vector<folder_work> folders_;
-    std::vector<std::size_t> scanned_;      ///< request index of the scan -> folder
-    std::vector<lane> lanes_;               ///< by request index of the sweep
+    std::vector<std::size_t> scanned_; ///< request index of the scan -> folder
+    std::vector<lane> lanes_;          ///< by request index of the sweep
     std::vector<leftover> leftovers_;
-    std::optional<error> halt_;             ///< ends the sweep: quota, throttling, a folder to be planned again
-    std::optional<error> replan_;           ///< a folder changed under our hands: another attempt plans it anew
+    std::optional<error> halt_;   ///< ends the sweep: quota, throttling, a folder to be planned again
+    std::optional<error> replan_; ///< a folder changed under our hands: another attempt plans it anew
     std::optional<error> books_failure_;
     std::optional<error> source_failure_, sink_failure_;
     bool source_died_first_ = false;
     std::span<const mailbox::fetch_request> requests_; ///< of the sweep under way
     std::pair<std::size_t, std::uint32_t> begun_;      ///< request and UID of the message that the source began last
     std::map<std::string, uid_set> claimed_; ///< by target handle: UIDs that are some message's partner already
-    bool suspicion_ = false;                ///< a message was under way when the line died: it may be its fault
+    bool suspicion_ = false;                 ///< a message was under way when the line died: it may be its fault
     /// Its line died with messages unanswered, it may still be storing them; nobody knows what an earlier run left.
     bool target_owes_ = true;
     std::map<std::string, folder_memory> memory_;
     net::event* bookkeeper_ = nullptr;
     pipeline* belt_ = nullptr;
     bool ever_connected_ = false, stop_ = false;
-    bool changes_nothing_ = false;          ///< plan, verify: no answer of the target is waited for
+    bool changes_nothing_ = false;                   ///< plan, verify: no answer of the target is waited for
     boost::asio::steady_timer* stoppable_ = nullptr; ///< waits as long as something may be cancelled by stop()
     bool sweeping_done_ = false;
     std::uint64_t dates_from_header_ = 0;
-    std::uint64_t progress_mark_ = 0;       ///< messages settled so far: attempts in a row without any are counted
+    std::uint64_t progress_mark_ = 0; ///< messages settled so far: attempts in a row without any are counted
     progress progress_;
 };
 
