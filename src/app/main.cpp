@@ -71,6 +71,7 @@ int run_command(run_options options) {
     const bool reads_only = options.what == command::plan || options.what == command::check ||
                             options.what == command::verify || options.dry_run ||
                             options.pass == transfer::pass_kind::verify;
+    boost::asio::io_context io; // before the ledger, so that it outlives the ledger's thread
     auto books = store::ledger_file::open(
         options.state,
         {.read_only = reads_only, .holder_description = fmt::format("postferry {}", name_of(options.what))});
@@ -79,7 +80,7 @@ int run_command(run_options options) {
     if (auto ok = out.open_report(); !ok) return give_up(ok.error());
     out.started();
     for (const csv_fault& fault : list->faults) out.row_skipped(fault);
-    return run_accounts(options, list->accounts, books->get(), out);
+    return run_accounts(io, options, list->accounts, books->get(), out);
 }
 
 } // namespace

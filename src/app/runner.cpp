@@ -53,8 +53,9 @@ std::size_t mailboxes_at_a_time(const run_options& options, const std::vector<ac
 
 class run {
   public:
-    run(const run_options& options, const std::vector<account>& accounts, transfer::ledger* books, console& out)
-        : options_(options), accounts_(accounts), books_(books), out_(out),
+    run(boost::asio::io_context& io, const run_options& options, const std::vector<account>& accounts,
+        transfer::ledger* books, console& out)
+        : io_(io), options_(options), accounts_(accounts), books_(books), out_(out),
           jobs_(mailboxes_at_a_time(options, accounts)),
           share_(shares_for(static_cast<std::uint32_t>(jobs_), options.timeout)),
           control_(boost::asio::make_strand(io_)), signals_(control_, SIGINT, SIGTERM), clock_(control_) {}
@@ -189,13 +190,13 @@ class run {
         });
     }
 
+    boost::asio::io_context& io_;
     const run_options& options_;
     const std::vector<account>& accounts_;
     transfer::ledger* books_;
     console& out_;
     std::size_t jobs_;
     shares share_;
-    boost::asio::io_context io_;
     boost::asio::strand<boost::asio::io_context::executor_type> control_; ///< of the signals and the clock
     boost::asio::signal_set signals_;
     boost::asio::steady_timer clock_;
@@ -208,9 +209,9 @@ class run {
 
 } // namespace
 
-int run_accounts(const run_options& options, const std::vector<account>& accounts, transfer::ledger* books,
-                 console& out) {
-    run r(options, accounts, books, out);
+int run_accounts(boost::asio::io_context& io, const run_options& options, const std::vector<account>& accounts,
+                 transfer::ledger* books, console& out) {
+    run r(io, options, accounts, books, out);
     return r.go();
 }
 

@@ -5,13 +5,16 @@
 #include "app/options.hpp"
 #include "transfer/ledger.hpp"
 
+#include <boost/asio/io_context.hpp>
+
 #include <vector>
 
 namespace postferry::app {
 
 /// Runs the command over all accounts and returns the exit code. The first SIGINT or SIGTERM stops in good order (what
-/// is under way is answered and recorded), a second one at once; both leave the ledger safe.
-[[nodiscard]] int run_accounts(const run_options& options, const std::vector<account>& accounts,
-                               transfer::ledger* books, console& out);
+/// is under way is answered and recorded), a second one at once; both leave the ledger safe. `io` must outlive `books`:
+/// the ledger's thread lets go of the last answer's executor a moment after the answer was given.
+[[nodiscard]] int run_accounts(boost::asio::io_context& io, const run_options& options,
+                               const std::vector<account>& accounts, transfer::ledger* books, console& out);
 
 } // namespace postferry::app
