@@ -44,6 +44,34 @@ void for_each_group(std::span<const T> source, std::span<const T> target, K T::*
     }
 }
 
+using side = std::vector<const match_content*>;
+
+side pointers_to(std::span<const match_content> items) {
+    side out;
+    for (const match_content& c : items) out.push_back(&c);
+    return out;
+}
+
+/// Pairs what has equal keys, the lowest UIDs first. The unpaired stay.
+template <class F> void pair_equal(side& ours, side& theirs, std::vector<matched_pair>& pairs, F key) {
+    if (ours.empty() || theirs.empty()) return;
+    const auto sort_key = [key](const match_content* c) { return std::tuple_cat(key(*c), std::tie(c->uid)); };
+    std::ranges::sort(ours, {}, sort_key);
+    std::ranges::sort(theirs, {}, sort_key);
+    side left, right;
+    std::size_t j = 0;
+    for (const match_content* c : ours) {
+        while (j < theirs.size() && key(*theirs[j]) < key(*c)) right.push_back(theirs[j++]);
+        if (j < theirs.size() && key(*theirs[j]) == key(*c))
+            pairs.push_back({c->uid, theirs[j++]->uid});
+        else
+            left.push_back(c);
+    }
+    right.insert(right.end(), theirs.begin() + static_cast<std::ptrdiff_t>(j), theirs.end());
+    ours = std::move(left);
+    theirs = std::move(right);
+}
+
 template <class T> std::vector<std::uint32_t> uids_of(std::span<const T> items) {
     std::vector<std::uint32_t> out;
     for (const T& item : items) out.push_back(item.uid);
@@ -82,12 +110,11 @@ content_match match_by_content(std::span<const match_content> source, std::span<
     using group = std::span<const match_content>;
     content_match out;
     for_each_group(source, target, &match_content::content, [&](group ours, group theirs) {
-        for (std::size_t i = 0; i < ours.size(); ++i) {
-            if (i < theirs.size())
-                out.pairs.push_back({ours[i].uid, theirs[i].uid});
-            else
-                out.only_on_source.push_back(ours[i].uid);
-        }
+        side left = pointers_to(ours), right = pointers_to(theirs);
+        pair_equal(left, right, out.pairs, [](const match_content& c) { return std::tie(c.date_unix, c.flags); });
+        pair_equal(left, right, out.pairs, [](const match_content& c) { return std::tie(c.date_unix); });
+        pair_equal(left, right, out.pairs, [](const match_content&) { return std::tuple<>(); });
+        for (const match_content* c : left) out.only_on_source.push_back(c->uid);
     });
     std::ranges::sort(out.pairs, {}, &matched_pair::source_uid);
     std::ranges::sort(out.only_on_source);

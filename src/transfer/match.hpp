@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace postferry::transfer {
@@ -48,7 +49,9 @@ struct fingerprint_match {
 
 struct match_content {
     std::uint32_t uid = 0;
-    sha256_digest content; ///< message::tolerant_digest, of BODY.PEEK[]
+    sha256_digest content;      ///< message::tolerant_digest, of BODY.PEEK[]
+    std::int64_t date_unix = 0; ///< INTERNALDATE; 0 = not known
+    std::string flags{};        ///< canonical
 };
 
 struct content_match {
@@ -56,8 +59,10 @@ struct content_match {
     std::vector<std::uint32_t> only_on_source; ///< ascending
 };
 
-/// The final pairing of one ambiguous group (or of any two sets): of equal contents the lowest UIDs pair first, and as
-/// many as the side that has fewer of them. Every source UID given is in exactly one of the two.
+/// The final pairing of any two sets: of equal contents those pair first that share date and flags, then those that
+/// share the date, then the lowest UIDs; as many as the side that has fewer of them. (Two messages of one content may
+/// well have different dates and flags: paired crosswise, one of them would be missing with what is its own.) Every
+/// source UID given is in exactly one of the two.
 [[nodiscard]] content_match match_by_content(std::span<const match_content> source,
                                              std::span<const match_content> target);
 

@@ -94,6 +94,21 @@ TEST(match_by_content, a_surplus_on_the_target_stays) {
     EXPECT_THAT(out.only_on_source, IsEmpty());
 }
 
+TEST(match_by_content, equal_contents_pair_by_date_and_flags_before_uids) {
+    const auto one = [](std::uint32_t uid, std::int64_t date, std::string flags) {
+        match_content c = content(uid, "x");
+        c.date_unix = date;
+        c.flags = std::move(flags);
+        return c;
+    };
+    const contents source{one(1, 100, "\\Seen"), one(2, 200, ""), one(3, 200, "\\Seen"), one(4, 300, "")};
+    EXPECT_THAT(match_by_content(source, contents{one(7, 200, "\\Seen")}).pairs, ElementsAre(matched_pair{3, 7}));
+    EXPECT_THAT(match_by_content(source, contents{one(7, 300, "\\Flagged")}).pairs, ElementsAre(matched_pair{4, 7}));
+    EXPECT_THAT(match_by_content(source, contents{one(7, 999, "\\Seen")}).pairs, ElementsAre(matched_pair{1, 7}));
+    EXPECT_THAT(match_by_content(source, contents{one(6, 200, ""), one(7, 0, ""), one(8, 100, "")}).pairs,
+                ElementsAre(matched_pair{1, 8}, matched_pair{2, 6}, matched_pair{3, 7}));
+}
+
 /// A folder of few distinct headers and contents, so that everything happens often.
 struct random_folder {
     candidates by_header;

@@ -37,6 +37,8 @@ class candidate_reader final : public mailbox::message_sink {
     }
     task<result<void>> begin(mailbox::message_head head) override {
         uid_ = head.uid;
+        date_unix_ = head.date ? head.date->unix_seconds : 0;
+        flags_ = canonical_flags(head.flags);
         co_return result<void>{};
     }
     task<result<void>> chunk(const client::block_ref&, std::string_view octets) override {
@@ -44,7 +46,7 @@ class candidate_reader final : public mailbox::message_sink {
         co_return result<void>{};
     }
     task<result<void>> end() override {
-        contents.push_back({.uid = uid_, .content = digest_.finish()});
+        contents.push_back({.uid = uid_, .content = digest_.finish(), .date_unix = date_unix_, .flags = flags_});
         co_return result<void>{};
     }
     void missing(std::size_t, uid_set, std::optional<error>) override {} // gone or unreadable: it matches nothing
@@ -52,6 +54,8 @@ class candidate_reader final : public mailbox::message_sink {
 
   private:
     std::uint32_t uid_ = 0;
+    std::int64_t date_unix_ = 0;
+    std::string flags_;
     message::tolerant_digest digest_;
 };
 
@@ -274,16 +278,9 @@ task<result<void>> mailbox_pass::state::decide_by_content(folder_work& f, const 
                                       mailbox::fetch_part::whole, on_target));
     if (!a) co_return a;
     if (!b) co_return b;
-    for (const ambiguous_group& g : groups) {
-        std::vector<match_content> from, to;
-        const uid_set in_source = set_of(g.source_uids), in_target = set_of(g.target_uids);
-        for (const match_content& c : on_source.contents)
-            if (in_source.contains(c.uid)) from.push_back(c);
-        for (const match_content& c : on_target.contents)
-            if (in_target.contains(c.uid)) to.push_back(c);
-        const content_match decided = match_by_content(from, to);
-        pairs.insert(pairs.end(), decided.pairs.begin(), decided.pairs.end());
-    }
+    // All groups at once: what has equal content has equal fingerprints.
+    const content_match decided = match_by_content(on_source.contents, on_target.contents);
+    pairs.insert(pairs.end(), decided.pairs.begin(), decided.pairs.end());
     co_return result<void>{};
 }
 
