@@ -74,7 +74,6 @@ task<result<void>> imap_mailbox::learn_namespace() {
     const client::capability_set& can = session_->capabilities();
     if (can.has("ENABLE") && can.has("CONDSTORE")) {
         session_->submit({"ENABLE CONDSTORE"});
-        condstore_enabled_ = true;
     }
     if (!can.has("NAMESPACE") && !can.has("IMAP4REV2")) co_return result<void>{};
     session_->submit({"NAMESPACE"}, [this](imap::response& r) {

@@ -62,7 +62,6 @@ class imap_mailbox final : public target {
     std::string personal_prefix_;                      ///< wire form, with its delimiter
     std::vector<imap::namespace_data::entry> foreign_; ///< other users' and shared namespaces
     bool namespace_known_ = false;
-    bool condstore_enabled_ = false, qresync_enabled_ = false;
     std::vector<std::string> proven_flags_; ///< accepted in a synchronising APPEND on this connection (adr/0006)
     bool flagless_proven_ = false;
     bool plus_habit_known_ = false; ///< a non-synchronising literal was answered: it is known whether "+" comes as well

@@ -12,44 +12,43 @@ namespace postferry::transfer {
 
 namespace {
 
-// Takes the Message-IDs of failed messages from their headers.
-class name_reader final : public mailbox::message_sink {
+// Looks at heads only, one folder a request; what cannot be read changes nothing.
+class head_reader : public mailbox::message_sink {
   public:
-    explicit name_reader(std::vector<folder_work*> folders) : folders_(std::move(folders)) {}
+    explicit head_reader(std::vector<folder_work*> folders) : folders_(std::move(folders)) {}
+    task<result<void>> begin(mailbox::message_head) override { co_return result<void>{}; }
+    task<result<void>> chunk(const client::block_ref&, std::string_view) override { co_return result<void>{}; }
+    task<result<void>> end() override { co_return result<void>{}; }
+    void missing(std::size_t, uid_set, std::optional<error>) override {}
+    void unavailable(std::size_t, error) override {}
+
+  protected:
+    std::vector<folder_work*> folders_;
+};
+
+// Takes the Message-IDs of failed messages from their headers.
+class name_reader final : public head_reader {
+  public:
+    using head_reader::head_reader;
     void header(mailbox::message_head head, std::string_view fields) override {
         const auto at = folders_[head.request]->failed.find(head.uid);
         if (at == folders_[head.request]->failed.end()) return;
         at->second.message_id = message::fingerprint_of(fields).message_id;
         if (at->second.octets == 0) at->second.octets = head.octets;
     }
-    task<result<void>> begin(mailbox::message_head) override { co_return result<void>{}; }
-    task<result<void>> chunk(const client::block_ref&, std::string_view) override { co_return result<void>{}; }
-    task<result<void>> end() override { co_return result<void>{}; }
-    void missing(std::size_t, uid_set, std::optional<error>) override {}
-    void unavailable(std::size_t, error) override {}
-
-  private:
-    std::vector<folder_work*> folders_;
 };
 
 // Counts messages whose INTERNALDATE is not what was sent.
-class date_reader final : public mailbox::message_sink {
+class date_reader final : public head_reader {
   public:
-    explicit date_reader(std::vector<folder_work*> folders) : differ(folders.size()), folders_(std::move(folders)) {}
+    explicit date_reader(std::vector<folder_work*> folders)
+        : head_reader(std::move(folders)), differ(folders_.size()) {}
     std::vector<std::uint64_t> differ;
     void header(mailbox::message_head head, std::string_view) override {
         const auto sent = folders_[head.request]->odd_dates.find(head.uid);
         if (sent == folders_[head.request]->odd_dates.end()) return;
         if (!head.date || head.date->unix_seconds != sent->second) ++differ[head.request];
     }
-    task<result<void>> begin(mailbox::message_head) override { co_return result<void>{}; }
-    task<result<void>> chunk(const client::block_ref&, std::string_view) override { co_return result<void>{}; }
-    task<result<void>> end() override { co_return result<void>{}; }
-    void missing(std::size_t, uid_set, std::optional<error>) override {}
-    void unavailable(std::size_t, error) override {}
-
-  private:
-    std::vector<folder_work*> folders_;
 };
 
 class presence_reader final : public mailbox::scan_sink {
