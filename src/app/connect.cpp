@@ -3,6 +3,7 @@
 #include "app/log.hpp"
 
 #include <boost/asio/this_coro.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
@@ -48,7 +49,7 @@ client::imap_settings settings_of(const mailbox::endpoint& where, std::chrono::m
     return s;
 }
 
-task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_mailbox(mailbox::endpoint where, side which, shares share) {
+task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_imap(mailbox::endpoint where, side which, shares share) {
     const std::size_t block = which == side::source ? share.source_block : share.target_block;
     const auto blocks = std::make_shared<client::block_pool>(block, share.pipeline.buffered_octets / block + 2);
     auto session = co_await client::imap_session::open(co_await boost::asio::this_coro::executor,
@@ -58,6 +59,48 @@ task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_mailbox(mailbox::endpo
                (*session)->login_method());
     co_return std::make_unique<mailbox::imap_mailbox>(std::move(*session),
                                                       mailbox::imap_options{.prefix = where.prefix, .tuning = {}});
+}
+
+result<void> check_side(const mailbox::endpoint& where, side which) {
+    using enum mailbox::scheme;
+    if (which == side::source && where.kind == lmtp)
+        return fail(retry_class::config, phase::usage, "lmtp: delivers mail and gives none: it can only be a target");
+    if (which == side::target && (where.kind == pop3 || where.kind == pop3s))
+        return fail(retry_class::config, phase::usage, "pop3: gives mail and takes none: it can only be a source");
+    for (const mailbox::scheme later : {pop3, pop3s, maildir, mbox, lmtp})
+        if (where.kind == later)
+            return fail(retry_class::config, phase::usage,
+                        fmt::format("{}: endpoints are part of the command line but not in this version yet",
+                                    mailbox::name_of(where.kind)));
+    return {};
+}
+
+task<result<std::unique_ptr<mailbox::source>>> open_source(mailbox::endpoint where, services with) {
+    if (auto ok = check_side(where, side::source); !ok) co_return std::unexpected(ok.error());
+    switch (where.kind) {
+    case mailbox::scheme::imap:
+    case mailbox::scheme::imaps: co_return co_await open_imap(std::move(where), side::source, with.share);
+    case mailbox::scheme::pop3:
+    case mailbox::scheme::pop3s:
+    case mailbox::scheme::maildir:
+    case mailbox::scheme::mbox:
+    case mailbox::scheme::lmtp: break;
+    }
+    co_return fail(retry_class::config, phase::usage, "no source speaks this scheme");
+}
+
+task<result<std::unique_ptr<mailbox::target>>> open_target(mailbox::endpoint where, services with) {
+    if (auto ok = check_side(where, side::target); !ok) co_return std::unexpected(ok.error());
+    switch (where.kind) {
+    case mailbox::scheme::imap:
+    case mailbox::scheme::imaps: co_return co_await open_imap(std::move(where), side::target, with.share);
+    case mailbox::scheme::maildir:
+    case mailbox::scheme::mbox:
+    case mailbox::scheme::lmtp:
+    case mailbox::scheme::pop3:
+    case mailbox::scheme::pop3s: break;
+    }
+    co_return fail(retry_class::config, phase::usage, "no target speaks this scheme");
 }
 
 } // namespace postferry::app

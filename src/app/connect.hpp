@@ -2,6 +2,7 @@
 // From an endpoint of the command line to an open mailbox.
 #include "mailbox/endpoint.hpp"
 #include "mailbox/imap_mailbox.hpp"
+#include "mailbox/name_book.hpp"
 #include "net/awaitable.hpp"
 #include "transfer/pipeline.hpp"
 
@@ -24,7 +25,17 @@ enum class side : std::uint8_t { source, target };
 
 [[nodiscard]] client::imap_settings settings_of(const mailbox::endpoint& where, std::chrono::milliseconds patience);
 /// Connects and logs in. Errors name the phase; see client::imap_session::open.
-[[nodiscard]] task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_mailbox(mailbox::endpoint where, side which,
-                                                                                shares share);
+[[nodiscard]] task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_imap(mailbox::endpoint where, side which,
+                                                                             shares share);
+
+/// What the places of a mailbox are given. Outlives them.
+struct services {
+    shares share;
+    mailbox::name_book* names = nullptr; ///< for places without UIDs; this mailbox's own (store::ledger_file::names)
+};
+/// Why the scheme cannot stand on this side: POP3 takes no mail, LMTP gives none.
+[[nodiscard]] result<void> check_side(const mailbox::endpoint& where, side which);
+[[nodiscard]] task<result<std::unique_ptr<mailbox::source>>> open_source(mailbox::endpoint where, services with);
+[[nodiscard]] task<result<std::unique_ptr<mailbox::target>>> open_target(mailbox::endpoint where, services with);
 
 } // namespace postferry::app

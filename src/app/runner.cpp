@@ -51,10 +51,18 @@ std::size_t mailboxes_at_a_time(const run_options& options, const std::vector<ac
     return std::max<std::size_t>(n, 1);
 }
 
+// Connections of one mailbox to each of its servers, from what a server may be asked for in all (four, or what
+// max-connections= says) and how many mailboxes share that.
+std::size_t connections_of(const mailbox::endpoint& from, const mailbox::endpoint& to, std::size_t jobs) {
+    constexpr std::uint32_t usual = 4;
+    const std::size_t all = std::min(from.max_connections.value_or(usual), to.max_connections.value_or(usual));
+    return std::max<std::size_t>(all / jobs, 1);
+}
+
 class run {
   public:
     run(boost::asio::io_context& io, const run_options& options, const std::vector<account>& accounts,
-        transfer::ledger* books, console& out)
+        store::ledger_file* books, console& out)
         : io_(io), options_(options), accounts_(accounts), books_(books), out_(out),
           jobs_(mailboxes_at_a_time(options, accounts)),
           share_(shares_for(static_cast<std::uint32_t>(jobs_), options.timeout)),
@@ -109,12 +117,9 @@ class run {
         }
         const auto limiter = std::make_shared<throttle>();
         transfer::pass_environment env;
-        env.open_source = [this, from]() -> task<result<std::unique_ptr<mailbox::source>>> {
-            co_return co_await open_mailbox(from, side::source, share_);
-        };
-        env.open_target = [this, to]() -> task<result<std::unique_ptr<mailbox::target>>> {
-            co_return co_await open_mailbox(to, side::target, share_);
-        };
+        const std::shared_ptr<mailbox::name_book> names = books_->names(name, to.display());
+        env.open_source = [this, from, names] { return open_source(from, {.share = share_, .names = names.get()}); };
+        env.open_target = [this, to, names] { return open_target(to, {.share = share_, .names = names.get()}); };
         env.books = books_;
         env.on_progress = [this, limiter, number, name](const transfer::progress& p) {
             if (limiter->lets_through(p)) out_.progress(number, name, p);
@@ -122,7 +127,7 @@ class run {
         env.on_failure = [this, number, name](const transfer::failure& f) { out_.failure(number, name, f); };
         env.on_note = [name](std::string_view text) { log::info(name, "{}", text); };
         const auto pass = std::make_shared<mailbox_pass>(transfer::pass_names{.source = name, .target = to.display()},
-                                                         pass_options(), std::move(env));
+                                                         pass_options(from, to), std::move(env));
         enlist(number, strand, pass);
         if (options_.what == command::plan || options_.dry_run) {
             const auto began = std::chrono::steady_clock::now();
@@ -142,8 +147,9 @@ class run {
         dismiss(number);
     }
 
-    transfer::pass_options pass_options() const {
+    transfer::pass_options pass_options(const mailbox::endpoint& from, const mailbox::endpoint& to) const {
         transfer::pass_options o;
+        o.connections = connections_of(from, to, jobs_);
         o.kind = options_.pass;
         o.rules = options_.rules;
         o.max_octets = options_.max_size;
@@ -193,7 +199,7 @@ class run {
     boost::asio::io_context& io_;
     const run_options& options_;
     const std::vector<account>& accounts_;
-    transfer::ledger* books_;
+    store::ledger_file* books_;
     console& out_;
     std::size_t jobs_;
     shares share_;
@@ -210,7 +216,7 @@ class run {
 } // namespace
 
 int run_accounts(boost::asio::io_context& io, const run_options& options, const std::vector<account>& accounts,
-                 transfer::ledger* books, console& out) {
+                 store::ledger_file* books, console& out) {
     run r(io, options, accounts, books, out);
     return r.go();
 }

@@ -210,4 +210,32 @@ task<result<void>> ledger_file::finish_folder(ledger_folder state) {
                         [state = std::move(state)](ledger_repository& ledger) { return ledger.finish_folder(state); });
 }
 
+task<result<std::optional<name_book::page>>> ledger_file::find_names(name_key key) {
+    return submit<std::optional<name_book::page>>(
+        ledger_job::kind::read, [key = std::move(key)](ledger_repository& ledger) { return ledger.names().find(key); });
+}
+
+task<result<name_book::page>> ledger_file::create_names(name_key key, std::uint32_t uid_validity) {
+    // Not flushed: numbers are, with all that was committed before them.
+    return submit<name_book::page>(ledger_job::kind::write,
+                                   [key = std::move(key), uid_validity](ledger_repository& ledger) {
+                                       return ledger.names().create(key, uid_validity);
+                                   });
+}
+
+task<result<std::vector<name_book::entry>>> ledger_file::add_names(name_key key, std::vector<std::string> names) {
+    // Flushed: a target may keep the numbers as UIDs, and must never see one again for another message.
+    return submit<std::vector<name_book::entry>>(
+        ledger_job::kind::synced_write, [key = std::move(key), names = std::move(names)](ledger_repository& ledger) {
+            return ledger.names().add(key, names);
+        });
+}
+
+task<result<void>> ledger_file::remove_names(name_key key, std::vector<std::uint32_t> uids) {
+    return submit<void>(ledger_job::kind::write,
+                        [key = std::move(key), uids = std::move(uids)](ledger_repository& ledger) {
+                            return ledger.names().remove(key, uids);
+                        });
+}
+
 } // namespace postferry::store

@@ -1,6 +1,7 @@
 #pragma once
 #include "store/file_lock.hpp"
 #include "store/ledger_thread.hpp"
+#include "store/name_repository.hpp"
 #include "transfer/ledger.hpp"
 
 #include <filesystem>
@@ -56,7 +57,18 @@ class ledger_file final : public transfer::ledger {
     task<result<void>> forget(folder_id folder, std::vector<std::uint32_t> source_uids) override;
     task<result<void>> finish_folder(ledger_folder state) override;
 
+    /// Numbers for the messages of places without UIDs, kept for the mailbox that these keys name. In a read-only
+    /// ledger they are given and forgotten. The book must not outlive the ledger; one strand.
+    [[nodiscard]] std::unique_ptr<mailbox::name_book> names(std::string source_key, std::string target_key);
+    [[nodiscard]] bool read_only() const noexcept { return read_only_; }
+
   private:
+    friend class ledger_names;
+    task<result<std::optional<name_book::page>>> find_names(name_key key);
+    task<result<name_book::page>> create_names(name_key key, std::uint32_t uid_validity);
+    task<result<std::vector<name_book::entry>>> add_names(name_key key, std::vector<std::string> names);
+    task<result<void>> remove_names(name_key key, std::vector<std::uint32_t> uids);
+
     class open_mailboxes;
     ledger_file(std::string name, bool read_only, std::optional<file_lock> lock, std::unique_ptr<sql::connection> db);
     template <class T, class Call> task<result<T>> submit(ledger_job::kind kind, Call call);

@@ -1,5 +1,7 @@
 #include "store/ledger_repository.hpp"
 
+#include "store/detail/statements.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,29 +9,12 @@
 
 namespace postferry::store {
 
+using detail::each_row;
+using detail::pass_on;
+using detail::run;
 using transfer::item_state;
 
 namespace {
-
-template <class T> std::unexpected<error> pass_on(result<T>& r) { return std::unexpected(std::move(r.error())); }
-
-/// Statements whose rows nobody reads.
-template <class... A> result<std::int64_t> run(sql::connection& db, std::string_view text, const A&... arguments) {
-    auto q = db.prepare(text);
-    if (!q) return pass_on(q);
-    return q->run(arguments...);
-}
-
-/// Every row through `read(query)`.
-template <class Read, class... A>
-result<void> each_row(sql::connection& db, std::string_view text, Read read, const A&... arguments) {
-    auto q = db.prepare(text);
-    if (!q) return pass_on(q);
-    auto row = q->first(arguments...);
-    for (; row && *row; row = q->next()) read(*q);
-    if (!row) return pass_on(row);
-    return {};
-}
 
 std::unexpected<error> no_such_folder(folder_id folder) {
     return fail(retry_class::local, phase::ledger, fmt::format("the ledger has no folder {}", folder));
@@ -104,7 +89,8 @@ result<void> ledger_repository::probe() {
     return each_row(
         db_,
         "SELECT (SELECT max(id) FROM mailbox), (SELECT max(id) FROM folder), (SELECT max(folder) FROM flag_set), "
-        "(SELECT max(folder) FROM message), (SELECT max(folder) FROM failure)",
+        "(SELECT max(folder) FROM message), (SELECT max(folder) FROM failure), (SELECT max(id) FROM named_folder), "
+        "(SELECT max(named_folder) FROM name)",
         [](const sql::query&) {});
 }
 

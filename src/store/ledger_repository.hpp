@@ -2,6 +2,7 @@
 // The ledger's queries, written once over sql/. On the ledger's own thread; transactions are the caller's
 // (ledger_thread), so that several calls can share one.
 #include "sql/connection.hpp"
+#include "store/name_repository.hpp"
 #include "transfer/ledger.hpp"
 
 #include <optional>
@@ -21,7 +22,7 @@ using transfer::mailbox_id;
 /// The meaning of each call is that of transfer::ledger.
 class ledger_repository {
   public:
-    explicit ledger_repository(sql::connection& db) noexcept : db_(db) {}
+    explicit ledger_repository(sql::connection& db) noexcept : db_(db), names_(db) {}
 
     /// Looks at the ends of every table: finds a file that is no working ledger, at the price of a dozen pages.
     [[nodiscard]] result<void> probe();
@@ -48,6 +49,8 @@ class ledger_repository {
     [[nodiscard]] result<void> forget(folder_id folder, const std::vector<std::uint32_t>& source_uids);
     [[nodiscard]] result<void> finish_folder(const ledger_folder& state);
 
+    [[nodiscard]] name_repository& names() noexcept { return names_; }
+
   private:
     class tally;
     [[nodiscard]] result<folder_id> open_generation(mailbox_id mailbox, const opened_folder& folder);
@@ -58,6 +61,7 @@ class ledger_repository {
     [[nodiscard]] result<void> load_flag_sets(mailbox_id mailbox, std::vector<ledger_folder>& folders);
 
     sql::connection& db_;
+    name_repository names_;
 };
 
 } // namespace postferry::store

@@ -60,7 +60,27 @@ CREATE TABLE failure (
   PRIMARY KEY (folder, source_uid)) WITHOUT ROWID;
 )";
 
-constexpr std::array<std::string_view, 1> steps{version_1};
+// Numbers for places that have no UIDs (mailbox/name_book.hpp). The keys of the mailbox are part of the folder's: two
+// mailboxes that read one place may run at once, and each needs numbers that nobody else gives. uid_next only grows, so
+// a number that was taken back is never given again. A file name may hold any octet, hence BLOB.
+constexpr std::string_view version_2 = R"(
+CREATE TABLE named_folder (
+  id INTEGER PRIMARY KEY,
+  source_key TEXT NOT NULL,
+  target_key TEXT NOT NULL,
+  place TEXT NOT NULL,
+  folder TEXT NOT NULL,
+  uid_validity INTEGER NOT NULL,
+  uid_next INTEGER NOT NULL DEFAULT 1,
+  UNIQUE (source_key, target_key, place, folder));
+CREATE TABLE name (
+  named_folder INTEGER NOT NULL REFERENCES named_folder,
+  uid INTEGER NOT NULL,
+  name BLOB NOT NULL,
+  PRIMARY KEY (named_folder, uid)) WITHOUT ROWID;
+)";
+
+constexpr std::array<std::string_view, 2> steps{version_1, version_2};
 
 } // namespace
 

@@ -1,0 +1,223 @@
+// The name book: one suite over the ledger's file and over the memory that other tests use, and what the file adds.
+#include "sql/schema.hpp"
+#include "sql/sqlite.hpp"
+#include "store/ledger_file.hpp"
+#include "store/ledger_schema.hpp"
+#include "support/memory_names.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <unistd.h>
+
+namespace postferry::store {
+namespace {
+
+template <class T> T wait_for(task<T> work) {
+    boost::asio::io_context context;
+    auto outcome = boost::asio::co_spawn(context, std::move(work), boost::asio::use_future);
+    context.run();
+    return outcome.get();
+}
+
+constexpr const char* alice = "pop3s://alice@old";
+constexpr const char* new_alice = "imaps://alice@new";
+
+/// "uid_next: uid=name ..."
+std::string text_of(const name_book::page& page) {
+    std::string text = fmt::format("{}:", page.uid_next);
+    for (const auto& e : page.entries) text += fmt::format(" {}={}", e.uid, e.name);
+    return text;
+}
+
+std::string text_of(const std::vector<name_book::entry>& entries) {
+    std::string text;
+    for (const auto& e : entries) text += fmt::format("{}{}={}", text.empty() ? "" : " ", e.uid, e.name);
+    return text;
+}
+
+class ledger_folder_on_disk : public testing::Test {
+  protected:
+    ledger_folder_on_disk() {
+        std::string pattern = testing::TempDir() + "postferry-names-XXXXXX";
+        folder_ = mkdtemp(pattern.data());
+    }
+    ~ledger_folder_on_disk() override { std::filesystem::remove_all(folder_); }
+
+    [[nodiscard]] std::filesystem::path path() const { return folder_ / "postferry.db"; }
+    [[nodiscard]] std::unique_ptr<ledger_file> open(bool read_only = false) const {
+        auto opened = ledger_file::open(path(), {.read_only = read_only, .holder_description = "test"});
+        EXPECT_TRUE(opened) << opened.error().message();
+        return opened ? std::move(*opened) : nullptr;
+    }
+    static std::string page_of(name_book& book, std::string folder = "INBOX") {
+        auto page = wait_for(book.open(alice, std::move(folder)));
+        return page ? text_of(*page) : page.error().message();
+    }
+    static std::string add(name_book& book, std::vector<std::string> names, std::string folder = "INBOX") {
+        auto given = wait_for(book.add(alice, std::move(folder), std::move(names)));
+        return given ? text_of(*given) : given.error().message();
+    }
+
+    std::filesystem::path folder_;
+};
+
+struct in_memory {
+    static std::unique_ptr<name_book> make(ledger_file&) { return std::make_unique<support::memory_names>(); }
+};
+struct in_file {
+    static std::unique_ptr<name_book> make(ledger_file& ledger) { return ledger.names(alice, new_alice); }
+};
+
+template <class Kind> class names : public ledger_folder_on_disk {
+  protected:
+    std::unique_ptr<ledger_file> ledger_ = open();
+    std::unique_ptr<name_book> book_ = Kind::make(*ledger_);
+};
+using kinds = testing::Types<in_memory, in_file>;
+TYPED_TEST_SUITE(names, kinds);
+
+TYPED_TEST(names, an_unknown_folder_is_empty_and_gets_a_uid_validity_for_good) {
+    const auto first = wait_for(this->book_->open(alice, "INBOX"));
+    ASSERT_TRUE(first);
+    EXPECT_NE(first->uid_validity, 0U);
+    EXPECT_EQ(text_of(*first), "1:");
+    EXPECT_EQ(wait_for(this->book_->open(alice, "INBOX"))->uid_validity, first->uid_validity);
+}
+
+TYPED_TEST(names, numbers_follow_the_names_and_equal_names_are_different_messages) {
+    this->page_of(*this->book_);
+    EXPECT_EQ(this->add(*this->book_, {"b", "a", "a"}), "1=b 2=a 3=a");
+    EXPECT_EQ(this->add(*this->book_, {}), "");
+    EXPECT_EQ(this->add(*this->book_, {"\x01 \xff/,S"}), "4=\x01 \xff/,S");
+    EXPECT_EQ(this->page_of(*this->book_), "5: 1=b 2=a 3=a 4=\x01 \xff/,S");
+}
+
+TYPED_TEST(names, a_number_is_never_given_again) {
+    this->page_of(*this->book_);
+    this->add(*this->book_, {"a", "b"});
+    ASSERT_TRUE(wait_for(this->book_->remove(alice, "INBOX", {2, 1, 77})));
+    EXPECT_EQ(this->page_of(*this->book_), "3:");
+    EXPECT_EQ(this->add(*this->book_, {"b"}), "3=b");
+}
+
+TYPED_TEST(names, folders_and_places_count_by_themselves) {
+    this->page_of(*this->book_, "INBOX");
+    this->page_of(*this->book_, "Sent");
+    EXPECT_EQ(this->add(*this->book_, {"a"}, "INBOX"), "1=a");
+    EXPECT_EQ(this->add(*this->book_, {"x", "y"}, "Sent"), "1=x 2=y");
+    EXPECT_EQ(text_of(*wait_for(this->book_->open("maildir:/other", "INBOX"))), "1:");
+    EXPECT_EQ(this->page_of(*this->book_), "2: 1=a");
+}
+
+TYPED_TEST(names, a_name_that_is_too_long_is_refused_with_all_that_came_with_it) {
+    this->page_of(*this->book_);
+    EXPECT_FALSE(wait_for(this->book_->add(alice, "INBOX", {"a", std::string(256, 'x')})));
+    EXPECT_EQ(this->page_of(*this->book_), "1:");
+    EXPECT_EQ(this->add(*this->book_, {std::string(255, 'x')}), "1=" + std::string(255, 'x'));
+}
+
+using names_in_file = ledger_folder_on_disk;
+
+TEST_F(names_in_file, they_are_there_in_the_next_run) {
+    std::uint32_t uid_validity = 0;
+    {
+        const auto ledger = open();
+        const auto book = ledger->names(alice, new_alice);
+        uid_validity = wait_for(book->open(alice, "INBOX"))->uid_validity;
+        add(*book, {"a", "b"});
+        ASSERT_TRUE(wait_for(book->remove(alice, "INBOX", {1})));
+    }
+    const auto ledger = open();
+    const auto book = ledger->names(alice, new_alice);
+    EXPECT_EQ(wait_for(book->open(alice, "INBOX"))->uid_validity, uid_validity);
+    EXPECT_EQ(page_of(*book), "3: 2=b");
+}
+
+TEST_F(names_in_file, two_mailboxes_that_read_one_place_count_by_themselves) {
+    const auto ledger = open();
+    const auto one = ledger->names(alice, new_alice);
+    const auto other = ledger->names(alice, "maildir:/backup/alice");
+    EXPECT_EQ(page_of(*one), "1:");
+    EXPECT_EQ(page_of(*other), "1:");
+    add(*one, {"a"});
+    EXPECT_EQ(add(*other, {"a", "b"}), "1=a 2=b");
+    EXPECT_EQ(page_of(*one), "2: 1=a");
+}
+
+TEST_F(names_in_file, a_folder_that_was_never_opened_gets_no_numbers) {
+    const auto ledger = open();
+    EXPECT_EQ(add(*ledger->names(alice, new_alice), {"a"}), "the ledger has no numbers for INBOX in pop3s://alice@old");
+}
+
+TEST_F(names_in_file, a_run_that_reads_only_gives_numbers_and_forgets_them) {
+    {
+        const auto ledger = open();
+        const auto book = ledger->names(alice, new_alice);
+        page_of(*book);
+        add(*book, {"a"});
+    }
+    {
+        const auto ledger = open(true);
+        const auto book = ledger->names(alice, new_alice);
+        EXPECT_EQ(page_of(*book), "2: 1=a");
+        EXPECT_EQ(add(*book, {"b", "c"}), "2=b 3=c");
+        ASSERT_TRUE(wait_for(book->remove(alice, "INBOX", {1})));
+        EXPECT_EQ(page_of(*book), "4: 2=b 3=c") << "within the run they count";
+        EXPECT_NE(wait_for(book->open(alice, "Sent"))->uid_validity, 0U);
+        EXPECT_EQ(add(*book, {"x"}, "Sent"), "1=x");
+    }
+    const auto ledger = open();
+    EXPECT_EQ(page_of(*ledger->names(alice, new_alice)), "2: 1=a");
+}
+
+TEST_F(names_in_file, without_a_ledger_a_run_that_reads_only_makes_none) {
+    const auto ledger = open(true);
+    const auto book = ledger->names(alice, new_alice);
+    EXPECT_EQ(page_of(*book), "1:");
+    EXPECT_EQ(add(*book, {"a"}), "1=a");
+    EXPECT_FALSE(std::filesystem::exists(path()));
+}
+
+TEST_F(names_in_file, the_last_number_is_not_overrun) {
+    const auto ledger = open();
+    const auto book = ledger->names(alice, new_alice);
+    page_of(*book);
+    auto db = sql::open_sqlite(path(), {.name = "test"});
+    ASSERT_TRUE(db && (*db)->script("UPDATE named_folder SET uid_next = 4294967294"));
+    EXPECT_EQ(add(*book, {"a"}), "4294967294=a");
+    EXPECT_NE(add(*book, {"b"}).find("no numbers left"), std::string::npos);
+}
+
+TEST_F(names_in_file, a_ledger_of_version_1_keeps_its_rows_and_learns_to_number) {
+    {
+        auto db = sql::open_sqlite(path(), {.name = "test"});
+        ASSERT_TRUE(db);
+        const sql::schema old{.application = ledger_schema().application, .steps = ledger_schema().steps.first(1)};
+        ASSERT_TRUE(sql::migrate(**db, old));
+        ASSERT_TRUE((*db)->script("INSERT INTO mailbox VALUES (1, 'pop3s://alice@old', 'imaps://alice@new');"
+                                  "INSERT INTO folder (id, mailbox, source_name, target_name, source_uid_validity, "
+                                  "target_uid_validity, copied) VALUES (1, 1, 'INBOX', 'INBOX', 7, 8, 1);"
+                                  "INSERT INTO message VALUES (1, 5, 6, 100, 0, 1, NULL)"));
+    }
+    auto refused = ledger_file::open(path(), {.read_only = true, .holder_description = "test"});
+    ASSERT_FALSE(refused) << "a run that reads only changes nothing, not even the schema";
+    EXPECT_EQ(refused.error().cls, retry_class::config);
+
+    const auto ledger = open();
+    ASSERT_TRUE(ledger);
+    const auto rows = wait_for(ledger->rows(1));
+    ASSERT_TRUE(rows);
+    ASSERT_EQ(rows->size(), 1U);
+    EXPECT_EQ(rows->front().source_uid, 5U);
+    const auto book = ledger->names(alice, new_alice);
+    EXPECT_EQ(page_of(*book), "1:");
+    EXPECT_EQ(add(*book, {"a"}), "1=a");
+}
+
+} // namespace
+} // namespace postferry::store
