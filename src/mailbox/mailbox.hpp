@@ -39,12 +39,15 @@ struct listed_folder {
     bool subscribed = false;
     bool personal = true;
     std::optional<folder_state> state;
+    std::string left_out = {}; ///< why it is not copied unless asked for by its name (Gmail's chats); else empty
 };
 
 struct listing {
     std::vector<listed_folder> folders;
     std::optional<char> delimiter = '/';
     bool children_of_inbox = true;
+    bool case_insensitive = false;  ///< known to keep no two names apart that differ only in case
+    bool trailing_spaces = true;    ///< false: known to refuse a level that ends in a space
     std::vector<std::string> notes; ///< for plan and report: names that could not be decoded, namespaces left out
 };
 
@@ -64,6 +67,8 @@ class scan_sink {
     virtual void flags(std::size_t request, std::uint32_t uid, const std::vector<std::string>& flags) = 0;
     virtual void done(std::size_t request, const folder_state& state, uid_set present) = 0;
     virtual void failed(std::size_t request, error why) = 0;
+    /// The message is in these folders of the place as well, by their handles (Gmail's labels, for All Mail only).
+    virtual void also_in(std::size_t, std::uint32_t, std::span<const std::string>) {}
 };
 
 enum class fetch_part : std::uint8_t {
@@ -83,6 +88,8 @@ struct message_head {
     std::vector<std::string> flags; ///< as the server wrote them
     std::optional<message_date> date;
     std::uint64_t octets = 0;
+    std::string uidl = {}; ///< what POP3 calls it, where the source knows (RFC 1939, UIDL)
+    std::string skip_rule = {}; ///< the rule by which the place itself says that this is no mail ("uw-internal-data")
 };
 
 /// Receives what fetch() reads. begin, chunk..., end for each message; a call that waits holds the source back.
@@ -122,6 +129,17 @@ class source {
                                                       search_criterion what) = 0;
     virtual void close() noexcept = 0;
     virtual task<> leave() = 0;
+    /// Whether a second connection to the same mailbox may work beside this one: another object of the same kind reads,
+    /// or appends to, the same handles at the same time.
+    [[nodiscard]] virtual bool shares_well() const noexcept { return false; }
+};
+
+/// A folder that is to receive messages.
+struct folder_wish {
+    std::string handle;
+    bool create = false;            ///< it is not there yet
+    std::uint32_t uid_validity = 0; ///< the source's, for targets that can take it over (Maildir); 0 = no wish
+    std::uint32_t uid_next = 0;     ///< the source's
 };
 
 struct prepared_folder {
@@ -129,6 +147,7 @@ struct prepared_folder {
     std::string handle;
     folder_state state;
     std::optional<std::vector<std::string>> permanent_flags; ///< nothing: all are allowed
+    std::vector<std::string> notes = {}; ///< what will be otherwise there than it was (LMTP); for the report, at the folder
 };
 
 /// One message on its way to a target.
@@ -138,8 +157,11 @@ struct append_item {
     std::string flags;       ///< "\Seen $Label1": canonical, allowed by the target, space between
     std::optional<message_date> date;
     std::uint64_t octets = 0;
-    std::uint64_t token = 0;     ///< the caller's name for it
-    std::size_t batch_limit = 0; ///< at most so many messages in its batch; 0 = the target's own limit
+    std::uint64_t token = 0;      ///< the caller's name for it
+    std::size_t batch_limit = 0;  ///< at most so many messages in its batch; 0 = the target's own limit
+    std::uint32_t source_uid = 0; ///< for a target that took over the source's UIDVALIDITY: the UID to keep
+    std::string uidl = {};        ///< message_head::uidl
+    bool literal8 = false;        ///< as RFC 3516's literal8; only for a target that takes_literal8()
 };
 
 struct chunk {
@@ -176,6 +198,7 @@ class append_feed {
 struct flag_change {
     uid_set uids; ///< of the target
     std::vector<std::string> add, remove;
+    std::uint32_t uid_validity = 0; ///< must still hold, or nothing is changed; 0: not known
 };
 
 /// A place mail is brought to. It can be read as well: for matching and proof.
@@ -183,16 +206,28 @@ class target : public source {
   public:
     /// Largest message it takes, as far as it says; 0 = unknown.
     [[nodiscard]] virtual std::uint64_t append_limit() const noexcept = 0;
+    /// Whether a message that holds NUL may be brought as append_item::literal8 (RFC 3516, BINARY).
+    [[nodiscard]] virtual bool takes_literal8() const noexcept { return false; }
     /// The handle a decoded name has there.
     [[nodiscard]] virtual std::string handle_of(std::string_view name) const = 0;
     /// Creates what is missing and opens each folder, so that its state and permanent flags are known; same order.
-    virtual task<result<std::vector<prepared_folder>>> prepare(std::span<const std::string> handles,
-                                                               std::span<const bool> create) = 0;
+    virtual task<result<std::vector<prepared_folder>>> prepare(std::span<const folder_wish> wishes) = 0;
     virtual task<result<void>> subscribe(std::span<const std::string> handles) = 0;
     /// Brings everything the feed has. Returns when next() said end and everything is answered, or at the first
     /// failure of the line (what was not answered by then is unknown and must be looked for).
     virtual task<result<void>> append(append_feed& feed) = 0;
     virtual task<result<void>> change_flags(std::string_view handle, std::span<const flag_change> changes) = 0;
+    /// Removes for good those of `uids` that are there, and no other message. For --delete-extra only. Class config:
+    /// the place cannot do just that; transient: the folder has another uid_validity now.
+    virtual task<result<void>> remove(std::string_view handle, [[maybe_unused]] std::uint32_t uid_validity,
+                                      [[maybe_unused]] uid_set uids) {
+        co_return fail(retry_class::config, phase::store_flags,
+                       std::string("This kind of target cannot remove single messages from ").append(handle),
+                       "Leave --delete-extra away");
+    }
+    /// What was not done as asked and is no failure (a keyword for which a Maildir has no letter left), each once, for
+    /// the report. Asked at the end of a pass; what was told is forgotten.
+    [[nodiscard]] virtual std::vector<std::string> take_remarks() { return {}; }
 };
 
 } // namespace postferry::mailbox

@@ -205,6 +205,24 @@ task<result<void>> ledger_file::forget(folder_id folder, std::vector<std::uint32
     });
 }
 
+task<result<void>> ledger_file::set_state(folder_id folder, std::vector<std::uint32_t> source_uids,
+                                          transfer::item_state state) {
+    return submit<void>(ledger_job::kind::write,
+                        [folder, uids = std::move(source_uids), state](ledger_repository& ledger) {
+                            return ledger.set_state(folder, uids, state);
+                        });
+}
+
+task<result<void>> ledger_file::keep_report(transfer::kept_report report) {
+    return submit<void>(ledger_job::kind::write,
+                        [report = std::move(report)](ledger_repository& ledger) { return ledger.keep_report(report); });
+}
+
+task<result<std::vector<transfer::kept_report>>> ledger_file::reports() {
+    return submit<std::vector<transfer::kept_report>>(ledger_job::kind::read,
+                                                      [](ledger_repository& ledger) { return ledger.reports().all(); });
+}
+
 task<result<void>> ledger_file::finish_folder(ledger_folder state) {
     return submit<void>(ledger_job::kind::write,
                         [state = std::move(state)](ledger_repository& ledger) { return ledger.finish_folder(state); });

@@ -55,7 +55,13 @@ class ledger_file final : public transfer::ledger {
     task<result<void>> update_flags(folder_id folder,
                                     std::vector<std::pair<std::uint32_t, std::uint32_t>> uid_and_flag_set) override;
     task<result<void>> forget(folder_id folder, std::vector<std::uint32_t> source_uids) override;
+    task<result<void>> set_state(folder_id folder, std::vector<std::uint32_t> source_uids,
+                                 transfer::item_state state) override;
+    task<result<void>> keep_report(transfer::kept_report report) override;
     task<result<void>> finish_folder(ledger_folder state) override;
+
+    /// The last report of each kind of pass, mailboxes in the order in which they came into the ledger.
+    [[nodiscard]] task<result<std::vector<transfer::kept_report>>> reports();
 
     /// Numbers for the messages of places without UIDs, kept for the mailbox that these keys name. In a read-only
     /// ledger they are given and forgotten. The book must not outlive the ledger; one strand.

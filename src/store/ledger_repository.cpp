@@ -75,14 +75,15 @@ class ledger_repository::tally {
     struct amount {
         std::int64_t messages = 0, octets = 0;
     };
+    // What is gone or condemned counts in no total.
     static std::size_t index(item_state state) noexcept {
-        return std::min<std::size_t>(static_cast<std::size_t>(state), 3);
+        return std::min<std::size_t>(static_cast<std::size_t>(state), static_cast<std::size_t>(item_state::condemned));
     }
     void change(item_state state, std::int64_t messages, std::int64_t octets) noexcept {
         changes_[index(state)].messages += messages;
         changes_[index(state)].octets += octets;
     }
-    std::array<amount, 4> changes_;
+    std::array<amount, 6> changes_;
 };
 
 result<void> ledger_repository::probe() {
@@ -90,7 +91,7 @@ result<void> ledger_repository::probe() {
         db_,
         "SELECT (SELECT max(id) FROM mailbox), (SELECT max(id) FROM folder), (SELECT max(folder) FROM flag_set), "
         "(SELECT max(folder) FROM message), (SELECT max(folder) FROM failure), (SELECT max(id) FROM named_folder), "
-        "(SELECT max(named_folder) FROM name)",
+        "(SELECT max(named_folder) FROM name), (SELECT max(mailbox) FROM report)",
         [](const sql::query&) {});
 }
 
@@ -385,6 +386,40 @@ result<void> ledger_repository::forget(folder_id folder, const std::vector<std::
         if (!dropped) return pass_on(dropped);
     }
     return add_to_totals(folder, totals);
+}
+
+result<void> ledger_repository::set_state(folder_id folder, const std::vector<std::uint32_t>& source_uids,
+                                          item_state state) {
+    tally totals;
+    for (const std::uint32_t uid : source_uids) {
+        bool found = false;
+        auto done = each_row(
+            db_, "SELECT state, octets FROM message WHERE folder = $1 AND source_uid = $2",
+            [&](const sql::query& q) {
+                found = true;
+                totals.take(q.get<item_state>(0), q.get<std::uint64_t>(1));
+                totals.add(state, q.get<std::uint64_t>(1));
+            },
+            folder, uid);
+        if (!done) return done;
+        if (!found) continue;
+        auto changed = run(db_, "UPDATE message SET state = $1 WHERE folder = $2 AND source_uid = $3",
+                           static_cast<int>(state), folder, uid);
+        if (!changed) return pass_on(changed);
+    }
+    return add_to_totals(folder, totals);
+}
+
+result<void> ledger_repository::keep_report(const transfer::kept_report& report) {
+    // A verify may be the first that this ledger hears of the mailbox.
+    auto known = find_mailbox(report.source_key, report.target_key);
+    if (known && !*known) {
+        auto added = add_mailbox(report.source_key, report.target_key);
+        if (!added) return pass_on(added);
+        *known = *added;
+    }
+    if (!known) return pass_on(known);
+    return reports_.keep(**known, report);
 }
 
 result<void> ledger_repository::finish_folder(const ledger_folder& state) {

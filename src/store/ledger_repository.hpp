@@ -3,6 +3,7 @@
 // (ledger_thread), so that several calls can share one.
 #include "sql/connection.hpp"
 #include "store/name_repository.hpp"
+#include "store/report_repository.hpp"
 #include "transfer/ledger.hpp"
 
 #include <optional>
@@ -22,7 +23,7 @@ using transfer::mailbox_id;
 /// The meaning of each call is that of transfer::ledger.
 class ledger_repository {
   public:
-    explicit ledger_repository(sql::connection& db) noexcept : db_(db), names_(db) {}
+    explicit ledger_repository(sql::connection& db) noexcept : db_(db), names_(db), reports_(db) {}
 
     /// Looks at the ends of every table: finds a file that is no working ledger, at the price of a dozen pages.
     [[nodiscard]] result<void> probe();
@@ -47,9 +48,13 @@ class ledger_repository {
     [[nodiscard]] result<void>
     update_flags(folder_id folder, const std::vector<std::pair<std::uint32_t, std::uint32_t>>& uid_and_flag_set);
     [[nodiscard]] result<void> forget(folder_id folder, const std::vector<std::uint32_t>& source_uids);
+    [[nodiscard]] result<void> set_state(folder_id folder, const std::vector<std::uint32_t>& source_uids,
+                                         transfer::item_state state);
+    [[nodiscard]] result<void> keep_report(const transfer::kept_report& report);
     [[nodiscard]] result<void> finish_folder(const ledger_folder& state);
 
     [[nodiscard]] name_repository& names() noexcept { return names_; }
+    [[nodiscard]] report_repository& reports() noexcept { return reports_; }
 
   private:
     class tally;
@@ -62,6 +67,7 @@ class ledger_repository {
 
     sql::connection& db_;
     name_repository names_;
+    report_repository reports_;
 };
 
 } // namespace postferry::store

@@ -18,9 +18,11 @@ using folder_id = std::int64_t;
 
 /// What became of a source message. Only these are kept; a skipped message has no row (rules may change).
 enum class item_state : std::uint8_t {
-    copied = 1,  ///< appended by us and acknowledged
-    present = 2, ///< was on the target already; matched by fingerprint or content
-    failed = 3,  ///< refused for good; tried again only by a repair pass or when asked
+    copied = 1,    ///< appended by us and acknowledged
+    present = 2,   ///< was on the target already; matched by fingerprint or content
+    failed = 3,    ///< refused for good; each pass tries it again, a repair pass nothing else
+    gone = 4,      ///< copied by us; its source message has vanished since. The copy stays on the target
+    condemned = 5, ///< gone, and a dry run has shown that --delete-extra would remove the copy
 };
 
 /// One source message that is accounted for. About 50 octets on disk.
@@ -74,6 +76,14 @@ struct failed_item {
     std::string reason;
 };
 
+/// The report of a pass that has ended, as an element of the JSON report's "mailboxes" (docs/json.md).
+struct kept_report {
+    std::string source_key, target_key;
+    std::string pass;  ///< name_of(pass_kind)
+    std::string ended; ///< RFC 3339, UTC
+    std::string body;
+};
+
 /// Repository of one ledger file. Every call is queued to the ledger's own thread and comes back on the caller's
 /// executor; calls of one mailbox are carried out in the order made. Failures: class local (disk full, damaged) with
 /// what to do. Cancelling waits for the running statement.
@@ -110,6 +120,11 @@ class ledger {
                                             std::vector<std::pair<std::uint32_t, std::uint32_t>> uid_and_flag_set) = 0;
     /// Forgets rows (source UIDs) whose message must be decided anew.
     virtual task<result<void>> forget(folder_id folder, std::vector<std::uint32_t> source_uids) = 0;
+    /// One transaction: another state for rows that exist; the totals follow (gone and condemned count in none).
+    virtual task<result<void>> set_state(folder_id folder, std::vector<std::uint32_t> source_uids,
+                                         item_state state) = 0;
+    /// Keeps what a pass has reported; the mailbox's last one of that kind is replaced.
+    virtual task<result<void>> keep_report(kept_report) { co_return result<void>{}; }
     /// Closes the folder's pass: stores uid_next, messages, modseq, mark, complete and subscribed of `state`.
     virtual task<result<void>> finish_folder(ledger_folder state) = 0;
 };

@@ -5,22 +5,32 @@
 #include "transfer/pipeline.hpp"
 #include "transfer/plan.hpp"
 #include "transfer/report.hpp"
+#include "transfer/sampling.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 
 namespace postferry::transfer {
 
 struct pass_options {
     pass_kind kind = pass_kind::bulk;
     folder_rules rules;
-    std::optional<std::int64_t> since_unix;  ///< skip what is older by INTERNALDATE
-    std::optional<std::uint64_t> max_octets; ///< skip what is larger
-    pipeline_limits limits;
+    std::optional<std::int64_t> since_unix;        ///< skip what is older by INTERNALDATE
+    std::optional<std::uint64_t> max_octets;       ///< skip what is larger
+    pipeline_limits limits;                        ///< shared by all connections of the pass
+    std::size_t connections = 1;                   ///< pairs of source and target at most, where both ends share well
+    std::uint64_t messages_per_connection = 1'000; ///< fewer are not worth a further login
+    std::uint64_t trial_messages = 10;             ///< of each folder in a trial pass: half the oldest, half the newest
+    bool delete_extra = false;                     ///< remove copies whose source message vanished (docs/adr/0009)
+    sample_wish sample;                            ///< of verify; nothing: all messages
+    /// Source folder and UID of failures that somebody has accepted.
+    std::shared_ptr<const std::set<std::pair<std::string, std::uint32_t>>> waived;
     unsigned attempts =
         5; ///< in a row without any progress; four times as many while messages are suspected of killing the line
     std::chrono::milliseconds first_pause{1'000}; ///< before the second attempt; doubles up to a minute

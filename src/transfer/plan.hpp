@@ -1,4 +1,5 @@
 #pragma once
+#include "base/uid_set.hpp"
 #include "transfer/folder_rules.hpp"
 
 #include <cstdint>
@@ -17,6 +18,8 @@ struct planned_folder {
     std::uint64_t to_copy = 0;           ///< new, or to be matched against what the target already holds
     bool exists_on_target = false;
     std::uint64_t target_messages = 0;
+    std::uint64_t to_delete = 0; ///< from the target, with --delete-extra
+    uid_set delete_uids = {};         ///< the same, as the target numbers them
 };
 
 /// What a pass would do; nothing was changed to find out.
@@ -25,6 +28,8 @@ struct mailbox_plan {
     std::vector<planned_folder> folders;
     std::vector<collision> collisions;
     std::vector<std::string> notes;
+    bool deletes = false;                 ///< --delete-extra was asked for
+    std::vector<std::string> not_deleted = {}; ///< mailbox_report::not_deleted
 };
 
 } // namespace postferry::transfer

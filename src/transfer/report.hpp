@@ -44,11 +44,17 @@ struct folder_report {
                               ///< counts its RFC822.SIZE
     std::string state = "pending";  ///< pending, copying, synced, skipped, failed
     std::vector<std::string> notes; ///< "keyword Project/X not allowed by the target", "mapped to \Sent of the target"
+    std::uint64_t deleted = 0;      ///< removed from the target (--delete-extra); no part of the balance
 };
 
 struct verify_report {
     std::uint64_t identical = 0, missing = 0, different = 0, extra = 0, altered_by_server = 0, changed_since = 0;
-    double sampled = 1.0; ///< share of the messages whose content was compared
+    double sampled = 1.0;                ///< share of the messages whose content was compared
+    std::uint64_t altered_by_repair = 0; ///< other octets because we repaired the message (mailbox_report::repairs)
+    std::uint64_t kept = 0;              ///< copies whose source message has vanished since; they stay by default
+    std::uint64_t compared = 0;          ///< messages whose content was compared
+    std::optional<std::uint64_t> seed{}; ///< of a sampled proof: the same seed draws the same messages
+    double at_most = 0; ///< with 95 % confidence no larger share of all messages differs (sampling.hpp)
 };
 
 enum class mailbox_state : std::uint8_t {
@@ -63,7 +69,7 @@ enum class mailbox_state : std::uint8_t {
     interrupted
 };
 enum class grade : std::uint8_t { perfect, good, investigate, poor };
-enum class pass_kind : std::uint8_t { bulk, delta, verify };
+enum class pass_kind : std::uint8_t { trial, bulk, delta, final, sweep, repair, verify };
 
 struct mailbox_report {
     std::string source, target; ///< URLs without passwords
@@ -74,12 +80,15 @@ struct mailbox_report {
     std::uint64_t flags_updated = 0, vanished = 0;
     std::vector<std::string> keywords_dropped;       ///< each once
     std::map<std::string, std::uint64_t> skip_rules; ///< rule -> messages
+    std::map<std::string, std::uint64_t> repairs;    ///< name of the repair -> messages (docs/report.md#repairs)
     std::vector<std::string>
         warnings; ///< named, harmless differences: dates the target stored differently, folders not copied
     std::optional<verify_report> verify;
     std::vector<folder_report> folders;
     std::vector<failure> failures;
-    std::optional<error> stopped_by; ///< why the pass did not end by itself
+    std::optional<error> stopped_by;      ///< why the pass did not end by itself
+    std::uint64_t deleted = 0;            ///< removed from the target (--delete-extra)
+    std::vector<std::string> not_deleted; ///< why --delete-extra left something that vanished from the source
     double seconds = 0;
 };
 

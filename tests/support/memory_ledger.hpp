@@ -138,6 +138,20 @@ class memory_ledger final : public ledger {
         co_return result<void>{};
     }
 
+    task<result<void>> set_state(folder_id folder, std::vector<std::uint32_t> source_uids, item_state state) override {
+        if (auto refused = ask("set_state")) co_return std::unexpected(*refused);
+        const auto found = folders_.find(folder);
+        if (found == folders_.end()) co_return no_such_folder(folder);
+        for (const std::uint32_t uid : source_uids) {
+            const auto row = found->second.rows.find(uid);
+            if (row == found->second.rows.end()) continue;
+            ledger_row changed = row->second;
+            changed.state = state;
+            put(found->second, changed);
+        }
+        co_return result<void>{};
+    }
+
     task<result<void>> finish_folder(ledger_folder state) override {
         if (auto refused = ask("finish_folder")) co_return std::unexpected(*refused);
         const auto found = folders_.find(state.id);
@@ -184,9 +198,11 @@ class memory_ledger final : public ledger {
     static void take(stored_folder& folder, std::uint32_t uid) {
         const auto old = folder.rows.find(uid);
         if (old == folder.rows.end()) return;
-        const auto [messages, octets] = totals_of(folder, old->second.state);
-        *messages -= 1;
-        *octets -= old->second.octets;
+        if (counts(old->second.state)) {
+            const auto [messages, octets] = totals_of(folder, old->second.state);
+            *messages -= 1;
+            *octets -= old->second.octets;
+        }
         folder.rows.erase(old);
         folder.failures.erase(uid);
     }
@@ -197,18 +213,23 @@ class memory_ledger final : public ledger {
         if (row.state == item_state::failed && why != folder.failures.end()) kept = why->second;
         take(folder, row.source_uid);
         folder.rows.emplace(row.source_uid, row);
-        const auto [messages, octets] = totals_of(folder, row.state);
-        *messages += 1;
-        *octets += row.octets;
+        if (counts(row.state)) {
+            const auto [messages, octets] = totals_of(folder, row.state);
+            *messages += 1;
+            *octets += row.octets;
+        }
         if (kept) folder.failures.emplace(row.source_uid, *kept);
     }
 
+    static bool counts(item_state state) { return state != item_state::gone && state != item_state::condemned; }
     static std::pair<std::uint64_t*, std::uint64_t*> totals_of(stored_folder& folder, item_state state) {
         auto& sum = folder.state.rows;
         switch (state) {
         case item_state::copied: return {&sum.copied, &sum.copied_octets};
         case item_state::present: return {&sum.present, &sum.present_octets};
-        case item_state::failed: break;
+        case item_state::failed:
+        case item_state::gone:
+        case item_state::condemned: break;
         }
         return {&sum.failed, &sum.failed_octets};
     }
