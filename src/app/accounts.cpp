@@ -143,7 +143,10 @@ class row_reader {
     bool override_with_columns(endpoint& e, const side_columns& c) {
         const bool before = std::exchange(faulty_, false);
         if (const auto text = columns_.field(*record_, c.protocol); !text.empty()) {
-            if (const auto kind = mailbox::parse_scheme(text)) {
+            const auto kind = mailbox::parse_scheme(text);
+            if (kind && mailbox::is_local(*kind)) {
+                fault(columns_.name(c.protocol), "must be a protocol; a place on this machine is named by a URL");
+            } else if (kind) {
                 if (*kind != e.kind) {
                     e.where.port = mailbox::default_port(*kind);
                     e.tls.mode = mailbox::default_tls(*kind);
@@ -239,7 +242,9 @@ void say_what_was_found(account_list& list, const csv_reader& reader, const colu
 
 } // namespace
 
-bool needs_password(const endpoint& e) noexcept { return e.auth != sasl::choice::external; }
+bool needs_password(const endpoint& e) noexcept {
+    return !mailbox::is_local(e.kind) && e.kind != mailbox::scheme::lmtp && e.auth != sasl::choice::external;
+}
 
 bool has_common_login(const endpoint& e) noexcept {
     return !e.admin.empty() || e.auth == sasl::choice::xoauth2 || e.auth == sasl::choice::oauthbearer;
@@ -274,7 +279,7 @@ endpoint account::end::whole() const {
 
 bool account::end::same(const end& other) const noexcept {
     return user == other.user && base->where.host == other.base->where.host &&
-           base->where.port == other.base->where.port;
+           base->where.port == other.base->where.port && base->path == other.base->path;
 }
 
 bool account::same_mailboxes(const account& other) const noexcept {
@@ -289,6 +294,7 @@ std::size_t account::hash() const noexcept {
         h = mix(h, std::hash<std::string>{}(e->user));
         h = mix(h, std::hash<std::string>{}(e->base->where.host));
         h = mix(h, e->base->where.port);
+        h = mix(h, std::hash<std::string>{}(e->base->path));
     }
     return h;
 }

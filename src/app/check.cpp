@@ -43,7 +43,7 @@ class end_check {
 
     task<> run() {
         const auto start = std::chrono::steady_clock::now();
-        auto opened = co_await open_mailbox(where_, which_, share_);
+        auto opened = co_await open_imap(where_, which_, share_);
         const std::size_t reached = opened ? way_in.size() : step_of(opened.error().where);
         for (std::size_t i = 0; i < way_in.size(); ++i) {
             check_step step{.name = std::string(way_in[i].name),

@@ -1,6 +1,7 @@
 #include "app/option_checks.hpp"
 
 #include "app/accounts.hpp"
+#include "app/connect.hpp"
 #include "base/text.hpp"
 
 #include <fmt/format.h>
@@ -72,11 +73,15 @@ result<void> check_end(const run_options& out, const std::string& url, const log
             return std::unexpected(parsed.error());
         }
         e = std::move(*parsed);
+        if (auto ok = check_side(*e, side == "source" ? side::source : side::target); !ok) {
+            ok.error().what = fmt::format("{}: {}", side, ok.error().what);
+            return ok;
+        }
     }
     if (out.one_mailbox() && mailbox::has_placeholder(url))
         return refuse(
             fmt::format("{}: {{user}}, {{local}} and {{domain}} are filled from the rows of ACCOUNTS.csv only", side));
-    if (out.one_mailbox() && e->user.empty())
+    if (out.one_mailbox() && e->user.empty() && !mailbox::is_local(e->kind))
         return refuse(fmt::format("{}: the URL names no user", side), "Write imaps://alice@host");
     return check_login(login, e, side, out.one_mailbox());
 }

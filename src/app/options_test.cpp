@@ -132,8 +132,9 @@ TEST(options, what_is_not_there_yet_is_refused_by_name) {
     EXPECT_THAT(refusal({"copy", src, dst, "--report", "r.csv"}), HasSubstr("--report with a .csv file is part of"));
     EXPECT_THAT(refusal({"copy", src, dst, "--report", "r.html"}), HasSubstr("--report with a .html file is part of"));
     EXPECT_THAT(refusal({"copy", "pop3://a@h", dst}), HasSubstr("source: pop3: endpoints are part of"));
+    EXPECT_THAT(refusal({"copy", src, "pop3://a@h"}), HasSubstr("it can only be a source"));
+    EXPECT_THAT(refusal({"copy", "lmtp://a@h", dst}), HasSubstr("it can only be a target"));
     EXPECT_THAT(refusal({"copy", src, "maildir:/x"}), HasSubstr("target: maildir: endpoints are part of"));
-    EXPECT_THAT(refusal({"copy", src, "imaps://a@h?quirks=x"}), HasSubstr("quirks= is part of"));
 }
 
 TEST(options, faults_say_what_is_allowed) {

@@ -67,6 +67,17 @@ std::string encode(std::string_view text) {
     return out;
 }
 
+std::string encode_path(std::string_view path) {
+    std::string out;
+    while (true) {
+        const std::size_t slash = path.find('/');
+        out += encode(path.substr(0, slash));
+        if (slash == std::string_view::npos) return out;
+        out += '/';
+        path.remove_prefix(slash + 1);
+    }
+}
+
 constexpr std::array<std::string_view, 3> placeholders{"{user}", "{local}", "{domain}"};
 
 std::string fill(std::string_view text, std::string_view row_user) {
@@ -89,8 +100,18 @@ std::string fill(std::string_view text, std::string_view row_user) {
     return out;
 }
 
+/// Whether a path that the row's user is filled into stays where the administrator wrote it.
+bool stays_in_place(std::string_view row_user) noexcept {
+    if (row_user.find('/') != std::string_view::npos) return false;
+    const std::size_t at = row_user.rfind('@');
+    const std::string_view domain = at == std::string_view::npos ? std::string_view{} : row_user.substr(at + 1);
+    for (const std::string_view part : {row_user, row_user.substr(0, at), domain})
+        if (part == "." || part == "..") return false;
+    return true;
+}
+
 struct url_parts {
-    std::string_view scheme, user, host_port, query;
+    std::string_view scheme, user, host_port, path, query;
     bool has_user = false;
 };
 
@@ -104,12 +125,18 @@ result<url_parts> split(std::string_view url) {
     parts.scheme = url.substr(0, colon);
     if (auto known = parse_scheme(parts.scheme); !known) return std::unexpected(known.error());
     url.remove_prefix(colon + 1);
-    if (!url.starts_with("//")) return refuse(fmt::format("\"{}:\" must be followed by //user@host", parts.scheme));
-    url.remove_prefix(2);
-    const std::size_t query = url.find('?');
     // "#" begins a fragment (RFC 3986); a name or password that holds one was meant to be encoded.
     if (url.find('#') != std::string_view::npos)
         return refuse("a \"#\" has no meaning in an endpoint", "Write %23 if a name contains it");
+    if (is_local(*parse_scheme(parts.scheme))) {
+        const std::size_t end = url.find('?');
+        parts.path = url.substr(0, end);
+        if (end != std::string_view::npos) parts.query = url.substr(end + 1);
+        return parts;
+    }
+    if (!url.starts_with("//")) return refuse(fmt::format("\"{}:\" must be followed by //user@host", parts.scheme));
+    url.remove_prefix(2);
+    const std::size_t query = url.find('?');
     if (query != std::string_view::npos) parts.query = url.substr(query + 1);
     std::string_view rest = url.substr(0, query);
     if (const std::size_t at = rest.rfind('@'); at != std::string_view::npos) {
@@ -136,6 +163,20 @@ result<void> read_user(endpoint& out, const url_parts& parts) {
         return refuse(user->empty() ? "the user name in the URL is empty"
                                     : "a \"/\" in the user name must be written %2F");
     out.user = std::move(*user);
+    return {};
+}
+
+/// A path on this machine: absolute, so that the ledger's key means the same from every working folder.
+result<void> read_path(endpoint& out, std::string_view text) {
+    // maildir:///srv/mail is how RFC 8089 would write it.
+    if (text.starts_with("///")) text.remove_prefix(2);
+    auto path = decode(text);
+    if (!path) return refuse("the path in the endpoint has a bad percent-encoding");
+    if (!path->starts_with('/') || path->starts_with("//"))
+        return refuse(fmt::format("a {}: endpoint takes an absolute path", name_of(out.kind)),
+                      fmt::format("Write {}:/srv/mail/alice", name_of(out.kind)));
+    while (path->size() > 1 && path->ends_with('/')) path->pop_back();
+    out.path = std::move(*path);
     return {};
 }
 
@@ -233,14 +274,23 @@ template <std::string endpoint::* Member> result<void> set_text(endpoint& e, con
     return {};
 }
 
-result<void> set_quirks(endpoint&, const std::string&) {
-    return refuse("quirks= is part of the command line but not in this version yet");
-}
+/// Which schemes a parameter means something to.
+enum class meant_for : std::uint8_t { servers, imap, all };
 
 struct parameter {
     std::string_view name;
     result<void> (*set)(endpoint&, const std::string&);
+    meant_for whom = meant_for::servers;
 };
+
+bool means_something(const parameter& p, scheme s) noexcept {
+    switch (p.whom) {
+    case meant_for::all: return true;
+    case meant_for::servers: return !is_local(s);
+    case meant_for::imap: return s == scheme::imap || s == scheme::imaps;
+    }
+    return false;
+}
 
 constexpr std::array<parameter, 11> parameters{{
     {"tls", set_tls},
@@ -251,9 +301,9 @@ constexpr std::array<parameter, 11> parameters{{
     {"key", set_tls_file<&net::tls_settings::key_file>},
     {"admin", set_text<&endpoint::admin>},
     {"admin-form", set_admin_form},
-    {"prefix", set_text<&endpoint::prefix>},
+    {"prefix", set_text<&endpoint::prefix>, meant_for::all},
     {"max-connections", set_max_connections},
-    {"quirks", set_quirks},
+    {"quirks", set_text<&endpoint::quirks>},
 }};
 
 result<void> read_parameter(endpoint& out, std::string_view item, std::vector<std::string_view>& seen) {
@@ -264,9 +314,12 @@ result<void> read_parameter(endpoint& out, std::string_view item, std::vector<st
         // A password with a "?" in it can end up here: only what looks like a misspelt name is repeated.
         const bool word =
             name.size() <= 20 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz-_") == std::string::npos;
-        return refuse(fmt::format("unknown parameter{} in the endpoint's query", word ? fmt::format(" {}=", name) : ""),
-                      "Known are tls, verify, ca, auth, cert, key, admin, admin-form, prefix and max-connections");
+        return refuse(
+            fmt::format("unknown parameter{} in the endpoint's query", word ? fmt::format(" {}=", name) : ""),
+            "Known are tls, verify, ca, auth, cert, key, admin, admin-form, prefix, max-connections and quirks");
     }
+    if (!means_something(*known, out.kind))
+        return refuse(fmt::format("{}= means nothing to a {}: endpoint", name, name_of(out.kind)));
     if (equals == std::string_view::npos || equals + 1 == item.size())
         return refuse(fmt::format("{}= has no value in the endpoint's query", name));
     const auto value = decode(item.substr(equals + 1));
@@ -336,19 +389,29 @@ std::optional<net::tls_mode> parse_tls_mode(std::string_view text) noexcept {
 }
 
 result<scheme> parse_scheme(std::string_view text) {
-    if (iequals(text, "imap")) return scheme::imap;
-    if (iequals(text, "imaps")) return scheme::imaps;
-    for (const std::string_view later : {"pop3", "pop3s", "maildir", "mbox", "lmtp"})
-        if (iequals(text, later))
-            return refuse(fmt::format("{}: endpoints are part of the command line but not in this version yet", later),
-                          "This version copies from imap:// and imaps:// to imap:// and imaps://");
-    return refuse("the endpoint's scheme is not known", "Write imap:// or imaps://");
+    for (const scheme s :
+         {scheme::imap, scheme::imaps, scheme::pop3, scheme::pop3s, scheme::maildir, scheme::mbox, scheme::lmtp})
+        if (iequals(text, name_of(s))) return s;
+    return refuse("the endpoint's scheme is not known",
+                  "Write imap://, imaps://, pop3://, pop3s://, lmtp://, maildir:/path or mbox:/path");
 }
 
-std::string_view name_of(scheme s) noexcept { return s == scheme::imaps ? "imaps" : "imap"; }
+std::string_view name_of(scheme s) noexcept {
+    switch (s) {
+    case scheme::imap: return "imap";
+    case scheme::imaps: return "imaps";
+    case scheme::pop3: return "pop3";
+    case scheme::pop3s: return "pop3s";
+    case scheme::maildir: return "maildir";
+    case scheme::mbox: return "mbox";
+    case scheme::lmtp: return "lmtp";
+    }
+    return "imap";
+}
 
 std::string endpoint::display() const {
     std::string out(name_of(kind));
+    if (is_local(kind)) return out + ":" + encode_path(path);
     out += "://";
     if (!user.empty()) out += encode(user) + "@";
     out += where.host.find(':') == std::string::npos ? where.host : fmt::format("[{}]", where.host);
@@ -364,11 +427,17 @@ result<endpoint> parse_endpoint(std::string_view url, std::optional<std::string_
     auto parts = split(filled);
     if (!parts) return std::unexpected(parts.error());
     endpoint out;
-    out.kind = iequals(parts->scheme, "imaps") ? scheme::imaps : scheme::imap;
+    if (is_local(*parse_scheme(parts->scheme)) && row_user && has_placeholder(url) && !stays_in_place(*row_user))
+        return refuse("the row's user name cannot be part of a path", "It holds a \"/\" or is a \"..\"");
+    out.kind = *parse_scheme(parts->scheme);
     out.where.port = default_port(out.kind);
     out.tls.mode = default_tls(out.kind);
-    if (auto ok = read_user(out, *parts); !ok) return std::unexpected(ok.error());
-    if (auto ok = read_host(out, parts->host_port); !ok) return std::unexpected(ok.error());
+    if (is_local(out.kind)) {
+        if (auto ok = read_path(out, parts->path); !ok) return std::unexpected(ok.error());
+    } else {
+        if (auto ok = read_user(out, *parts); !ok) return std::unexpected(ok.error());
+        if (auto ok = read_host(out, parts->host_port); !ok) return std::unexpected(ok.error());
+    }
     if (auto ok = read_query(out, parts->query); !ok) return std::unexpected(ok.error());
     return out;
 }

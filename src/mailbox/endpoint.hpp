@@ -13,7 +13,9 @@
 
 namespace postferry::mailbox {
 
-enum class scheme : std::uint8_t { imap, imaps };
+enum class scheme : std::uint8_t { imap, imaps, pop3, pop3s, maildir, mbox, lmtp };
+/// A folder on this machine, not a server.
+[[nodiscard]] constexpr bool is_local(scheme s) noexcept { return s == scheme::maildir || s == scheme::mbox; }
 using client::admin_form;
 
 /// One end of a copy, as the user names it: a URL and the options in its query (docs/cli.md).
@@ -27,18 +29,21 @@ struct endpoint {
     admin_form form = admin_form::sasl;
     std::string prefix; ///< put in front of target folder names / taken off source names; decoded, "/" between levels
     std::optional<std::uint32_t> max_connections;
-    secret password; ///< of the user, or of the admin; or the token for xoauth2/oauthbearer
+    std::string quirks; ///< quirks=: names to force, or with "-" in front to switch off; "," between
+    std::string path;   ///< of a place on this machine: absolute, decoded
+    secret password;    ///< of the user, or of the admin; or the token for xoauth2/oauthbearer
 
-    /// "imaps://alice@old.example.org" (port only when not the default; percent-encoded; no query, no password): the
-    /// name in reports, logs and the ledger.
+    /// "imaps://alice@old.example.org" (port only when not the default; percent-encoded; no query, no password) or
+    /// "maildir:/srv/mail/alice": the name in reports, logs and the ledger.
     [[nodiscard]] std::string display() const;
 };
 
-/// Reads a URL (cli.md "Endpoints"). A password inside the URL, an unknown query parameter, an unknown value, or a
-/// scheme that this version does not speak (pop3, pop3s, maildir, mbox, lmtp: named as not there yet) is a usage error
-/// of class config that says what is allowed. `{user}`, `{local}`, `{domain}` are filled from `row_user` when given
-/// (before decoding, so an odd user name cannot change what the URL means); without it they stay as they are.
-/// No error repeats the user information or a query value of the URL: either may hold a password by mistake.
+/// Reads a URL (docs/cli.md "Endpoints"): imap, imaps, pop3, pop3s, lmtp with host, maildir:/path and mbox:/path. A
+/// password inside the URL, an unknown query parameter (or one that means nothing to the scheme), an unknown value or
+/// scheme is a usage error of class config that says what is allowed. `{user}`, `{local}`, `{domain}` are filled from
+/// `row_user` when given (before decoding, so an odd user name cannot change what the URL means); without it they stay
+/// as they are. No error repeats the user information or a query value of the URL: either may hold a password by
+/// mistake.
 [[nodiscard]] result<endpoint> parse_endpoint(std::string_view url,
                                               std::optional<std::string_view> row_user = std::nullopt);
 
@@ -51,15 +56,24 @@ struct endpoint {
 
 /// The words that `tls=` and the columns source_tls/target_tls take: detect, require, implicit, off.
 [[nodiscard]] std::optional<net::tls_mode> parse_tls_mode(std::string_view text) noexcept;
-/// imap and imaps; for a scheme of the command line that is not there yet, and for any other word, an error that says
-/// so.
 [[nodiscard]] result<scheme> parse_scheme(std::string_view text);
 [[nodiscard]] std::string_view name_of(scheme s) noexcept;
 
-[[nodiscard]] constexpr std::uint16_t default_port(scheme s) noexcept { return s == scheme::imaps ? 993 : 143; }
+[[nodiscard]] constexpr std::uint16_t default_port(scheme s) noexcept {
+    switch (s) {
+    case scheme::imap: return 143;
+    case scheme::imaps: return 993;
+    case scheme::pop3: return 110;
+    case scheme::pop3s: return 995;
+    case scheme::lmtp: return 24;
+    case scheme::maildir:
+    case scheme::mbox: return 0;
+    }
+    return 0;
+}
 
 [[nodiscard]] constexpr net::tls_mode default_tls(scheme s) noexcept {
-    return s == scheme::imaps ? net::tls_mode::implicit : net::tls_mode::detect;
+    return s == scheme::imaps || s == scheme::pop3s ? net::tls_mode::implicit : net::tls_mode::detect;
 }
 
 } // namespace postferry::mailbox

@@ -93,14 +93,29 @@ TEST(endpoint, a_row_fills_the_placeholders_and_cannot_change_the_url) {
     EXPECT_FALSE(has_placeholder("imap://{x}@h"));
 }
 
-TEST(endpoint, what_is_not_there_yet_is_named) {
-    for (const std::string_view url : {"pop3://a@h", "pop3s://a@h", "maildir:/x", "mbox:/x", "lmtp://h:24"}) {
-        const std::string text = refusal(url);
-        EXPECT_NE(text.find(url.substr(0, url.find(':'))), std::string::npos) << text;
-        EXPECT_NE(text.find("not in this version yet"), std::string::npos) << text;
-    }
-    EXPECT_NE(refusal("imap://a@h?quirks=exchange").find("quirks= is part of the command line but not"),
-              std::string::npos);
+TEST(endpoint, other_protocols_have_their_own_ports_and_tls) {
+    EXPECT_EQ(must("pop3://a@h").where.port, 110);
+    EXPECT_EQ(must("pop3://a@h").tls.mode, net::tls_mode::detect);
+    EXPECT_EQ(must("pop3s://a@h").where.port, 995);
+    EXPECT_EQ(must("pop3s://a@h").tls.mode, net::tls_mode::implicit);
+    EXPECT_EQ(must("pop3s://a@h").display(), "pop3s://a@h");
+    EXPECT_EQ(must("lmtp://a@h:24").display(), "lmtp://a@h");
+    EXPECT_EQ(must("imap://a@h?quirks=gmail,-id").quirks, "gmail,-id");
+}
+
+TEST(endpoint, a_place_on_this_machine_is_an_absolute_path) {
+    EXPECT_EQ(must("maildir:/srv/mail/alice/").path, "/srv/mail/alice");
+    EXPECT_EQ(must("maildir:///srv/mail/alice").path, "/srv/mail/alice");
+    EXPECT_EQ(must("mbox:/srv/a%20b%3F").path, "/srv/a b?");
+    EXPECT_EQ(must("mbox:/srv/a%20b%3F").display(), "mbox:/srv/a%20b%3F");
+    EXPECT_EQ(must("maildir:/srv/{domain}/{local}", "al@example.org").path, "/srv/example.org/al");
+    EXPECT_EQ(must("maildir:/srv/{user}", "a..b").path, "/srv/a..b");
+    for (const std::string_view user : {"../etc", "..", "..@example.org", "a@..", "a/b"})
+        EXPECT_NE(refusal("maildir:/srv/{user}", user).find("path"), std::string::npos) << user;
+    for (const std::string_view url : {"maildir:mail", "maildir://host/mail", "maildir:", "mbox:/a%zz"})
+        EXPECT_FALSE(refusal(url).empty()) << url;
+    EXPECT_NE(refusal("maildir:/x?tls=off").find("means nothing"), std::string::npos);
+    EXPECT_NE(refusal("mbox:/x#y").find("%23"), std::string::npos);
 }
 
 TEST(endpoint, a_password_in_the_url_is_refused_and_never_repeated) {
@@ -119,7 +134,7 @@ TEST(endpoint, faults_say_what_is_allowed) {
     const std::pair<std::string_view, std::string_view> cases[] = {
         {"", "scheme"},
         {"old.example.org", "scheme"},
-        {"http://h", "imap:// or imaps://"},
+        {"http://h", "Write imap://, imaps://"},
         {"imap:alice@h", "//"},
         {"imap://", "no host"},
         {"imap://@h", "empty"},

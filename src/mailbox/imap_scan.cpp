@@ -51,7 +51,7 @@ void imap_mailbox::submit_examine(const std::string& handle, folder_state& state
                                   bool read_only, std::optional<std::vector<std::string>>* permanent_flags) {
     imap::command_encoder command = session_->encoder();
     command.raw(read_only ? "EXAMINE " : "SELECT ").astring(handle);
-    if (session_->capabilities().has("CONDSTORE")) command.raw(" (CONDSTORE)");
+    if (uses_condstore()) command.raw(" (CONDSTORE)");
     session_->submit(
         command.take(), [&state, permanent_flags](imap::response& r) { read_select_data(r, state, permanent_flags); },
         [&failure, handle](imap::conversation::completed& c) {
@@ -62,9 +62,9 @@ void imap_mailbox::submit_examine(const std::string& handle, folder_state& state
 }
 
 task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, scan_sink& sink) {
+    if (auto ok = co_await greet(); !ok) co_return ok;
     const client::capability_set& can = session_->capabilities();
     const bool esearch = can.has("ESEARCH") || can.has("IMAP4REV2");
-    const bool condstore = can.has("CONDSTORE") || can.has("QRESYNC");
     std::deque<scanned> results(folders.size());                 // a deque: handlers keep references
     std::vector<std::pair<std::size_t, std::string_view>> again; // with the items to ask for
 
@@ -117,9 +117,14 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
         if (auto ok = co_await make_room(); !ok) co_return ok;
         const scan_request& want = folders[i];
         open_folder(i);
+        // quirk gmail: what All Mail holds is mostly in other folders as well.
+        if (!all_mail_.empty() && want.handle == all_mail_) ask_for_labels(i, results[i].state, results[i].failure, sink);
         if (want.known_uid_validity == 0) {
-            list_by_search(i);
-        } else if (condstore && want.known_modseq > 0) {
+            if (habits_.search)
+                list_by_search(i);
+            else
+                list_by_fetch(i, "UID");
+        } else if (habits_.search && uses_condstore() && want.known_modseq > 0) {
             session_->submit({fmt::format("UID FETCH 1:{} (UID FLAGS) (CHANGEDSINCE {})",
                                           std::max(want.known_uid_next, 2U) - 1, want.known_modseq)},
                              take(i), [&again, i](imap::conversation::completed& c) {
@@ -132,6 +137,14 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
         }
     }
     if (auto ok = co_await session_->settle(); !ok) co_return ok;
+    // quirk modseq-refused: a server that offers CONDSTORE and does not know it.
+    for (std::size_t i = 0; i < folders.size() && uses_condstore(); ++i)
+        condstore_refused_ = results[i].failure && results[i].failure->cls == retry_class::protocol;
+    for (std::size_t i = 0; i < folders.size() && condstore_refused_; ++i) {
+        if (!results[i].failure || results[i].failure->cls != retry_class::protocol) continue;
+        results[i] = {};
+        again.emplace_back(i, folders[i].known_uid_validity == 0 ? "UID" : "UID FLAGS");
+    }
     for (const auto& [i, items] : again) {
         if (results[i].failure) continue;
         results[i].present = {};
@@ -148,8 +161,31 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
     co_return result<void>{};
 }
 
+// Which folders hold a message of All Mail as well, from its labels.
+void imap_mailbox::ask_for_labels(std::size_t request, const folder_state& state, std::optional<error>& failure,
+                                  scan_sink& sink) {
+    session_->submit(
+        {"UID FETCH 1:* (UID X-GM-LABELS)"},
+        [this, request, &failure, &sink](imap::response& r) {
+            const auto* f = std::get_if<imap::fetch_data>(&r);
+            if (f == nullptr || !f->uid || failure) return;
+            std::vector<std::string> handles;
+            for (const std::string& label : f->gmail_labels)
+                if (const auto at = label_handles_.find(label); at != label_handles_.end())
+                    handles.push_back(at->second);
+            if (!handles.empty()) sink.also_in(request, *f->uid, handles);
+        },
+        [&state, &failure](imap::conversation::completed& c) {
+            // Without them every message would be copied twice.
+            if (!failure && c.status.kind != imap::status_kind::ok && state.messages > 0)
+                failure = client::to_error(c.status, phase::scan, "Gmail's labels could not be read");
+        });
+}
+
 task<result<std::vector<uid_set>>> imap_mailbox::search(std::span<const fetch_request> requests,
                                                         search_criterion what) {
+    if (auto ok = co_await greet(); !ok) co_return std::unexpected(ok.error());
+    if (!habits_.search) co_return co_await search_by_fetch(requests, what);
     const std::string key = search_key(what);
     const bool esearch = session_->capabilities().has("ESEARCH") || session_->capabilities().has("IMAP4REV2");
     std::vector<uid_set> out(requests.size());
@@ -171,34 +207,67 @@ task<result<std::vector<uid_set>>> imap_mailbox::search(std::span<const fetch_re
     co_return out;
 }
 
-task<result<std::vector<prepared_folder>>> imap_mailbox::prepare(std::span<const std::string> handles,
-                                                                 std::span<const bool> create) {
-    std::vector<prepared_folder> out(handles.size());
-    std::vector<std::optional<error>> create_failure(handles.size());
-    for (std::size_t i = 0; i < handles.size(); ++i) {
+// quirk yandex: SEARCH cannot be trusted, the sizes and dates themselves can.
+task<result<std::vector<uid_set>>> imap_mailbox::search_by_fetch(std::span<const fetch_request> requests,
+                                                                 search_criterion what) {
+    std::vector<uid_set> out(requests.size());
+    std::deque<scanned> results(requests.size());
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        if (requests[i].uids.empty()) continue;
         if (auto ok = co_await make_room(); !ok) co_return std::unexpected(ok.error());
-        out[i].handle = handles[i];
-        if (create[i]) {
+        submit_examine(requests[i].handle, results[i].state, results[i].failure, true, nullptr);
+        session_->submit({"UID FETCH 1:* (UID RFC822.SIZE INTERNALDATE)"},
+                         [&set = out[i], &failure = results[i].failure, what](imap::response& r) {
+                             const auto* f = std::get_if<imap::fetch_data>(&r);
+                             if (f == nullptr || !f->uid || failure) return;
+                             const bool larger = what.larger_than && f->rfc822_size.value_or(0) > *what.larger_than;
+                             const bool older = what.older_than_unix && f->date &&
+                                                f->date->unix_seconds < *what.older_than_unix - 86'400;
+                             if (larger || older) set.add(*f->uid);
+                         });
+    }
+    if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
+    co_return out;
+}
+
+task<result<std::vector<prepared_folder>>> imap_mailbox::prepare(std::span<const folder_wish> wishes) {
+    if (auto ok = co_await greet(); !ok) co_return std::unexpected(ok.error());
+    std::vector<prepared_folder> out(wishes.size());
+    std::vector<std::optional<error>> create_failure(wishes.size());
+    for (std::size_t i = 0; i < wishes.size(); ++i) {
+        if (auto ok = co_await make_room(); !ok) co_return std::unexpected(ok.error());
+        const std::string& handle = wishes[i].handle;
+        out[i].handle = handle;
+        if (wishes[i].create) {
             imap::command_encoder command = session_->encoder();
-            command.raw("CREATE ").astring(handles[i]);
+            command.raw("CREATE ").astring(handle);
             session_->submit(command.take(), {},
-                             [&slot = create_failure[i], &name = handles[i]](imap::conversation::completed& c) {
+                             [&slot = create_failure[i], &name = handle](imap::conversation::completed& c) {
                                  if (c.status.kind != imap::status_kind::ok)
                                      slot = client::to_error(
                                          c.status, phase::create,
                                          fmt::format("The folder {} could not be created", quote_server_text(name)));
                              });
         }
-        submit_examine(handles[i], out[i].state, out[i].failure, false, &out[i].permanent_flags);
+        submit_examine(handle, out[i].state, out[i].failure, false, &out[i].permanent_flags);
     }
     if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
+    for (std::size_t i = 0; i < wishes.size() && uses_condstore(); ++i) // quirk modseq-refused
+        condstore_refused_ = out[i].failure && out[i].failure->cls == retry_class::protocol;
+    for (std::size_t i = 0; i < wishes.size() && condstore_refused_; ++i) {
+        if (!out[i].failure || out[i].failure->cls != retry_class::protocol) continue;
+        out[i].failure.reset();
+        submit_examine(wishes[i].handle, out[i].state, out[i].failure, false, &out[i].permanent_flags);
+        if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
+    }
     // A CREATE that failed because the folder is there is no failure: it could be opened.
-    for (std::size_t i = 0; i < handles.size(); ++i)
+    for (std::size_t i = 0; i < wishes.size(); ++i)
         if (out[i].failure && create_failure[i]) out[i].failure = create_failure[i];
     co_return out;
 }
 
 task<result<void>> imap_mailbox::subscribe(std::span<const std::string> handles) {
+    if (auto ok = co_await greet(); !ok) co_return ok;
     std::optional<error> first;
     for (const std::string& handle : handles) {
         if (auto ok = co_await make_room(); !ok) co_return ok;
@@ -217,15 +286,25 @@ task<result<void>> imap_mailbox::subscribe(std::span<const std::string> handles)
 }
 
 task<result<void>> imap_mailbox::change_flags(std::string_view handle, std::span<const flag_change> changes) {
+    if (auto ok = co_await greet(); !ok) co_return ok;
     scanned opened;
     submit_examine(std::string(handle), opened.state, opened.failure, false, nullptr);
+    // The UIDs must mean what they meant before anything is changed by them.
+    if (auto ok = co_await session_->settle(); !ok) co_return ok;
+    if (opened.failure) co_return std::unexpected(*opened.failure);
+    for (const flag_change& c : changes)
+        if (c.uid_validity != 0 && c.uid_validity != opened.state.uid_validity)
+            co_return fail(retry_class::transient, phase::store_flags,
+                           fmt::format("The UIDVALIDITY of folder {} changed; its flags were left alone",
+                                       quote_server_text(handle)));
     std::optional<error> first;
     const auto submit_store = [&](const uid_set& uids, char sign, const std::vector<std::string>& flags) {
         if (flags.empty()) return;
         uid_set rest = uids;
+        const std::size_t ranges = detail::ranges_per_command(habits_.command_octets);
         while (!rest.empty())
             session_->submit({fmt::format("UID STORE {} {}FLAGS.SILENT ({})",
-                                          rest.take_front(UINT64_MAX, 500).to_string(), sign, fmt::join(flags, " "))},
+                                          rest.take_front(UINT64_MAX, ranges).to_string(), sign, fmt::join(flags, " "))},
                              {}, [&first](imap::conversation::completed& c) {
                                  if (c.status.kind != imap::status_kind::ok && !first)
                                      first =
@@ -238,7 +317,6 @@ task<result<void>> imap_mailbox::change_flags(std::string_view handle, std::span
         submit_store(c.uids, '-', c.remove);
     }
     if (auto ok = co_await session_->settle(); !ok) co_return ok;
-    if (opened.failure) co_return std::unexpected(*opened.failure);
     if (first) co_return std::unexpected(*first);
     co_return result<void>{};
 }

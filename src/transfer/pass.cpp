@@ -1,7 +1,7 @@
 #include "transfer/pass.hpp"
 
 #include "net/join.hpp"
-#include "transfer/detail/pass_state.hpp"
+#include "transfer/detail/pass_stream.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -43,6 +43,11 @@ bool worth_another(const error& why, bool ever_connected) {
 
 } // namespace
 
+mailbox_pass::state::state(pass_names names, pass_options options, pass_environment environment)
+    : names_(std::move(names)), options_(std::move(options)), env_(std::move(environment)) {}
+
+mailbox_pass::state::~state() = default;
+
 mailbox_pass::mailbox_pass(pass_names names, pass_options options, pass_environment environment)
     : state_(std::make_unique<state>(std::move(names), std::move(options), std::move(environment))) {}
 
@@ -67,7 +72,7 @@ error mailbox_pass::state::stopped() const {
 
 void mailbox_pass::state::stop() noexcept {
     stop_ = true;
-    if (belt_ != nullptr) belt_->end_of_source(stopped());
+    end_streams(stopped());
     // The source is let go at once; the target still answers for what it was given.
     if (source_) source_->close();
     if (target_ && changes_nothing_) target_->close();
@@ -104,10 +109,7 @@ task<mailbox_report> mailbox_pass::state::run() {
     while (true) {
         const std::uint64_t before = progress_mark_;
         result<void> ok = stop_ ? result<void>(std::unexpected(stopped())) : co_await attempt();
-        if (source_) co_await source_->leave();
-        if (target_) co_await target_->leave();
-        source_.reset();
-        target_.reset();
+        co_await let_go();
         if (mailbox_open_ && !ok) {
             env_.books->close_mailbox(mailbox_);
             mailbox_open_ = false;
@@ -150,6 +152,20 @@ task<mailbox_report> mailbox_pass::state::run() {
     report_.mark = grade_of(report_);
     progress_now(report_.state);
     co_return report_;
+}
+
+task<> mailbox_pass::state::let_go() {
+    std::vector<task<>> leaving;
+    if (source_) leaving.push_back(source_->leave());
+    if (target_) leaving.push_back(target_->leave());
+    for (const pair_of_ends& p : beside_) {
+        leaving.push_back(p.from->leave());
+        leaving.push_back(p.to->leave());
+    }
+    if (!leaving.empty()) co_await net::join_all(std::move(leaving));
+    source_.reset();
+    target_.reset();
+    beside_.clear();
 }
 
 task<result<void>> mailbox_pass::state::attempt() {

@@ -1,6 +1,7 @@
 // The copy sweep: every message that is wanted, from all folders, in one continuous stream; then what was refused in
 // company, in smaller and smaller company.
-#include "transfer/detail/pass_state.hpp"
+#include "net/join.hpp"
+#include "transfer/detail/pass_stream.hpp"
 #include "transfer/flag_rules.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -32,7 +33,8 @@ bool is_over_quota(const error& why) { return why.response_code == "OVERQUOTA"; 
 
 } // namespace
 
-void mailbox_pass::state::plan_first_sweep(std::vector<mailbox::fetch_request>& requests) {
+std::vector<lane> mailbox_pass::state::plan_first_sweep() {
+    std::vector<lane> work;
     std::map<unsigned, std::map<std::size_t, uid_set>> suspects; // by strikes, then folder
     for (std::size_t i = 0; i < folders_.size(); ++i) {
         folder_work& f = folders_[i];
@@ -57,41 +59,30 @@ void mailbox_pass::state::plan_first_sweep(std::vector<mailbox::fetch_request>& 
                       .advice = {},
                       .response_code = {}});
         }
-        if (!ordinary.empty()) {
-            requests.push_back(
-                {.handle = f.source_handle, .uid_validity = f.source.uid_validity, .uids = std::move(ordinary)});
-            lanes_.push_back({.folder = i, .batch_limit = 0});
-        }
+        if (!ordinary.empty()) work.push_back({.folder = i, .batch_limit = 0, .uids = std::move(ordinary)});
     }
     // The least suspected first: several that kill lines must not stand in the way of all others.
     for (auto& [strikes, folders] : suspects)
         for (auto& [i, uids] : folders)
-            leftovers_.push_back({.folder = i, .uids = std::move(uids), .batch_limit = limit_after(strikes)});
+            leftovers_.push_back({.folder = i, .batch_limit = limit_after(strikes), .uids = std::move(uids)});
+    return work;
 }
 
-void mailbox_pass::state::plan_next_sweep(std::vector<mailbox::fetch_request>& requests) {
-    for (leftover& l : std::exchange(leftovers_, {})) {
-        const folder_work& f = folders_[l.folder];
-        if (f.trouble) continue;
-        requests.push_back(
-            {.handle = f.source_handle, .uid_validity = f.source.uid_validity, .uids = std::move(l.uids)});
-        lanes_.push_back({.folder = l.folder, .batch_limit = l.batch_limit});
-    }
+std::vector<lane> mailbox_pass::state::plan_next_sweep() {
+    std::vector<lane> work = std::exchange(leftovers_, {});
+    std::erase_if(work, [this](const lane& l) { return folders_[l.folder].trouble.has_value(); });
+    return work;
 }
 
 task<result<void>> mailbox_pass::state::copy() {
     progress_now(mailbox_state::copying);
     bool first = true;
     while (first || (!leftovers_.empty() && !halt_)) {
-        std::vector<mailbox::fetch_request> requests;
-        lanes_.clear();
-        if (first)
-            plan_first_sweep(requests);
-        else
-            plan_next_sweep(requests);
+        std::vector<lane> work = first ? plan_first_sweep() : plan_next_sweep();
         first = false;
-        if (requests.empty()) continue;
-        if (auto ok = co_await sweep(std::move(requests)); !ok) co_return ok;
+        if (work.empty()) continue;
+        auto ok = co_await sweep(std::move(work));
+        if (!ok) co_return ok;
     }
     // A full target ends the mailbox but not the books; anything else is worth another attempt.
     if (halt_ && !is_over_quota(*halt_)) co_return std::unexpected(*halt_);
@@ -102,49 +93,88 @@ task<result<void>> mailbox_pass::state::copy() {
     co_return co_await settle_unread();
 }
 
-task<result<void>> mailbox_pass::state::sweep(std::vector<mailbox::fetch_request> requests) {
+task<result<void>> mailbox_pass::state::sweep(std::vector<lane> work) {
     const executor ex = co_await boost::asio::this_coro::executor;
-    pipeline belt(ex, options_.limits, *this);
     net::event books(ex);
-    belt_ = &belt;
     bookkeeper_ = &books;
-    sweeping_done_ = false;
-    source_failure_.reset();
-    sink_failure_.reset();
-    source_died_first_ = false;
-    requests_ = requests;
-    begun_ = {0, 0};
-    if (stop_) belt.end_of_source(stopped());
-    co_await (read_source(requests, belt) && write_target(belt) && keep_books());
-    belt_ = nullptr;
+    const std::size_t connections = connections_for(work);
+    std::vector<std::vector<lane>> parts = share_out(std::move(work), connections);
+    pipeline_limits limits = options_.limits;
+    limits.buffered_octets /= parts.size();
+    limits.whole_octets /= parts.size();
+    for (std::vector<lane>& part : parts)
+        streams_.push_back(std::make_unique<stream>(*this, ex, limits, std::move(part)));
+    running_ = streams_.size();
+    if (stop_) end_streams(stopped());
+    std::vector<task<>> at_once;
+    at_once.push_back(run_stream(*streams_.front(), *source_, *target_));
+    if (streams_.size() > 1) at_once.push_back(run_beside());
+    at_once.push_back(keep_books());
+    co_await net::join_all(std::move(at_once));
     bookkeeper_ = nullptr;
-    if (sink_failure_ || source_failure_) note_line_failure(belt);
+    for (const auto& s : streams_) s->note_line_failure();
+    const auto broken = std::ranges::find_if(streams_, [](const auto& s) { return s->failure().has_value(); });
+    const std::optional<error> failure = first_failure_             ? first_failure_
+                                         : broken != streams_.end() ? (*broken)->failure()
+                                                                    : std::nullopt;
+    streams_.clear();
+    first_failure_.reset();
     if (books_failure_) co_return std::unexpected(*books_failure_);
     if (stop_) co_return std::unexpected(stopped());
     if (halt_) co_return result<void>{};
-    // A source that was closed because the target died has no story of its own.
-    if (sink_failure_) co_return std::unexpected(*sink_failure_);
-    if (source_failure_) co_return std::unexpected(*source_failure_);
+    if (failure) co_return std::unexpected(*failure);
     co_return result<void>{};
 }
 
-task<> mailbox_pass::state::read_source(std::span<const mailbox::fetch_request> requests, pipeline& belt) {
-    auto ok = co_await source_->fetch(requests, mailbox::fetch_part::whole, belt);
-    if (!ok) {
-        source_failure_ = ok.error();
-        source_died_first_ = !belt.target_failure();
-    }
-    belt.end_of_source(source_failure_);
+// One is enough for a mailbox of one page; several hide what a single connection waits for: the target's disk, a long
+// line's window.
+std::size_t mailbox_pass::state::connections_for(const std::vector<lane>& work) const {
+    if (beside_refused_ || !source_->shares_well() || !target_->shares_well()) return 1;
+    return connections_worth(work, options_.messages_per_connection, options_.connections);
 }
 
-task<> mailbox_pass::state::write_target(pipeline& belt) {
-    auto ok = co_await target_->append(belt);
-    if (!ok) {
-        sink_failure_ = ok.error();
-        source_->close();
+task<> mailbox_pass::state::run_stream(stream& s, mailbox::source& from, mailbox::target& to) {
+    co_await s.run(from, to);
+    if (s.failure() && !first_failure_) {
+        first_failure_ = s.failure();
+        end_streams(*first_failure_);
     }
-    sweeping_done_ = true;
+    --running_;
     bookkeeper_->notify();
+}
+
+// The further connections of a sweep. Where a server does not want them, the first one does their work in the next.
+task<> mailbox_pass::state::run_beside() {
+    const auto ok = co_await unless_stopped(connect_beside(streams_.size() - 1));
+    std::vector<task<>> at_once;
+    for (std::size_t i = 1; i < streams_.size(); ++i) {
+        if (ok) {
+            at_once.push_back(run_stream(*streams_[i], *beside_[i - 1].from, *beside_[i - 1].to));
+            continue;
+        }
+        --running_;
+        for (lane& l : std::move(*streams_[i]).take_lanes()) leftovers_.push_back(std::move(l));
+    }
+    if (!ok && !stop_) {
+        beside_refused_ = true;
+        note(fmt::format("no second connection ({}); going on with one", ok.error().message()));
+    }
+    bookkeeper_->notify();
+    if (!at_once.empty()) co_await net::join_all(std::move(at_once));
+}
+
+task<result<void>> mailbox_pass::state::connect_beside(std::size_t n) {
+    while (beside_.size() < n) {
+        auto [from, to] = co_await (env_.open_source() && env_.open_target());
+        if (!from) co_return std::unexpected(from.error());
+        if (!to) co_return std::unexpected(to.error());
+        beside_.push_back({.from = std::move(*from), .to = std::move(*to)});
+    }
+    co_return result<void>{};
+}
+
+void mailbox_pass::state::end_streams(const error& why) {
+    for (const auto& s : streams_) s->end(why);
 }
 
 task<> mailbox_pass::state::keep_books() {
@@ -158,10 +188,9 @@ task<> mailbox_pass::state::keep_books() {
             // Without its books the pass must not go on: what is stored but not recorded is found again by its
             // fingerprint.
             books_failure_ = ok.error();
-            belt_->end_of_source(books_failure_);
-            source_->close();
+            end_streams(*books_failure_);
         }
-        if (sweeping_done_ && (idle || books_failure_)) co_return;
+        if (running_ == 0 && (idle || books_failure_)) co_return;
         if (idle) co_await bookkeeper_->wait();
     }
 }
@@ -182,10 +211,8 @@ task<result<void>> mailbox_pass::state::record(folder_work& f) {
     co_return co_await env_.books->record(f.book.id, std::move(rows), std::move(failures));
 }
 
-verdict mailbox_pass::state::judge(const mailbox::message_head& head) {
-    const lane& l = lanes_[head.request];
+verdict mailbox_pass::state::judge(const lane& l, const mailbox::message_head& head) {
     folder_work& f = folders_[l.folder];
-    begun_ = {head.request, head.uid};
     if (!f.wanted.contains(head.uid)) return {};
     const char* rule = nullptr;
     if (options_.max_octets && head.octets > *options_.max_octets) rule = "--max-size";
@@ -206,12 +233,9 @@ verdict mailbox_pass::state::judge(const mailbox::message_head& head) {
     return v;
 }
 
-std::string_view mailbox_pass::state::target_handle(std::size_t request) {
-    return folders_[lanes_[request].folder].target_handle;
-}
-
-void mailbox_pass::state::stored(sent_message message, std::uint32_t uid_validity, std::uint32_t uid) {
-    folder_work& f = folders_[lanes_[message.request].folder];
+void mailbox_pass::state::stored(std::size_t folder, sent_message message, std::uint32_t uid_validity,
+                                 std::uint32_t uid) {
+    folder_work& f = folders_[folder];
     // An APPENDUID of another UIDVALIDITY names a UID that the ledger's folder does not have.
     if (uid_validity != 0 && f.target && uid_validity != f.target->uid_validity) uid = 0;
     f.to_record.push_back({.source_uid = message.uid,
@@ -236,9 +260,8 @@ void mailbox_pass::state::stored(sent_message message, std::uint32_t uid_validit
     if (bookkeeper_ != nullptr) bookkeeper_->notify();
 }
 
-void mailbox_pass::state::refused(std::vector<sent_message> batch, const error& why) {
-    const std::size_t index = lanes_[batch.front().request].folder;
-    folder_work& f = folders_[index];
+void mailbox_pass::state::refused(std::size_t folder, std::vector<sent_message> batch, const error& why) {
+    folder_work& f = folders_[folder];
     std::ranges::sort(batch, {}, &sent_message::uid);
     const bool line_is_dying = why.cls == retry_class::protocol; // BAD: the session drops the line right after this
     const bool ends_the_sweep =
@@ -247,8 +270,7 @@ void mailbox_pass::state::refused(std::vector<sent_message> batch, const error& 
         if (!halt_) halt_ = why;
         if (is_over_quota(why))
             halt_->advice = "Make room on the target or raise its quota, then run the same command again";
-        belt_->end_of_source(halt_);
-        source_->close();
+        end_streams(*halt_);
     } else if (why.response_code == "TRYCREATE" || why.response_code == "NONEXISTENT") {
         if (!f.trouble) f.trouble = why;
     } else if (batch.size() == 1) {
@@ -259,8 +281,8 @@ void mailbox_pass::state::refused(std::vector<sent_message> batch, const error& 
     } else {
         // The batch is atomic (RFC 3502): nothing of it is there. Its halves are read again and tried by themselves.
         const std::size_t half = (batch.size() + 1) / 2;
-        leftover left{.folder = index, .uids = {}, .batch_limit = half};
-        leftover right{.folder = index, .uids = {}, .batch_limit = half};
+        lane left{.folder = folder, .batch_limit = half, .uids = {}};
+        lane right{.folder = folder, .batch_limit = half, .uids = {}};
         for (std::size_t i = 0; i < batch.size(); ++i) (i < half ? left : right).uids.add(batch[i].uid);
         leftovers_.push_back(std::move(left));
         leftovers_.push_back(std::move(right));
@@ -291,8 +313,8 @@ void mailbox_pass::state::fail_again(folder_work& f) {
     }
 }
 
-void mailbox_pass::state::missing(std::size_t request, const uid_set& uids, const std::optional<error>& why) {
-    folder_work& f = folders_[lanes_[request].folder];
+void mailbox_pass::state::missing(std::size_t folder, const uid_set& uids, const std::optional<error>& why) {
+    folder_work& f = folders_[folder];
     if (!why) {
         f.unread.add(uids);
         return;
@@ -301,43 +323,12 @@ void mailbox_pass::state::missing(std::size_t request, const uid_set& uids, cons
     while (!rest.empty()) fail_message(f, rest.take_front(1, 1).front(), 0, *why);
 }
 
-void mailbox_pass::state::unavailable(std::size_t request, const error& why) {
-    folder_work& f = folders_[lanes_[request].folder];
+void mailbox_pass::state::unavailable(std::size_t folder, const error& why) {
+    folder_work& f = folders_[folder];
     if (why.cls == retry_class::transient && ++f.memory->replans <= most_replans) {
         if (!replan_) replan_ = why;
     } else if (!f.trouble) {
         f.trouble = why;
-    }
-}
-
-// Nobody knows what became of messages that a line took with it. They are looked for on the target before they are
-// brought again, and brought in smaller company, in case one of them is what kills the line.
-void mailbox_pass::state::note_line_failure(const pipeline& belt) {
-    // A source that breaks off within a message that streams takes the target's line with it.
-    const bool target_died = sink_failure_ && !source_died_first_;
-    for (const sent_message& m : belt.unsettled()) {
-        folder_memory& memory = *folders_[lanes_[m.request].folder].memory;
-        memory.unanswered.add(m.uid);
-        target_owes_ = target_owes_ || sink_failure_;
-        if (target_died) ++memory.strikes[m.uid];
-        suspicion_ = true;
-    }
-    if (target_died || stop_ || halt_) return;
-    if (const auto [request, uid] = belt.interrupted(); uid != 0)
-        ++folders_[lanes_[request].folder].memory->strikes[uid];
-    else
-        suspect_next();
-    suspicion_ = true;
-}
-
-// The source died with no message under way: what it died of may be the next one, of which it never sent an octet.
-void mailbox_pass::state::suspect_next() {
-    for (std::size_t i = begun_.first; i < requests_.size(); ++i) {
-        uid_set rest = requests_[i].uids;
-        if (i == begun_.first && begun_.second != 0) rest.remove(1, begun_.second);
-        if (rest.empty()) continue;
-        ++folders_[lanes_[i].folder].memory->strikes[rest.take_front(1, 1).front()];
-        return;
     }
 }
 

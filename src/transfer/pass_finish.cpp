@@ -235,16 +235,15 @@ task<result<void>> mailbox_pass::state::name_failures() {
 }
 
 task<result<void>> mailbox_pass::state::close_folders() {
-    std::vector<std::string> handles;
+    std::vector<mailbox::folder_wish> wishes;
     std::vector<folder_work*> untold;
     for (folder_work& f : folders_) {
         if (!f.uids_untold || f.trouble) continue;
-        handles.push_back(f.target_handle);
+        wishes.push_back({.handle = f.target_handle});
         untold.push_back(&f);
     }
-    if (!handles.empty()) {
-        const auto create = std::make_unique<bool[]>(handles.size());
-        auto states = co_await target_->prepare(handles, {create.get(), handles.size()});
+    if (!wishes.empty()) {
+        auto states = co_await target_->prepare(wishes);
         if (!states) co_return std::unexpected(states.error());
         for (std::size_t k = 0; k < untold.size(); ++k)
             if (!(*states)[k].failure) untold[k]->target = (*states)[k].state;

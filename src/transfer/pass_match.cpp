@@ -92,7 +92,7 @@ task<result<void>> mailbox_pass::state::open_books(folder_work& f, std::uint32_t
 // A dead line is no dead server: it may go on storing what it was given, and buffers on the way may go on giving. What
 // arrives after we have looked would be there twice. So nothing is decided before the target has come to rest.
 task<result<void>> mailbox_pass::state::wait_for_quiet() {
-    std::vector<std::string> handles;
+    std::vector<mailbox::folder_wish> wishes;
     std::vector<folder_work*> which;
     const auto was_refused = [](const folder_work& f, const uid_set::range& r) {
         return r.first == r.last && f.failed.contains(r.first);
@@ -101,15 +101,14 @@ task<result<void>> mailbox_pass::state::wait_for_quiet() {
         if (!f.moved || !f.prepared || f.trouble || f.book.id == 0 || f.book.complete) continue;
         if (std::ranges::all_of(f.wanted.ranges(), [&](const uid_set::range& r) { return was_refused(f, r); }))
             continue;
-        handles.push_back(f.target_handle);
+        wishes.push_back({.handle = f.target_handle});
         which.push_back(&f);
     }
-    if (!std::exchange(target_owes_, false) || handles.empty()) co_return result<void>{};
+    if (!std::exchange(target_owes_, false) || wishes.empty()) co_return result<void>{};
     note("an earlier copy was cut off; waiting until the target has stored what it was given");
-    const auto create = std::make_unique<bool[]>(handles.size());
     for (unsigned quiet = 0, steps = 0; quiet < quiet_steps && steps < most_steps; ++quiet, ++steps) {
         if (auto ok = co_await wait(options_.first_pause / 2); !ok) co_return ok;
-        auto states = co_await target_->prepare(handles, {create.get(), handles.size()});
+        auto states = co_await target_->prepare(wishes);
         target_owes_ = !states;
         if (!states) co_return std::unexpected(states.error());
         for (std::size_t k = 0; k < which.size(); ++k) {

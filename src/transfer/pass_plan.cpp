@@ -205,17 +205,18 @@ task<result<void>> mailbox_pass::state::scan() {
 }
 
 task<result<void>> mailbox_pass::state::prepare() {
-    std::vector<std::string> handles;
+    std::vector<mailbox::folder_wish> wishes;
     std::vector<std::size_t> which;
     for (std::size_t i = 0; i < folders_.size(); ++i) {
         const folder_work& f = folders_[i];
         if (!f.moved || f.trouble) continue;
-        handles.push_back(f.target_handle);
+        wishes.push_back({.handle = f.target_handle,
+                          .create = !f.target.has_value(),
+                          .uid_validity = f.source.uid_validity,
+                          .uid_next = f.source.uid_next});
         which.push_back(i);
     }
-    const auto create = std::make_unique<bool[]>(handles.size());
-    for (std::size_t k = 0; k < handles.size(); ++k) create[k] = !folders_[which[k]].target.has_value();
-    auto prepared = co_await target_->prepare(handles, {create.get(), handles.size()});
+    auto prepared = co_await target_->prepare(wishes);
     if (!prepared) co_return std::unexpected(prepared.error());
     for (std::size_t k = 0; k < which.size(); ++k) {
         folder_work& f = folders_[which[k]];
@@ -226,6 +227,7 @@ task<result<void>> mailbox_pass::state::prepare() {
         }
         f.target = p.state;
         f.permanent_flags = std::move(p.permanent_flags);
+        f.notes.insert(f.notes.end(), p.notes.begin(), p.notes.end());
         f.prepared = true;
     }
     co_return result<void>{};
@@ -355,6 +357,7 @@ task<result<mailbox_plan>> mailbox_pass::state::plan() {
                      .folders = {},
                      .collisions = map_.collisions,
                      .notes = source_list_.notes};
+    out.notes.insert(out.notes.end(), target_list_.notes.begin(), target_list_.notes.end());
     for (folder_work& f : folders_) {
         if (f.moved && !f.trouble) choose_wanted(f);
         const std::uint64_t known =
@@ -368,8 +371,7 @@ task<result<mailbox_plan>> mailbox_pass::state::plan() {
                                .target_messages = f.target ? f.target->messages : 0});
         if (f.trouble) out.notes.push_back(fmt::format("{}: {}", f.map.source, f.trouble->message()));
     }
-    if (source_) co_await source_->leave();
-    if (target_) co_await target_->leave();
+    co_await let_go();
     if (mailbox_open_) env_.books->close_mailbox(mailbox_);
     mailbox_open_ = false;
     if (!ok) co_return std::unexpected(ok.error());

@@ -170,10 +170,7 @@ task<mailbox_report> mailbox_pass::state::verify() {
     do {
         if (tries > 0) note("the connection was lost; verifying again from the start");
         ok = co_await verify_once();
-        if (source_) co_await source_->leave();
-        if (target_) co_await target_->leave();
-        source_.reset();
-        target_.reset();
+        co_await let_go();
     } while (!ok && !stop_ && ok.error().cls == retry_class::transient && ever_connected_ && ++tries < 3);
     if (mailbox_open_) env_.books->close_mailbox(mailbox_);
     mailbox_open_ = false;

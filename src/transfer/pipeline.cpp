@@ -25,7 +25,7 @@ struct pipeline::entry {
 };
 
 pipeline::pipeline(executor ex, pipeline_limits limits, pipeline_owner& owner)
-    : executor_(ex), limits_(limits), owner_(owner), wake_source_(ex), wake_target_(ex) {}
+    : limits_(limits), owner_(owner), wake_source_(ex), wake_target_(ex) {}
 
 pipeline::~pipeline() = default;
 
@@ -60,7 +60,8 @@ task<result<void>> pipeline::begin(mailbox::message_head head) {
                         .batch_limit = how.batch_limit,
                         .date = head.date,
                         .date_from_header = false,
-                        .digest = {}};
+                        .digest = {},
+                        .uidl = std::move(head.uidl)};
     arriving_->how = std::move(how);
     co_return result<void>{};
 }
@@ -156,7 +157,9 @@ task<std::optional<mailbox::append_item>> pipeline::next() {
                                    .date = e.about.date,
                                    .octets = e.about.octets,
                                    .token = e.token,
-                                   .batch_limit = e.how.batch_limit};
+                                   .batch_limit = e.how.batch_limit,
+                                   .source_uid = e.about.uid,
+                                   .uidl = e.about.uidl};
 }
 
 // With its last octets the target has the message; they wait until the source has confirmed that they belong to it.

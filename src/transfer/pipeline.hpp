@@ -32,6 +32,7 @@ struct sent_message {
     std::optional<mailbox::message_date> date;
     bool date_from_header = false; ///< the source's INTERNALDATE could not be used
     sha256_digest digest;
+    std::string uidl = {}; ///< mailbox::message_head::uidl
 };
 
 /// Whom the pipeline asks and tells. All calls are made on the pass's strand.
@@ -91,7 +92,6 @@ class pipeline final : public mailbox::message_sink, public mailbox::append_feed
     static bool may_leave(const entry& e);
     void settle_date(entry& e) const;
 
-    executor executor_;
     pipeline_limits limits_;
     pipeline_owner& owner_;
     net::event wake_source_, wake_target_;

@@ -70,8 +70,12 @@ std::string_view name_of(grade g) noexcept {
 
 std::string_view name_of(pass_kind p) noexcept {
     switch (p) {
+    case pass_kind::trial: return "trial";
     case pass_kind::bulk: return "bulk";
     case pass_kind::delta: return "delta";
+    case pass_kind::final: return "final";
+    case pass_kind::sweep: return "sweep";
+    case pass_kind::repair: return "repair";
     case pass_kind::verify: return "verify";
     }
     return "unknown";

@@ -101,6 +101,7 @@ class fake_server {
     std::set<std::pair<std::string, std::uint32_t>> no_body; ///< OK, but no message
     std::function<std::string(std::string)> alters;          ///< what becomes of a body that is stored
     std::optional<error> refuses_login;
+    unsigned most_logins = UINT32_MAX; ///< the next one is refused for now
     /// Called before each operation with its name ("scan INBOX", "fetch INBOX 3"): tests change the world here.
     std::function<void(std::string_view)> on_operation;
 
@@ -216,6 +217,7 @@ class fake_mailbox final : public target {
     }
 
     void close() noexcept override { dead_ = true; }
+    [[nodiscard]] bool shares_well() const noexcept override { return true; }
     task<> leave() override {
         dead_ = true;
         co_return;
@@ -224,20 +226,19 @@ class fake_mailbox final : public target {
     [[nodiscard]] std::uint64_t append_limit() const noexcept override { return server_.append_limit; }
     [[nodiscard]] std::string handle_of(std::string_view name) const override { return std::string(name); }
 
-    task<result<std::vector<prepared_folder>>> prepare(std::span<const std::string> handles,
-                                                       std::span<const bool> create) override {
+    task<result<std::vector<prepared_folder>>> prepare(std::span<const folder_wish> wishes) override {
         std::vector<prepared_folder> out;
-        for (std::size_t i = 0; i < handles.size(); ++i) {
-            if (create[i]) {
-                if (auto ok = co_await operation("create " + handles[i], phase::create); !ok)
+        for (const folder_wish& wish : wishes) {
+            if (wish.create) {
+                if (auto ok = co_await operation("create " + wish.handle, phase::create); !ok)
                     co_return std::unexpected(ok.error());
-                server_.folders.try_emplace(handles[i]);
+                server_.folders.try_emplace(wish.handle);
             }
-            if (auto ok = co_await operation("prepare " + handles[i], phase::create); !ok)
+            if (auto ok = co_await operation("prepare " + wish.handle, phase::create); !ok)
                 co_return std::unexpected(ok.error());
             prepared_folder& p = out.emplace_back();
-            p.handle = handles[i];
-            if (const fake_folder* f = find(handles[i])) {
+            p.handle = wish.handle;
+            if (const fake_folder* f = find(wish.handle)) {
                 p.state = state_of(*f);
                 p.permanent_flags = f->permanent_flags;
             } else {

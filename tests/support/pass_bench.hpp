@@ -91,6 +91,8 @@ class pass_bench {
     }
     template <class Place> static task<result<std::unique_ptr<Place>>> open(fake_server& server) {
         if (server.refuses_login) co_return std::unexpected(*server.refuses_login);
+        if (server.logins >= server.most_logins)
+            co_return std::unexpected(refusal(retry_class::transient, "UNAVAILABLE", "Maximum number of connections"));
         ++server.logins;
         co_return std::make_unique<fake_mailbox>(server);
     }

@@ -2,6 +2,7 @@
 // The inside of a pass: one object whose steps are spread over pass_*.cpp in the order in which they run.
 #include "transfer/match.hpp"
 #include "transfer/pass.hpp"
+#include "transfer/sharing.hpp"
 
 #include <chrono>
 #include <map>
@@ -22,12 +23,6 @@ struct folder_memory {
     std::map<std::uint32_t, failed_item> refused; ///< by the target, for good: not brought again in this run
     unsigned replans = 0;                         ///< how often the folder changed under our hands
     uid_set failed; ///< so that a message which fails in each attempt counts as progress only once
-};
-
-/// One request of a sweep: a folder, and how many of its messages may share a batch (0 = the target's own limit).
-struct lane {
-    std::size_t folder = 0;
-    std::size_t batch_limit = 0;
 };
 
 /// A flag of the source that changed since the last pass.
@@ -72,38 +67,30 @@ struct folder_work {
     std::vector<std::string> notes;
 };
 
-/// Messages that were refused together or were under way when a line died, to be brought again in smaller batches.
-struct leftover {
-    std::size_t folder = 0;
-    uid_set uids;
-    std::size_t batch_limit = 1;
-};
-
-class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_sink {
+class mailbox_pass::state final : private mailbox::scan_sink {
   public:
-    state(pass_names names, pass_options options, pass_environment environment)
-        : names_(std::move(names)), options_(std::move(options)), env_(std::move(environment)) {}
+    state(pass_names names, pass_options options, pass_environment environment);
+    ~state() override;
 
     task<mailbox_report> run();
     task<result<mailbox_plan>> plan();
     task<mailbox_report> verify();
     void stop() noexcept;
 
-    // pipeline_owner
-    verdict judge(const mailbox::message_head& head) override;
-    std::string_view target_handle(std::size_t request) override;
-    void stored(sent_message message, std::uint32_t uid_validity, std::uint32_t uid) override;
-    void refused(std::vector<sent_message> batch, const error& why) override;
-    void missing(std::size_t request, const uid_set& uids, const std::optional<error>& why) override;
-    void unavailable(std::size_t request, const error& why) override;
-
   private:
+    class stream; ///< detail/pass_stream.hpp
+    struct pair_of_ends {
+        std::unique_ptr<mailbox::source> from;
+        std::unique_ptr<mailbox::target> to;
+    };
+
     // mailbox::scan_sink
     void flags(std::size_t request, std::uint32_t uid, const std::vector<std::string>& flags) override;
     void done(std::size_t request, const mailbox::folder_state& state, uid_set present) override;
     void failed(std::size_t request, error why) override;
 
     task<result<void>> attempt();
+    task<> let_go();
     task<result<void>> unless_stopped(task<result<void>> work);
     task<result<void>> wait(std::chrono::milliseconds time);
     // pass_plan.cpp
@@ -133,15 +120,21 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
                                          std::vector<matched_pair>& pairs);
     // pass_copy.cpp
     task<result<void>> copy();
-    void plan_first_sweep(std::vector<mailbox::fetch_request>& requests);
-    void plan_next_sweep(std::vector<mailbox::fetch_request>& requests);
-    task<result<void>> sweep(std::vector<mailbox::fetch_request> requests);
-    task<> read_source(std::span<const mailbox::fetch_request> requests, pipeline& belt);
-    task<> write_target(pipeline& belt);
+    std::vector<lane> plan_first_sweep();
+    std::vector<lane> plan_next_sweep();
+    task<result<void>> sweep(std::vector<lane> work);
+    [[nodiscard]] std::size_t connections_for(const std::vector<lane>& work) const;
+    task<> run_stream(stream& s, mailbox::source& from, mailbox::target& to);
+    task<> run_beside();
+    task<result<void>> connect_beside(std::size_t n);
+    void end_streams(const error& why);
+    verdict judge(const lane& l, const mailbox::message_head& head);
+    void stored(std::size_t folder, sent_message message, std::uint32_t uid_validity, std::uint32_t uid);
+    void refused(std::size_t folder, std::vector<sent_message> batch, const error& why);
+    void missing(std::size_t folder, const uid_set& uids, const std::optional<error>& why);
+    void unavailable(std::size_t folder, const error& why);
     task<> keep_books();
     task<result<void>> record(folder_work& f);
-    void note_line_failure(const pipeline& belt);
-    void suspect_next();
     void fail_message(folder_work& f, std::uint32_t uid, std::uint64_t octets, const error& why);
     void fail_again(folder_work& f);
     // pass_finish.cpp
@@ -181,26 +174,24 @@ class mailbox_pass::state final : public pipeline_owner, private mailbox::scan_s
     bool mailbox_open_ = false;
     std::vector<folder_work> folders_;
     std::vector<std::size_t> scanned_; ///< request index of the scan -> folder
-    std::vector<lane> lanes_;          ///< by request index of the sweep
-    std::vector<leftover> leftovers_;
-    std::optional<error> halt_;   ///< ends the sweep: quota, throttling, a folder to be planned again
-    std::optional<error> replan_; ///< a folder changed under our hands: another attempt plans it anew
+    std::vector<lane> leftovers_;      ///< refused together, or under way when a line died: to be brought again
+    std::vector<pair_of_ends> beside_; ///< further connections
+    bool beside_refused_ = false;      ///< a server did not want them
+    std::vector<std::unique_ptr<stream>> streams_; ///< of the sweep under way
+    std::size_t running_ = 0;                      ///< of them
+    std::optional<error> first_failure_;           ///< of them
+    std::optional<error> halt_;                    ///< ends the sweep: quota, throttling, a folder to be planned again
+    std::optional<error> replan_;                  ///< a folder changed under our hands: another attempt plans it anew
     std::optional<error> books_failure_;
-    std::optional<error> source_failure_, sink_failure_;
-    bool source_died_first_ = false;
-    std::span<const mailbox::fetch_request> requests_; ///< of the sweep under way
-    std::pair<std::size_t, std::uint32_t> begun_;      ///< request and UID of the message that the source began last
     std::map<std::string, uid_set> claimed_; ///< by target handle: UIDs that are some message's partner already
     bool suspicion_ = false;                 ///< a message was under way when the line died: it may be its fault
     /// Its line died with messages unanswered, it may still be storing them; nobody knows what an earlier run left.
     bool target_owes_ = true;
     std::map<std::string, folder_memory> memory_;
     net::event* bookkeeper_ = nullptr;
-    pipeline* belt_ = nullptr;
     bool ever_connected_ = false, stop_ = false;
     bool changes_nothing_ = false;                   ///< plan, verify: no answer of the target is waited for
     boost::asio::steady_timer* stoppable_ = nullptr; ///< waits as long as something may be cancelled by stop()
-    bool sweeping_done_ = false;
     std::uint64_t dates_from_header_ = 0;
     std::uint64_t progress_mark_ = 0; ///< messages settled so far: attempts in a row without any are counted
     progress progress_;
