@@ -1,6 +1,7 @@
 // From the TCP connection to the authenticated state: greeting, STARTTLS, SASL, LOGIN.
 #include "base/text.hpp"
 #include "client/imap_session.hpp"
+#include "net/metered_connection.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -15,6 +16,7 @@ task<result<std::unique_ptr<imap_session>>> imap_session::open(executor ex, imap
     const deadline until = deadline::in(settings.connect_patience);
     auto line = co_await net::connection::open(ex, settings.where, settings.tls, until);
     if (!line) co_return std::unexpected(line.error());
+    if (settings.allowance) *line = net::metered(std::move(*line), settings.allowance, ex);
     co_return co_await open_on(std::move(*line), std::move(settings), std::move(blocks));
 }
 
@@ -66,6 +68,12 @@ task<result<void>> imap_session::secure() {
     const net::tls_mode mode = settings_.tls.mode;
     if (mode == net::tls_mode::implicit || mode == net::tls_mode::off || connection_->encrypted())
         co_return result<void>{};
+    // Behind PREAUTH no STARTTLS is possible any more (RFC 3501, 6.2.1): an attacker in the middle would say it to keep
+    // the line in the clear.
+    if (preauth_)
+        co_return fail(retry_class::config, phase::tls,
+                       fmt::format("{} says PREAUTH before the line is encrypted", settings_.where.host),
+                       "Use imaps:// if the server has a TLS port, or tls=off to go without encryption");
     if (!capabilities_fresh_)
         if (auto asked = co_await ask_capabilities(); !asked) co_return asked;
     if (!capabilities_.has("STARTTLS")) {
@@ -89,55 +97,26 @@ task<result<void>> imap_session::secure() {
     co_return result<void>{};
 }
 
-std::string imap_session::login_name() const {
-    if (settings_.admin.empty()) return settings_.user;
-    switch (settings_.form) {
-    case admin_form::sasl: return settings_.admin;
-    case admin_form::star: return settings_.user + "*" + settings_.admin;
-    case admin_form::slash: return settings_.admin + "/" + settings_.user;
-    }
-    return settings_.user;
-}
-
 task<result<void>> imap_session::log_in() {
-    keep_secret(settings_.password.reveal());
-    const bool on_behalf = !settings_.admin.empty() && settings_.form == admin_form::sasl;
+    secrets_.keep(settings_.password.reveal());
     const bool encrypted = connection_->encrypted();
-    const bool cleartext = settings_.tls.mode == net::tls_mode::off;
     const std::vector<std::string> offered = capabilities_.auth_mechanisms();
-    for (const std::string& name : sasl::rank(settings_.auth, offered, encrypted, cleartext, on_behalf)) {
+    for (const std::string& name : mechanisms_to_try(settings_, offered, encrypted)) {
         const auto in = co_await try_mechanism(name);
         if (!in) co_return std::unexpected(in.error());
         if (*in) co_return result<void>{};
     }
-    const bool may_use_login = settings_.auth == sasl::choice::automatic && !on_behalf && (encrypted || cleartext);
-    if (may_use_login && !capabilities_.has("LOGINDISABLED")) {
+    if (may_show_password(settings_, encrypted) && !capabilities_.has("LOGINDISABLED")) {
         const auto in = co_await try_login_command();
         if (!in) co_return std::unexpected(in.error());
         if (*in) co_return result<void>{};
     }
-    if (!encrypted && !cleartext)
-        co_return fail(retry_class::config, phase::login,
-                       fmt::format("{} offers no encryption and no login that hides the password (it offers: {})",
-                                   settings_.where.host, fmt::join(offered, ", ")),
-                       "Use imaps://, or tls=off to send the password in clear");
-    if (!encrypted && offered.empty() && capabilities_.has("LOGINDISABLED"))
+    const bool wants_tls = settings_.tls.mode == net::tls_mode::off && !encrypted;
+    if (wants_tls && offered.empty() && capabilities_.has("LOGINDISABLED"))
         co_return fail(retry_class::config, phase::login,
                        fmt::format("{} lets nobody log in without TLS", settings_.where.host),
                        "Leave tls=off away, or use imaps://");
-    co_return fail(
-        retry_class::config, phase::login,
-        fmt::format("{} offers no way to log in that fits (it offers: {})", settings_.where.host,
-                    fmt::join(offered, ", ")),
-        on_behalf ? "admin= needs a mechanism with an authorisation identity, such as PLAIN; or use admin-form=star"
-                  : "Choose one with auth=");
-}
-
-void imap_session::keep_secret(std::string_view text) {
-    constexpr std::size_t shortest = 3; // anything shorter stands in every text
-    if (text.size() < shortest) return;
-    secrets_.emplace_back(text);
-    traced_.hide(secrets_);
+    co_return std::unexpected(no_login_fits(settings_, offered, encrypted, "imaps"));
 }
 
 result<bool> imap_session::judge_login(imap::status_response status, std::string_view method) {
@@ -145,83 +124,45 @@ result<bool> imap_session::judge_login(imap::status_response status, std::string
         login_method_ = method;
         return true;
     }
-    for (std::string* text : {&status.text, status.code ? &status.code->args : &status.text})
-        for (const std::string& s : secrets_)
-            for (std::size_t at = 0; (at = text->find(s, at)) != std::string::npos;) text->replace(at, s.size(), "***");
-    error e =
-        to_error(status, phase::login,
-                 fmt::format("{} refused the login of {}", settings_.where.host, quote_server_text(login_name(), 200)));
+    secrets_.blot_out(status.text);
+    if (status.code) secrets_.blot_out(status.code->args);
+    error e = to_error(
+        status, phase::login,
+        fmt::format("{} refused the login of {}", settings_.where.host, quote_server_text(login_name(settings_), 200)));
     // Only the mechanism was refused, not the password: another one may do.
     const bool mechanism_only = e.response_code == "CANNOT" || ascii_lower(status.text).contains("mechanism");
     if (method != "LOGIN" && (mechanism_only || status.kind == imap::status_kind::bad)) return false;
     if (e.cls == retry_class::permanent) e.cls = retry_class::auth;
-    if (e.cls == retry_class::auth)
-        e.advice = ascii_lower(status.text).find("basic authentication is disabled") != std::string::npos
-                       ? "This server wants OAuth 2: auth=xoauth2 with a token"
-                       : "Check user name and password";
+    if (e.cls == retry_class::auth) e.advice = advice_on_refusal(status.text, method);
     return std::unexpected(std::move(e));
 }
 
 task<result<bool>> imap_session::try_mechanism(std::string_view name) {
-    sasl::credentials who{.authentication_id = login_name(),
-                          .authorization_id = {},
-                          .password = settings_.password,
-                          .host = settings_.where.host,
-                          .port = settings_.where.port};
-    if (!settings_.admin.empty() && settings_.form == admin_form::sasl) who.authorization_id = settings_.user;
-    auto made = sasl::make(name, who);
-    if (!made) co_return std::unexpected(made.error());
-    sasl::mechanism& mechanism = **made;
-
+    auto exchange = sasl_exchange::begin(name, settings_, secrets_);
+    if (!exchange) co_return std::unexpected(exchange.error());
     std::string line = fmt::format("AUTHENTICATE {}", name);
-    bool first_sent = false;
-    if (mechanism.client_first() && (capabilities_.has("SASL-IR") || capabilities_.has("IMAP4REV2"))) {
-        const auto first = mechanism.step({});
+    if (capabilities_.has("SASL-IR") || capabilities_.has("IMAP4REV2")) {
+        const auto first = exchange->initial();
         if (!first) co_return std::unexpected(first.error());
-        line += ' ';
-        line += first->empty() ? "=" : sasl::base64_encode(first->reveal());
-        keep_secret(sasl::base64_encode(first->reveal()));
-        first_sent = true;
+        if (*first) line += " " + **first;
     }
     // "*" gives the exchange up (RFC 3501, 6.2.2); the tagged BAD that follows is then explained by this.
-    std::optional<error> given_up;
-    on_challenge_ = [&](std::string_view text) -> result<std::string> {
-        const auto octets = sasl::base64_decode(text);
-        const bool begins = !first_sent && mechanism.client_first();
-        if (!octets && !begins) {
-            given_up = error{.cls = retry_class::protocol,
-                             .where = phase::login,
-                             .what = "The server's challenge is no base64",
-                             .server_said = {},
-                             .advice = {},
-                             .response_code = {}};
-            return std::string("*");
-        }
-        first_sent = true;
-        const auto answer = mechanism.step(begins ? std::string_view{} : std::string_view(*octets));
-        if (!answer) {
-            given_up = answer.error();
-            return std::string("*");
-        }
-        keep_secret(sasl::base64_encode(answer->reveal()));
-        return sasl::base64_encode(answer->reveal());
-    };
+    on_challenge_ = [&](std::string_view text) -> result<std::string> { return exchange->answer(text); };
     auto status = co_await run({line}, {}, {.interactive = true, .exclusive = true});
     on_challenge_ = {};
     if (!status) co_return std::unexpected(status.error());
-    if (given_up) co_return std::unexpected(*given_up);
-    if (status->kind == imap::status_kind::ok && !mechanism.complete())
-        co_return fail(retry_class::auth, phase::login,
-                       fmt::format("{} did not prove that it knows the password ({})", settings_.where.host, name),
-                       "Somebody may be standing in for the server");
-    if (status->kind != imap::status_kind::ok && !mechanism.server_error().empty())
-        status->text += " " + mechanism.server_error();
+    if (exchange->given_up()) co_return std::unexpected(*exchange->given_up());
+    if (status->kind == imap::status_kind::ok) {
+        if (auto proven = exchange->confirm(settings_.where.host); !proven) co_return std::unexpected(proven.error());
+    } else if (!exchange->server_error().empty()) {
+        status->text += " " + exchange->server_error();
+    }
     co_return judge_login(*status, name);
 }
 
 task<result<bool>> imap_session::try_login_command() {
     imap::command_encoder command = encoder();
-    command.raw("LOGIN ").string(login_name()).space().string(settings_.password.reveal());
+    command.raw("LOGIN ").string(login_name(settings_)).space().string(settings_.password.reveal());
     if (!command.valid())
         co_return fail(retry_class::config, phase::login,
                        "User name or password holds a NUL octet, which LOGIN cannot carry");

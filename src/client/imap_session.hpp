@@ -1,14 +1,17 @@
 #pragma once
 #include "base/error.hpp"
-#include "base/secret.hpp"
-#include "client/admin_form.hpp"
 #include "client/block.hpp"
+#include "client/login.hpp"
+#include "client/server_settings.hpp"
 #include "client/wire_lines.hpp"
+#include "net/allowance.hpp"
 #include "net/connection.hpp"
 #include "net/wire_trace.hpp"
 #include "protocol/imap/command_encoder.hpp"
 #include "protocol/imap/conversation.hpp"
 #include "protocol/sasl/mechanism.hpp"
+
+#include <boost/asio/steady_timer.hpp>
 
 #include <chrono>
 #include <functional>
@@ -20,18 +23,7 @@
 
 namespace postferry::client {
 
-struct imap_settings {
-    net::endpoint where;
-    net::tls_settings tls;
-    sasl::choice auth = sasl::choice::automatic;
-    std::string user;
-    std::string admin; ///< empty: the user himself
-    admin_form form = admin_form::sasl;
-    secret password; ///< or the token for xoauth2 and oauthbearer
-    std::chrono::milliseconds connect_patience{30'000};
-    std::chrono::milliseconds answer_patience{180'000}; ///< a server that says nothing for so long is taken for dead
-    net::wire_trace trace;                              ///< writes nothing by default
-};
+using imap_settings = server_settings;
 
 class capability_set {
   public:
@@ -87,6 +79,8 @@ class imap_session {
     [[nodiscard]] std::string tls_summary() const { return connection_->tls_summary(); }
     [[nodiscard]] const std::string& login_method() const noexcept { return login_method_; }
     [[nodiscard]] const std::string& greeting() const noexcept { return greeting_; }
+    /// What the server said to ID (RFC 2971), once somebody has asked; keys in lower case.
+    [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& id() const noexcept { return id_; }
 
     /// Queues a command. `on_data` gets the untagged answers that come while it is the oldest unfinished one.
     imap::command_id submit(std::vector<std::string> pieces, handler on_data = {}, done_handler on_done = {},
@@ -108,6 +102,17 @@ class imap_session {
     }
     /// Writes what the conversation has to say, then `body` (octets of announced literals), in one go.
     task<result<void>> write(std::span<const iovec> pieces);
+    /// From when on so many messages may be asked for or brought: by the allowance, and for a server that answers
+    /// OK [THROTTLED]. Class throttled: a budget is spent, no message is to be begun.
+    [[nodiscard]] result<net::allowance::time> may_begin(std::size_t messages);
+    /// close() ends the wait.
+    task<> wait_until(net::allowance::time when);
+    /// Both of them.
+    task<result<void>> pace(std::size_t messages);
+    /// See net::allowance::messages_at_once.
+    [[nodiscard]] std::size_t messages_at_once() const noexcept {
+        return settings_.allowance ? settings_.allowance->messages_at_once() : SIZE_MAX;
+    }
     /// Whether something has arrived that receive() would take without a wait.
     [[nodiscard]] bool readable() const noexcept { return connection_->readable(); }
     /// Reads once and hands everything that came to the handlers. Waits at most answer_patience.
@@ -122,7 +127,7 @@ class imap_session {
 
     [[nodiscard]] const std::optional<error>& failure() const noexcept { return failure_; }
     [[nodiscard]] imap::command_encoder encoder() const { return imap::command_encoder(capabilities_.literals()); }
-    void close() noexcept { connection_->close(); }
+    void close() noexcept;
     /// See net::connection.
     void discard_unsent(bool on) noexcept { connection_->discard_unsent(on); }
     /// LOGOUT without waiting for more than a moment; the connection is closed in any case.
@@ -144,12 +149,11 @@ class imap_session {
     task<result<bool>> try_login_command();
     result<bool> judge_login(imap::status_response status, std::string_view method);
     task<result<void>> dispatch(imap::conversation::event e);
+    void note_throttled_success(const imap::status_response& status) noexcept;
     void take_capabilities(const imap::response& r);
-    void keep_secret(std::string_view text);
     error dead(error why);
     error closed_by_peer() const;
     pending* find(imap::command_id id);
-    [[nodiscard]] std::string login_name() const;
 
     imap_settings settings_;
     std::unique_ptr<net::connection> connection_;
@@ -164,15 +168,21 @@ class imap_session {
     std::optional<error> failure_;
     std::optional<error> bye_;
     std::string greeting_, login_method_;
+    std::vector<std::pair<std::string, std::string>> id_;
     wire_lines traced_;
-    std::vector<std::string> secrets_; ///< what was said at login and must not be repeated by us when the server does
+    said_secrets secrets_{traced_};
     std::size_t events_after_answer_ = 0; ///< since the last tagged answer
     bool hides_all_ = false;              ///< from the wire trace
     bool greeted_ = false, preauth_ = false, capabilities_fresh_ = false;
-    bool body_ended_ = false; ///< and the sink is not told yet
+    bool body_ended_ = false;                     ///< and the sink is not told yet
+    std::chrono::milliseconds courtesy_{0};       ///< pause before the next messages, after OK [THROTTLED]
+    boost::asio::steady_timer* pacing_ = nullptr; ///< of pace(), while it waits
+    bool closed_ = false;
 };
 
 /// What a NO, BAD or BYE means, by response code first and known texts second (docs/quirks.md).
 [[nodiscard]] error to_error(const imap::status_response& status, phase where, std::string what);
+/// Whether fewer connections are what the server wants.
+[[nodiscard]] bool means_too_many_connections(const error& why) noexcept;
 
 } // namespace postferry::client

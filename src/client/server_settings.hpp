@@ -1,0 +1,30 @@
+#pragma once
+#include "base/secret.hpp"
+#include "client/admin_form.hpp"
+#include "net/allowance.hpp"
+#include "net/connection.hpp"
+#include "net/wire_trace.hpp"
+#include "protocol/sasl/mechanism.hpp"
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace postferry::client {
+
+/// How to reach a server and log in there, whatever it speaks.
+struct server_settings {
+    net::endpoint where;
+    net::tls_settings tls;
+    sasl::choice auth = sasl::choice::automatic;
+    std::string user;
+    std::string admin; ///< empty: the user himself
+    admin_form form = admin_form::sasl;
+    secret password; ///< or the token for xoauth2 and oauthbearer
+    std::chrono::milliseconds connect_patience{30'000};
+    std::chrono::milliseconds answer_patience{180'000}; ///< a server that says nothing for so long is taken for dead
+    net::wire_trace trace;                              ///< writes nothing by default
+    std::shared_ptr<net::allowance> allowance;          ///< what the server may be burdened with; none: anything
+};
+
+} // namespace postferry::client
