@@ -65,11 +65,14 @@ def instant(date: bytes) -> int:
 
 
 def _list(client, content: Content) -> None:
-    for parts in client.command(b'LIST (SUBSCRIBED) "" "*"'):
+    able = client.capabilities()
+    extended = b"LIST-EXTENDED" in able
+    for parts in client.command(b'LIST (SUBSCRIBED) "" "*"' if extended else b'LSUB "" "*"'):
         name = _name(parts)
         if name is not None:
             content.subscribed.add(name)
-    for parts in client.command(b'LIST (SPECIAL-USE) "" "*" RETURN (SPECIAL-USE)'):
+    uses = b'LIST (SPECIAL-USE) "" "*" RETURN (SPECIAL-USE)'
+    for parts in client.command(uses) if extended and b"SPECIAL-USE" in able else ():
         response = parse(parts)
         for attribute in response[2]:
             if attribute in _USES:
@@ -87,7 +90,7 @@ def _list(client, content: Content) -> None:
 
 def _name(parts: list[bytes]) -> str | None:
     response = parse(parts)
-    return decode_name(response[4]) if response[:2] == [b"*", b"LIST"] else None
+    return decode_name(response[4]) if response[:2] in ([b"*", b"LIST"], [b"*", b"LSUB"]) else None
 
 
 def _read_folder(client, folder: str) -> list[Message]:

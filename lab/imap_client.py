@@ -75,9 +75,11 @@ class Imap:
 
     authorize: the mailbox to open when `user` is a master user.
     ca: with it the connection is TLS from the first octet and verified.
+    login: by LOGIN, for servers without SASL-IR.
     """
 
-    def __init__(self, host: str, port: int, user: str, password: str, *, authorize: str = "", ca=None):
+    def __init__(self, host: str, port: int, user: str, password: str, *, authorize: str = "", ca=None,
+                 login: bool = False):
         connection = socket.create_connection((host, port), timeout=120)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if ca:
@@ -88,7 +90,10 @@ class Imap:
         plain = base64.b64encode(f"{authorize}\0{user}\0{password}".encode()).decode()
         try:
             self._expect_greeting()
-            self.command(f"AUTHENTICATE PLAIN {plain}".encode())
+            if login:
+                self.command([b"LOGIN ", quote(user.encode()), b" ", quote(password.encode())])
+            else:
+                self.command(f"AUTHENTICATE PLAIN {plain}".encode())
         except BaseException:
             self._reader.close()
             self._socket.close()
@@ -160,6 +165,32 @@ class Imap:
             collections.deque(self.responses(tag), maxlen=0)
         return total
 
+    def append_each(self, folder: str, messages: collections.abc.Iterable[Append]) -> dict[int, str]:
+        """Appends one by one, asking before each literal; returns what was refused: number in the order given -> the
+        server's words. For any server."""
+        refused = {}
+        for number, message in enumerate(messages):
+            flags = f"({' '.join(message.flags)})"
+            head = b'APPEND %s %s "%s" {%d}' % (quote(encode_name(folder)), flags.encode(), message.date.encode(),
+                                               len(message.data))
+            tag = self.send(head)
+            line = self._reader.readline()
+            while line.startswith(b"* "):
+                line = self._reader.readline()
+            if not line.startswith(b"+"):
+                refused[number] = line.decode(errors="replace").strip().partition(" ")[2]
+                continue
+            self._socket.sendall(message.data + b"\r\n")
+            try:
+                collections.deque(self.responses(tag), maxlen=0)
+            except ImapError as error:
+                refused[number] = str(error).partition(" ")[2]
+        return refused
+
+    def capabilities(self) -> frozenset[bytes]:
+        found = [parts[0].upper().split()[2:] for parts in self.command(b"CAPABILITY") if b"CAPABILITY" in parts[0].upper()]
+        return frozenset(word for words in found for word in words)
+
     def close(self) -> None:
         try:
             self.command(b"LOGOUT")
@@ -176,7 +207,9 @@ class Imap:
 
 
 def connect(server, user: str, password: str | None = None) -> Imap:
-    """Opens `user`'s mailbox on a Dovecot of the lab, as the master user unless a password is given."""
+    """Opens `user`'s mailbox on a server of the lab, as the master user where there is one and no password is given."""
+    if not server.master:
+        return Imap(server.host, server.imap_port, user, password or server.users[user], login=True)
     port, ca = (server.imap_port, None) if server.options.plaintext_without_tls else (server.imaps_port, server.ca)
     if password is not None:
         return Imap(server.host, port, user, password, ca=ca)

@@ -145,13 +145,42 @@ def fill(server, user: str, sample: Sample, password: str | None = None) -> int:
     return total
 
 
+@dataclasses.dataclass
+class Filled:
+    """What a server took of a sample, and what not: (path, the server's words) and (path, number, the server's words)."""
+
+    messages: int = 0
+    names_refused: list[tuple[tuple[str, ...], str]] = dataclasses.field(default_factory=list)
+    refused: list[tuple[tuple[str, ...], int, str]] = dataclasses.field(default_factory=list)
+
+
+def fill_each(server, user: str, sample: Sample) -> Filled:
+    """Like fill(), on a server that may refuse some of it: one APPEND a message, whatever is refused is named."""
+    filled = Filled()
+    with connect(server, user) as client:
+        for folder in sample:
+            name = place(server, folder.path)
+            try:
+                _create(client, name)
+            except ImapError as error:
+                filled.names_refused.append((folder.path, str(error).partition(" ")[2]))
+                continue
+            messages = list(folder.messages())
+            refused = client.append_each(name, messages)
+            filled.messages += len(messages) - len(refused)
+            filled.refused += [(folder.path, number, why) for number, why in refused.items()]
+            if folder.subscribed:
+                client.command(b"SUBSCRIBE " + quote(encode_name(name)))
+    return filled
+
+
 def _create(client, name: str) -> None:
     if name == "INBOX":
         return
     try:
         client.command(b"CREATE " + quote(encode_name(name)))
     except ImapError as error:
-        if "[ALREADYEXISTS]" not in str(error):
+        if "[ALREADYEXISTS]" not in str(error).upper():
             raise
 
 
