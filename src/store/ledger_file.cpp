@@ -228,6 +228,19 @@ task<result<void>> ledger_file::finish_folder(ledger_folder state) {
                         [state = std::move(state)](ledger_repository& ledger) { return ledger.finish_folder(state); });
 }
 
+task<result<std::vector<net::traffic>>> ledger_file::traffic_since(std::int64_t first_hour) {
+    return submit<std::vector<net::traffic>>(
+        ledger_job::kind::read, [first_hour](ledger_repository& ledger) { return ledger.traffic().since(first_hour); });
+}
+
+task<result<void>> ledger_file::add_traffic(std::vector<net::traffic> more, std::int64_t first_hour) {
+    if (read_only_) co_return result<void>{};
+    co_return co_await submit<void>(ledger_job::kind::write,
+                                    [more = std::move(more), first_hour](ledger_repository& ledger) {
+                                        return ledger.traffic().add(more, first_hour);
+                                    });
+}
+
 task<result<std::optional<name_book::page>>> ledger_file::find_names(name_key key) {
     return submit<std::optional<name_book::page>>(
         ledger_job::kind::read, [key = std::move(key)](ledger_repository& ledger) { return ledger.names().find(key); });

@@ -1,4 +1,5 @@
 #pragma once
+#include "net/traffic_book.hpp"
 #include "store/file_lock.hpp"
 #include "store/ledger_thread.hpp"
 #include "store/name_repository.hpp"
@@ -28,7 +29,7 @@ struct open_options {
 /// Cancelling: a call that has begun ends as if nothing had happened, its answer tells what is stored. As everywhere in
 /// Asio a cancelled coroutine throws at its next co_await, before that call has begun; whoever wants to record its last
 /// batch after that resets its cancellation state first.
-class ledger_file final : public transfer::ledger {
+class ledger_file final : public transfer::ledger, public net::traffic_book {
   public:
     /// Class config (nothing may start): in use (naming the holder), damaged, newer, another program's file. Class
     /// local: no folder, no permission, no space. Blocks for a millisecond or two; longer when the last run was killed
@@ -62,6 +63,9 @@ class ledger_file final : public transfer::ledger {
 
     /// The last report of each kind of pass, mailboxes in the order in which they came into the ledger.
     [[nodiscard]] task<result<std::vector<transfer::kept_report>>> reports();
+
+    task<result<std::vector<net::traffic>>> traffic_since(std::int64_t first_hour) override;
+    task<result<void>> add_traffic(std::vector<net::traffic> more, std::int64_t first_hour) override;
 
     /// Numbers for the messages of places without UIDs, kept for the mailbox that these keys name. In a read-only
     /// ledger they are given and forgotten. The book must not outlive the ledger; one strand.

@@ -91,7 +91,8 @@ result<void> ledger_repository::probe() {
         db_,
         "SELECT (SELECT max(id) FROM mailbox), (SELECT max(id) FROM folder), (SELECT max(folder) FROM flag_set), "
         "(SELECT max(folder) FROM message), (SELECT max(folder) FROM failure), (SELECT max(id) FROM named_folder), "
-        "(SELECT max(named_folder) FROM name), (SELECT max(mailbox) FROM report)",
+        "(SELECT max(named_folder) FROM name), (SELECT max(mailbox) FROM report), "
+        "(SELECT max(hour) FROM traffic)",
         [](const sql::query&) {});
 }
 

@@ -4,6 +4,7 @@
 #include "sql/connection.hpp"
 #include "store/name_repository.hpp"
 #include "store/report_repository.hpp"
+#include "store/traffic_repository.hpp"
 #include "transfer/ledger.hpp"
 
 #include <optional>
@@ -23,7 +24,7 @@ using transfer::mailbox_id;
 /// The meaning of each call is that of transfer::ledger.
 class ledger_repository {
   public:
-    explicit ledger_repository(sql::connection& db) noexcept : db_(db), names_(db), reports_(db) {}
+    explicit ledger_repository(sql::connection& db) noexcept : db_(db), names_(db), reports_(db), traffic_(db) {}
 
     /// Looks at the ends of every table: finds a file that is no working ledger, at the price of a dozen pages.
     [[nodiscard]] result<void> probe();
@@ -55,6 +56,7 @@ class ledger_repository {
 
     [[nodiscard]] name_repository& names() noexcept { return names_; }
     [[nodiscard]] report_repository& reports() noexcept { return reports_; }
+    [[nodiscard]] traffic_repository& traffic() noexcept { return traffic_; }
 
   private:
     class tally;
@@ -68,6 +70,7 @@ class ledger_repository {
     sql::connection& db_;
     name_repository names_;
     report_repository reports_;
+    traffic_repository traffic_;
 };
 
 } // namespace postferry::store

@@ -90,7 +90,18 @@ CREATE TABLE report (
   UNIQUE (mailbox, pass));
 )";
 
-constexpr std::array<std::string_view, 3> steps{version_1, version_2, version_3};
+// Octets that moved, for daily budgets (net/traffic_book.hpp): by account or server, direction and hour. Rows older
+// than a day are deleted as new ones come.
+constexpr std::string_view version_4 = R"(
+CREATE TABLE traffic (
+  place TEXT NOT NULL,
+  direction INTEGER NOT NULL,
+  hour INTEGER NOT NULL,
+  octets INTEGER NOT NULL,
+  PRIMARY KEY (place, direction, hour)) WITHOUT ROWID;
+)";
+
+constexpr std::array<std::string_view, 4> steps{version_1, version_2, version_3, version_4};
 
 } // namespace
 
