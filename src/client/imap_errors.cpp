@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace postferry::client {
@@ -42,7 +43,9 @@ bool contains_nocase(std::string_view text, std::string_view part) {
     return ascii_lower(text).find(ascii_lower(part)) != std::string::npos;
 }
 
-// "Request is throttled. Suggested Backoff Time: 299609 milliseconds" (Office 365).
+constexpr std::uint32_t longest_backoff_ms = 86'400'000;
+
+// quirk backoff-hint: "Request is throttled. Suggested Backoff Time: 299609 milliseconds" (Office 365).
 std::uint32_t backoff_in(std::string_view text) {
     constexpr std::string_view mark = "suggested backoff time:";
     const std::string lower = ascii_lower(text);
@@ -51,7 +54,39 @@ std::uint32_t backoff_in(std::string_view text) {
     const std::size_t from = lower.find_first_of("0123456789", at);
     if (from == std::string::npos) return 0;
     const std::size_t to = lower.find_first_not_of("0123456789", from);
-    return parse_u32(std::string_view(lower).substr(from, to - from)).value_or(300'000);
+    return std::min<std::uint32_t>(parse_u32(std::string_view(lower).substr(from, to - from)).value_or(300'000),
+                                   longest_backoff_ms);
+}
+
+// quirk bandwidth: Gmail shuts an account out for an hour and more, and says no time.
+constexpr std::uint32_t bandwidth_backoff_ms = 600'000;
+
+bool says_bandwidth(std::string_view text) {
+    return contains_nocase(text, "bandwidth") && (contains_nocase(text, "exceeded") || contains_nocase(text, "limit"));
+}
+
+bool says_too_many_connections(std::string_view text) {
+    return contains_nocase(text, "connection") &&
+           (contains_nocase(text, "too many") || contains_nocase(text, "maximum number") ||
+            contains_nocase(text, "limit") || contains_nocase(text, "exceed"));
+}
+
+// What the words mean where they say more than the code.
+void judge_by_text(error& e, std::string_view text) {
+    // quirk connected-only: Exchange says so to the first command after a login that it should have refused.
+    if (contains_nocase(text, "authenticated but not connected")) e.cls = retry_class::auth;
+    e.backoff_ms = backoff_in(text);
+    // quirk append-limit: Dovecot answers an oversize APPEND with [LIMIT]: that one message will never do.
+    if (e.where == phase::append && e.response_code == "LIMIT") e.cls = retry_class::permanent;
+    if (e.backoff_ms > 0 || contains_nocase(text, "throttled") || contains_nocase(text, "rate limit"))
+        e.cls = retry_class::throttled;
+    if (says_bandwidth(text)) {
+        e.cls = retry_class::throttled;
+        e.backoff_ms = std::max(e.backoff_ms, bandwidth_backoff_ms);
+        if (e.response_code == "OVERQUOTA") e.response_code.clear(); // as Gmail says, and no mailbox is full
+    }
+    // quirk too-many-connections
+    if (says_too_many_connections(text)) e.cls = retry_class::throttled;
 }
 
 } // namespace
@@ -74,15 +109,12 @@ error to_error(const imap::status_response& status, phase where, std::string wha
                                   : status.kind == imap::status_kind::bye ? "BYE"
                                                                           : "NO";
     e.server_said = fmt::format("\"{} {}\"", verb, quote_server_text(text));
-    // quirk connected-only: Exchange says so to the first command after a login that it should have refused.
-    if (contains_nocase(status.text, "authenticated but not connected")) e.cls = retry_class::auth;
-    e.backoff_ms = backoff_in(status.text);
-    if (e.backoff_ms > 0 || contains_nocase(status.text, "throttled")) e.cls = retry_class::throttled;
-    // Dovecot answers an oversize APPEND with [LIMIT]: that one message will never do.
-    if (where == phase::append && e.response_code == "LIMIT") e.cls = retry_class::permanent;
-    if (contains_nocase(status.text, "too many") && contains_nocase(status.text, "connections"))
-        e.cls = retry_class::transient;
+    judge_by_text(e, status.text);
     return e;
+}
+
+bool means_too_many_connections(const error& why) noexcept {
+    return why.cls == retry_class::throttled && says_too_many_connections(why.server_said);
 }
 
 } // namespace postferry::client

@@ -157,8 +157,8 @@ TEST(imap_login, a_wrong_password_is_not_tried_twice) {
 TEST(imap_login, other_refusals_keep_their_meaning) {
     const std::vector<std::pair<std::string, retry_class>> table{
         {"NO [UNAVAILABLE] later", retry_class::transient},
-        {"NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded", retry_class::transient},
-        {"NO [ALERT] Too many simultaneous connections. (Failure)", retry_class::transient},
+        {"NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded", retry_class::throttled},
+        {"NO [ALERT] Too many simultaneous connections. (Failure)", retry_class::throttled},
         {"NO [INUSE] locked", retry_class::transient},
         {"NO [LIMIT] slow down", retry_class::throttled},
         {"NO [PRIVACYREQUIRED] TLS first", retry_class::config},
@@ -176,7 +176,8 @@ TEST(imap_login, other_refusals_keep_their_meaning) {
         C: P1 AUTHENTICATE PLAIN {}
         S: P1 NO Basic authentication is disabled.)",
                                           plain));
-    EXPECT_THAT(e.advice, HasSubstr("xoauth2"));
+    EXPECT_THAT(e.advice,
+                AllOf(HasSubstr("OAuth 2 needed"), HasSubstr("auth=xoauth2"), HasSubstr("--oauth-token-endpoint")));
 }
 
 TEST(imap_login, connected_but_not_authenticated) {

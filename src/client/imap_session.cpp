@@ -2,6 +2,9 @@
 
 #include "base/text.hpp"
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +16,9 @@ namespace {
 
 // Where less room than this is left in a block, a fresh one is taken: small reads cost more than half-filled blocks.
 constexpr std::size_t least_room = 16U << 10U;
+
+// After OK [THROTTLED], doubling from one answer to the next.
+constexpr std::chrono::milliseconds first_courtesy{50}, longest_courtesy{16'000};
 
 } // namespace
 
@@ -102,6 +108,42 @@ task<result<void>> imap_session::write(std::span<const iovec> pieces) {
     co_return result<void>{};
 }
 
+result<net::allowance::time> imap_session::may_begin(std::size_t messages) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!settings_.allowance) return now + courtesy_;
+    const auto allowed = settings_.allowance->begin_messages(messages, now);
+    if (!allowed) return allowed;
+    return std::max(now + courtesy_, *allowed);
+}
+
+task<> imap_session::wait_until(net::allowance::time when) {
+    if (closed_ || when <= std::chrono::steady_clock::now()) co_return;
+    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, when);
+    pacing_ = &timer;
+    (void)co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    pacing_ = nullptr;
+}
+
+task<result<void>> imap_session::pace(std::size_t messages) {
+    const auto when = may_begin(messages);
+    if (!when) co_return std::unexpected(when.error());
+    co_await wait_until(*when);
+    co_return result<void>{}; // whoever closed the line meanwhile hears of it at the next read or write
+}
+
+// quirk throttled-code: Gmail does what it was asked, and says [THROTTLED] with its OK.
+void imap_session::note_throttled_success(const imap::status_response& status) noexcept {
+    if (status.kind != imap::status_kind::ok) return;
+    const bool throttled = (status.code && status.code->name == "THROTTLED") || status.text.contains("[THROTTLED]");
+    courtesy_ = throttled ? std::clamp(courtesy_ * 2, first_courtesy, longest_courtesy) : std::chrono::milliseconds(0);
+}
+
+void imap_session::close() noexcept {
+    closed_ = true;
+    if (pacing_ != nullptr) pacing_->cancel();
+    connection_->close();
+}
+
 error imap_session::dead(error why) {
     // A connection that dies by our own closing must not hide why it was closed.
     if (!failure_) failure_ = why;
@@ -164,6 +206,7 @@ task<result<void>> imap_session::dispatch(imap::conversation::event e) {
     ++events_after_answer_;
     if (auto* u = std::get_if<c::untagged>(&e)) {
         take_capabilities(u->data);
+        if (const auto* told = std::get_if<imap::id_data>(&u->data)) id_ = told->fields;
         if (auto* status = std::get_if<imap::status_response>(&u->data);
             status != nullptr && status->kind == imap::status_kind::bye) {
             bye_ = to_error(*status, phase::connect, {});
@@ -174,6 +217,7 @@ task<result<void>> imap_session::dispatch(imap::conversation::event e) {
     } else if (auto* done = std::get_if<c::completed>(&e)) {
         events_after_answer_ = 0;
         take_capabilities(imap::response(done->status));
+        note_throttled_success(done->status);
         if (pending* p = find(done->command); p != nullptr) {
             const done_handler on_done = std::move(p->on_done);
             std::erase_if(pending_, [&](const pending& x) { return x.id == done->command; });

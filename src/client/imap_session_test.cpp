@@ -27,7 +27,7 @@ TEST(imap_greeting, preauth_needs_no_login) {
 
 TEST(imap_greeting, turned_away) {
     const error e = fails({}, "S: * BYE Too many connections from your IP\n");
-    EXPECT_EQ(e.cls, retry_class::transient);
+    EXPECT_EQ(e.cls, retry_class::throttled);
     EXPECT_THAT(e.message(), AllOf(HasSubstr("turned us away"), HasSubstr("Too many connections")));
     EXPECT_EQ(fails({}, "S: * BYE [ALERT] Fatal error: max atoms\n").cls, retry_class::transient);
     EXPECT_EQ(fails({}, "S: * BAD what\n").where, phase::greeting);
@@ -146,7 +146,11 @@ TEST(imap_errors, by_code_and_text) {
          299'609},
         {no, "", "Suggested backoff time: 99999999999999 ms", phase::fetch, throttled, 300'000},
         {no, "", "Suggested Backoff Time: soon", phase::fetch, permanent},
-        {no, "ALERT", "Too many simultaneous connections", phase::login, transient},
+        {no, "ALERT", "Too many simultaneous connections. (Failure)", phase::login, throttled},
+        {no, "UNAVAILABLE", "Maximum number of connections from user+IP exceeded", phase::login, throttled},
+        {no, "LIMIT", "UID FETCH Rate limit hit.", phase::append, throttled},
+        {bye, "ALERT", "Account exceeded command or bandwidth limits. (Failure)", phase::connect, throttled, 600'000},
+        {no, "", "Suggested Backoff Time: 4000000000 milliseconds", phase::fetch, throttled, 86'400'000},
     };
     for (const meaning& m : table) {
         imap::status_response s{.tag = "P1", .kind = m.kind, .code = {}, .text = m.text};
@@ -162,12 +166,92 @@ TEST(imap_errors, by_code_and_text) {
     }
 }
 
+// Gmail's code means a full mailbox elsewhere; its words do not.
+TEST(imap_errors, bandwidth_is_no_quota) {
+    const imap::status_response s{
+        .tag = "P1",
+        .kind = imap::status_kind::no,
+        .code =
+            imap::response_code{
+                .name = "OVERQUOTA", .args = {}, .number = {}, .flags = {}, .capabilities = {}, .uids = {}},
+        .text = "Account exceeded command or bandwidth limits. (Failure)"};
+    const error e = to_error(s, phase::fetch, "It failed");
+    EXPECT_EQ(e.cls, retry_class::throttled);
+    EXPECT_EQ(e.response_code, "");
+    EXPECT_FALSE(means_too_many_connections(e));
+}
+
+TEST(imap_errors, fewer_connections_are_wanted) {
+    const imap::status_response s{
+        .tag = "P1", .kind = imap::status_kind::bye, .code = {}, .text = "Too many simultaneous connections"};
+    EXPECT_TRUE(means_too_many_connections(to_error(s, phase::greeting, "x")));
+}
+
 TEST(imap_errors, hostile_text_is_made_safe) {
     const imap::status_response s{
         .tag = "P1", .kind = imap::status_kind::no, .code = {}, .text = std::string(5000, '\x1b')};
     const error e = to_error(s, phase::login, "It failed");
     EXPECT_EQ(e.server_said.find('\x1b'), std::string::npos);
     EXPECT_LT(e.server_said.size(), 500U);
+}
+
+// --- Being a good guest ---------------------------------------------------------------------------------------------
+
+/// A budget that is spent at the third message.
+class small_budget final : public net::allowance {
+  public:
+    std::size_t begun = 0;
+    time moved(net::direction, std::size_t, time now) override { return now; }
+    [[nodiscard]] std::size_t turn() const noexcept override { return SIZE_MAX; }
+    [[nodiscard]] std::size_t messages_at_once() const noexcept override { return 7; }
+    result<time> begin_messages(std::size_t messages, time now) override {
+        begun += messages;
+        if (begun > 2) return fail(retry_class::throttled, phase::fetch, "The budget is spent");
+        return now;
+    }
+};
+
+using moment = std::chrono::steady_clock::time_point;
+
+task<int> after_throttled_answers(std::vector<std::chrono::milliseconds>& waits, std::shared_ptr<line_record> record) {
+    attempt how;
+    how.settings.allowance = std::make_shared<small_budget>();
+    auto line = std::make_unique<scripted_line>(R"(
+        S: * PREAUTH [CAPABILITY IMAP4rev1] hello
+        C: P1 NOOP
+        S: P1 OK [THROTTLED] Success
+        C: P2 NOOP
+        S: P2 OK [THROTTLED] Success
+        C: P3 NOOP
+        S: P3 OK Success)",
+                                                record);
+    line->encrypted_ = true;
+    auto opened =
+        co_await imap_session::open_on(std::move(line), how.settings, std::make_shared<block_pool>(65'536, 2));
+    EXPECT_TRUE(opened);
+    imap_session& session = **opened;
+    EXPECT_EQ(session.messages_at_once(), 7U);
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(co_await session.run({"NOOP"}));
+        const moment from = std::chrono::steady_clock::now();
+        const auto ok = co_await session.pace(1);
+        waits.push_back(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - from));
+        EXPECT_EQ(ok.has_value(), i < 2);
+        if (!ok) {
+            EXPECT_EQ(ok.error().cls, retry_class::throttled);
+        }
+    }
+    co_return 0;
+}
+
+TEST(imap_guest, an_ok_that_says_throttled_is_heard_and_a_spent_budget_begins_nothing) {
+    std::vector<std::chrono::milliseconds> waits;
+    const auto record = std::make_shared<line_record>();
+    (void)run_to_end(after_throttled_answers(waits, record));
+    EXPECT_THAT(record->complaints, testing::IsEmpty());
+    ASSERT_EQ(waits.size(), 3U);
+    EXPECT_GE(waits[0], std::chrono::milliseconds(49));
+    EXPECT_GE(waits[1], std::chrono::milliseconds(99));
 }
 
 // --- Secrets --------------------------------------------------------------------------------------------------------
