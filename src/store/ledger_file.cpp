@@ -160,6 +160,11 @@ task<result<std::vector<failed_item>>> ledger_file::failures(folder_id folder) {
                                             [=](ledger_repository& ledger) { return ledger.failures(folder); });
 }
 
+task<result<std::vector<std::pair<std::uint32_t, std::uint8_t>>>> ledger_file::repaired(folder_id folder) {
+    return submit<std::vector<std::pair<std::uint32_t, std::uint8_t>>>(
+        ledger_job::kind::read, [=](ledger_repository& ledger) { return ledger.repaired(folder); });
+}
+
 task<result<ledger_folder>> ledger_file::begin_folder(mailbox_id mailbox, std::string source_name,
                                                       std::string target_name, std::uint32_t source_uid_validity,
                                                       std::uint32_t target_uid_validity, std::uint32_t target_mark) {

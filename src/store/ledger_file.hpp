@@ -47,6 +47,7 @@ class ledger_file final : public transfer::ledger, public net::traffic_book {
     task<result<std::vector<ledger_row>>> full_rows(folder_id folder, std::uint32_t first_uid,
                                                     std::uint32_t last_uid) override;
     task<result<std::vector<failed_item>>> failures(folder_id folder) override;
+    task<result<std::vector<std::pair<std::uint32_t, std::uint8_t>>>> repaired(folder_id folder) override;
     task<result<ledger_folder>> begin_folder(mailbox_id mailbox, std::string source_name, std::string target_name,
                                              std::uint32_t source_uid_validity, std::uint32_t target_uid_validity,
                                              std::uint32_t target_mark) override;

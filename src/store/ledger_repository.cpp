@@ -92,7 +92,7 @@ result<void> ledger_repository::probe() {
         "SELECT (SELECT max(id) FROM mailbox), (SELECT max(id) FROM folder), (SELECT max(folder) FROM flag_set), "
         "(SELECT max(folder) FROM message), (SELECT max(folder) FROM failure), (SELECT max(id) FROM named_folder), "
         "(SELECT max(named_folder) FROM name), (SELECT max(mailbox) FROM report), "
-        "(SELECT max(hour) FROM traffic)",
+        "(SELECT max(hour) FROM traffic), (SELECT max(folder) FROM repaired)",
         [](const sql::query&) {});
 }
 
@@ -161,7 +161,8 @@ result<std::vector<ledger_row>> ledger_repository::full_rows(folder_id folder, s
     std::vector<ledger_row> all;
     auto done = each_row(
         db_,
-        "SELECT source_uid, target_uid, octets, flags, state, digest FROM message "
+        "SELECT source_uid, target_uid, octets, flags, state, digest, repairs FROM message "
+        "LEFT JOIN repaired USING (folder, source_uid) "
         "WHERE folder = $1 AND source_uid BETWEEN $2 AND $3 ORDER BY source_uid",
         [&](const sql::query& q) {
             ledger_row row{.source_uid = q.get<std::uint32_t>(0),
@@ -172,6 +173,7 @@ result<std::vector<ledger_row>> ledger_repository::full_rows(folder_id folder, s
                            .digest = {}};
             const sql::octets digest = q.blob(5);
             if (digest.size() == 32) std::ranges::copy(digest, row.digest.emplace().octets.begin());
+            row.repairs = q.get<std::uint8_t>(6); // NULL reads as 0
             all.push_back(row);
         },
         folder, first_uid, last_uid);
@@ -191,6 +193,15 @@ result<std::vector<failed_item>> ledger_repository::failures(folder_id folder) {
                            .reason = std::string(q.text(4))});
         },
         folder);
+    if (!done) return pass_on(done);
+    return all;
+}
+
+result<std::vector<std::pair<std::uint32_t, std::uint8_t>>> ledger_repository::repaired(folder_id folder) {
+    std::vector<std::pair<std::uint32_t, std::uint8_t>> all;
+    auto done = each_row(
+        db_, "SELECT source_uid, repairs FROM repaired WHERE folder = $1 ORDER BY source_uid",
+        [&](const sql::query& q) { all.emplace_back(q.get<std::uint32_t>(0), q.get<std::uint8_t>(1)); }, folder);
     if (!done) return pass_on(done);
     return all;
 }
@@ -242,7 +253,7 @@ result<folder_id> ledger_repository::open_generation(mailbox_id mailbox, const o
 result<void> ledger_repository::void_generation(folder_id id, const opened_folder& folder) {
     for (const std::string_view text :
          {"DELETE FROM message WHERE folder = $1", "DELETE FROM failure WHERE folder = $1",
-          "DELETE FROM flag_set WHERE folder = $1"}) {
+          "DELETE FROM flag_set WHERE folder = $1", "DELETE FROM repaired WHERE folder = $1"}) {
         auto done = run(db_, text, id);
         if (!done) return pass_on(done);
     }
@@ -282,9 +293,12 @@ result<void> ledger_repository::record(folder_id folder, const std::vector<ledge
                                     static_cast<int>(row.state), digest_octets(row));
         if (!inserted) return pass_on(inserted);
         totals.add(row.state, row.octets);
-        if (*inserted == 1) continue;
-        auto replaced = replace(folder, row, totals);
-        if (!replaced) return replaced;
+        if (*inserted != 1)
+            if (auto replaced = replace(folder, row, totals); !replaced) return replaced;
+        if (row.repairs == 0) continue;
+        auto noted = run(db_, "INSERT INTO repaired (folder, source_uid, repairs) VALUES ($1, $2, $3)", folder,
+                         row.source_uid, row.repairs);
+        if (!noted) return pass_on(noted);
     }
     for (const failed_item& item : failures) {
         auto put = put_failure(folder, item, totals);
@@ -304,6 +318,8 @@ result<void> ledger_repository::replace(folder_id folder, const ledger_row& row,
         },
         folder, row.source_uid);
     if (!old) return old;
+    auto forgotten = run(db_, "DELETE FROM repaired WHERE folder = $1 AND source_uid = $2", folder, row.source_uid);
+    if (!forgotten) return pass_on(forgotten);
     auto updated = run(db_,
                        "UPDATE message SET target_uid = $1, octets = $2, flags = $3, state = $4, digest = $5 "
                        "WHERE folder = $6 AND source_uid = $7",
@@ -382,6 +398,8 @@ result<void> ledger_repository::forget(folder_id folder, const std::vector<std::
             },
             folder, uid);
         if (!done) return done;
+        auto unrepaired = run(db_, "DELETE FROM repaired WHERE folder = $1 AND source_uid = $2", folder, uid);
+        if (!unrepaired) return pass_on(unrepaired);
         if (!had_failed) continue;
         auto dropped = run(db_, "DELETE FROM failure WHERE folder = $1 AND source_uid = $2", folder, uid);
         if (!dropped) return pass_on(dropped);

@@ -37,6 +37,7 @@ class ledger_repository {
     [[nodiscard]] result<std::vector<ledger_row>> full_rows(folder_id folder, std::uint32_t first_uid,
                                                             std::uint32_t last_uid);
     [[nodiscard]] result<std::vector<failed_item>> failures(folder_id folder);
+    [[nodiscard]] result<std::vector<std::pair<std::uint32_t, std::uint8_t>>> repaired(folder_id folder);
 
     struct opened_folder {
         std::string source_name, target_name;

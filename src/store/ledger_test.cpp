@@ -285,6 +285,27 @@ TYPED_TEST(ledger, another_uid_validity_or_target_begins_a_new_generation) {
     EXPECT_EQ(this->rows(sent), "1>101 c 0") << "the neighbour is left alone";
 }
 
+TYPED_TEST(ledger, repairs_are_kept_with_their_rows) {
+    using pairs = std::vector<std::pair<std::uint32_t, std::uint8_t>>;
+    const folder_id id = this->inbox();
+    (void)this->must(this->ledger_->flag_set(id, ""));
+    const auto row = [](std::uint32_t uid, std::uint8_t repairs) {
+        ledger_row r{.source_uid = uid, .target_uid = uid, .octets = 10, .flags = 0, .digest = {}, .repairs = repairs};
+        return r;
+    };
+    this->must(this->ledger_->record(id, {row(1, 0), row(2, 3), row(3, 0x7f), row(4, 1)}, {}));
+    EXPECT_EQ(this->must(this->ledger_->repaired(id)), (pairs{{2, 3}, {3, 0x7f}, {4, 1}}));
+    this->must(this->ledger_->record(id, {row(2, 0), row(3, 5)}, {}));
+    this->must(this->ledger_->set_state(id, {3}, item_state::gone));
+    this->must(this->ledger_->forget(id, {4}));
+    EXPECT_EQ(this->must(this->ledger_->repaired(id)), (pairs{{3, 5}}));
+    const auto full = this->must(this->ledger_->full_rows(id, 1, 9));
+    ASSERT_EQ(full.size(), 3U);
+    EXPECT_EQ(full[1].repairs, 0);
+    EXPECT_EQ(full[2].repairs, 5);
+    EXPECT_EQ(this->must(this->ledger_->repaired(this->inbox(2))), pairs{});
+}
+
 TYPED_TEST(ledger, mailboxes_do_not_see_each_other) {
     auto& ledger = *this->ledger_;
     const mailbox_id bob = this->must(ledger.open_mailbox("imaps://bob@old", "imaps://bob@new"));

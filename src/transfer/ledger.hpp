@@ -33,6 +33,7 @@ struct ledger_row {
     std::uint32_t flags = 0;      ///< index into the folder's flag-set table (ledger_folder::flag_sets)
     item_state state = item_state::copied;
     std::optional<sha256_digest> digest; ///< of the source's octets; absent when matched by fingerprint alone
+    std::uint8_t repairs = 0;            ///< message::repair_set::bits(): how it was changed for the target to take it
 };
 
 /// A row as it is kept in memory during a pass (16 octets): digest and size stay on disk.
@@ -103,6 +104,10 @@ class ledger {
     virtual task<result<std::vector<ledger_row>>> full_rows(folder_id folder, std::uint32_t first_uid,
                                                             std::uint32_t last_uid) = 0;
     virtual task<result<std::vector<failed_item>>> failures(folder_id folder) = 0;
+    /// The rows that are on the target in a repaired form: source UID and ledger_row::repairs, ascending.
+    virtual task<result<std::vector<std::pair<std::uint32_t, std::uint8_t>>>> repaired(folder_id) {
+        co_return std::vector<std::pair<std::uint32_t, std::uint8_t>>{};
+    }
 
     /// Durable before it returns (fsync): opens a folder for copying, or a new generation of it when either UIDVALIDITY
     /// differs from what is stored (its rows and failures then go in the same transaction). Answers the folder as

@@ -61,6 +61,14 @@ class memory_ledger final : public ledger {
         co_return all;
     }
 
+    task<result<std::vector<std::pair<std::uint32_t, std::uint8_t>>>> repaired(folder_id folder) override {
+        if (auto refused = ask("repaired")) co_return std::unexpected(*refused);
+        std::vector<std::pair<std::uint32_t, std::uint8_t>> all;
+        for (const auto& [uid, row] : content(folder).rows)
+            if (row.repairs != 0) all.emplace_back(uid, row.repairs);
+        co_return all;
+    }
+
     task<result<std::vector<failed_item>>> failures(folder_id folder) override {
         if (auto refused = ask("failures")) co_return std::unexpected(*refused);
         std::vector<failed_item> all;
