@@ -57,8 +57,10 @@ task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_imap(mailbox::endpoint
     if (!session) co_return std::unexpected(session.error());
     log::debug(where.display(), "connected to {} {}, logged in by {}", (*session)->peer(), (*session)->tls_summary(),
                (*session)->login_method());
-    co_return std::make_unique<mailbox::imap_mailbox>(std::move(*session),
-                                                      mailbox::imap_options{.prefix = where.prefix, .tuning = {}});
+    auto quirks = client::parse_quirks(where.quirks);
+    if (!quirks) co_return std::unexpected(quirks.error());
+    co_return std::make_unique<mailbox::imap_mailbox>(
+        std::move(*session), mailbox::imap_options{.prefix = where.prefix, .tuning = {}, .quirks = std::move(*quirks)});
 }
 
 result<void> check_side(const mailbox::endpoint& where, side which) {

@@ -1,6 +1,7 @@
 #include "mailbox/endpoint.hpp"
 
 #include "base/text.hpp"
+#include "client/quirks.hpp"
 
 #include <boost/asio/ip/address_v6.hpp>
 #include <fmt/format.h>
@@ -274,6 +275,14 @@ template <std::string endpoint::* Member> result<void> set_text(endpoint& e, con
     return {};
 }
 
+result<void> set_quirks(endpoint& e, const std::string& value) {
+    e.quirks = value;
+    // The catalogue is one of IMAP servers.
+    if (e.kind != scheme::imap && e.kind != scheme::imaps) return {};
+    if (auto known = client::parse_quirks(value); !known) return std::unexpected(known.error());
+    return {};
+}
+
 /// Which schemes a parameter means something to.
 enum class meant_for : std::uint8_t { servers, imap, all };
 
@@ -303,7 +312,7 @@ constexpr std::array<parameter, 11> parameters{{
     {"admin-form", set_admin_form},
     {"prefix", set_text<&endpoint::prefix>, meant_for::all},
     {"max-connections", set_max_connections},
-    {"quirks", set_text<&endpoint::quirks>},
+    {"quirks", set_quirks},
 }};
 
 result<void> read_parameter(endpoint& out, std::string_view item, std::vector<std::string_view>& seen) {

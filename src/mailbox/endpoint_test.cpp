@@ -100,7 +100,7 @@ TEST(endpoint, other_protocols_have_their_own_ports_and_tls) {
     EXPECT_EQ(must("pop3s://a@h").tls.mode, net::tls_mode::implicit);
     EXPECT_EQ(must("pop3s://a@h").display(), "pop3s://a@h");
     EXPECT_EQ(must("lmtp://a@h:24").display(), "lmtp://a@h");
-    EXPECT_EQ(must("imap://a@h?quirks=gmail,-id").quirks, "gmail,-id");
+    EXPECT_EQ(must("imap://a@h?quirks=gmail,-dovecot").quirks, "gmail,-dovecot");
 }
 
 TEST(endpoint, a_place_on_this_machine_is_an_absolute_path) {

@@ -57,6 +57,8 @@ struct batch {
     std::size_t limit = 0;
     std::uint64_t octets = 0;
     std::vector<std::uint64_t> tokens;
+    std::vector<std::size_t> flagged; ///< which of them are \Flagged, for servers that lose it
+    std::string handle;               ///< set with the first of them
     bool open = true;
     bool unasked = false; ///< carries a non-synchronising literal
 };
@@ -81,9 +83,11 @@ class imap_append {
         // When we die, the server must not be given more: it would store what the next run brings again.
         session_.discard_unsent(true);
         co_await (write_all() && read_answers());
+        if (!failure_) co_await flag_again();
         if (!failure_) session_.discard_unsent(false);
         session_.on_go_ahead({});
         if (failure_) co_return std::unexpected(*failure_);
+        if (spent_) co_return std::unexpected(*spent_);
         co_return result<void>{};
     }
 
@@ -128,6 +132,8 @@ class imap_append {
         batch* b = find(c.command);
         if (b == nullptr) return;
         const std::vector<std::uint64_t> tokens = std::move(b->tokens);
+        const std::vector<std::size_t> flagged = std::move(b->flagged);
+        const std::string handle = std::move(b->handle);
         box_.plus_habit_known_ = box_.plus_habit_known_ || b->unasked;
         const bool still_flowing = b->open && !c.cut_short;
         if (still_flowing)
@@ -137,11 +143,14 @@ class imap_append {
         if (c.status.kind == imap::status_kind::ok) {
             std::uint32_t validity = 0;
             std::vector<std::uint32_t> uids;
-            if (c.status.code && c.status.code->name == "APPENDUID" && c.status.code->uids) {
+            // quirk davmail: its APPENDUID says the UID first.
+            if (c.status.code && c.status.code->name == "APPENDUID" && c.status.code->uids && box_.habits_.append_uid) {
                 validity = c.status.code->uids->uid_validity;
                 uids = c.status.code->uids->target_in_order;
                 if (uids.size() != tokens.size()) uids.clear();
             }
+            if (!uids.empty())
+                for (const std::size_t i : flagged) to_flag_[handle].add(uids[i]);
             feed_.stored(tokens, validity, uids);
         } else {
             const std::string what = tokens.size() == 1
@@ -169,6 +178,7 @@ class imap_append {
             }
             const std::optional<append_item> item = co_await feed_.next();
             if (!item || failure_) break;
+            if (!co_await may_begin() || failure_) break;
             if (!co_await bring(*item)) break;
         }
         if (!failure_) {
@@ -177,6 +187,22 @@ class imap_append {
         }
         writer_done_ = true;
         wake_reader_.notify();
+    }
+
+    // False: a budget is spent. What was begun is ended and answered.
+    task<bool> may_begin() {
+        const auto when = session_.may_begin(1);
+        if (!when) {
+            spent_ = when.error();
+            feed_.abandon(*spent_);
+            co_return false;
+        }
+        const auto wait = *when - std::chrono::steady_clock::now();
+        if (wait <= std::chrono::milliseconds(0)) co_return true;
+        if (wait > batch_patience) close_batch();
+        if (!co_await send()) co_return false;
+        co_await session_.wait_until(*when);
+        co_return true;
     }
 
     [[nodiscard]] bool fits(const batch& b, const append_item& item) const {
@@ -251,6 +277,11 @@ class imap_append {
         if (current() == nullptr) open_batch(item);
         batch& b = batches_.back();
         const imap::command_id id = b.id;
+        // quirk exchange: APPEND loses this flag.
+        if (!box_.habits_.keeps_flagged && item.flags.contains("\\Flagged")) {
+            b.flagged.push_back(b.tokens.size());
+            b.handle = item.handle;
+        }
         b.tokens.push_back(item.token);
         b.octets += item.octets;
         feed_.announced();
@@ -273,7 +304,8 @@ class imap_append {
         session_.watch(id, [this](imap::conversation::completed& c) { on_done(c); });
         const std::size_t limit =
             item.batch_limit == 0 ? tuning_.batch_messages : std::min(item.batch_limit, tuning_.batch_messages);
-        batches_.push_back({.id = id, .folder = item.folder, .limit = limit, .octets = 0, .tokens = {}});
+        batches_.push_back(
+            {.id = id, .folder = item.folder, .limit = limit, .octets = 0, .tokens = {}, .flagged = {}, .handle = {}});
     }
 
     // Whether the server must ask for the message before it is sent.
@@ -286,8 +318,10 @@ class imap_append {
         std::string head = fmt::format(" ({}) ", fmt::join(flags, " "));
         if (item.date)
             if (const auto date = item.date->to_string()) head += fmt::format("\"{}\" ", *date);
+        const bool utf8 = box_.names_.utf8; // RFC 6855, section 4: what such a server takes
+        if (utf8) head += "UTF8 (";
         talk_.more(head);
-        talk_.literal(item.octets, synchronise);
+        talk_.literal(item.octets, synchronise, utf8 || item.literal8); // RFC 3516, section 4.2
         if (!synchronise) batches_.back().unasked = true;
         return synchronise;
     }
@@ -307,6 +341,10 @@ class imap_append {
             }
             left -= c->octets.size();
             gather_.octets(std::move(*c));
+        }
+        if (box_.names_.utf8 && !talk_.refused_early()) {
+            talk_.more(")");
+            take_text();
         }
         if (talk_.refused_early()) close_batch();
         if (gather_.full()) co_return co_await send();
@@ -336,6 +374,19 @@ class imap_append {
         wake_reader_.notify();
     }
 
+    // What the server has stored without \Flagged gets it by STORE.
+    task<> flag_again() {
+        for (const auto& [handle, uids] : to_flag_) {
+            const flag_change change{.uids = uids, .add = {"\\Flagged"}, .remove = {}};
+            const auto ok = co_await box_.change_flags(handle, {&change, 1});
+            // An answer is no reason to lose the line; a dead line is.
+            if (!ok && session_.failure()) {
+                failure_ = ok.error();
+                co_return;
+            }
+        }
+    }
+
     void take_text() {
         std::string text = talk_.take_output();
         session_.trace_sent(text);
@@ -359,13 +410,16 @@ class imap_append {
     const imap_tuning& tuning_;
     net::event wake_writer_, wake_reader_;
     gather gather_;
-    std::deque<batch> batches_; ///< oldest first; the last may still be open
+    std::deque<batch> batches_;              ///< oldest first; the last may still be open
+    std::map<std::string, uid_set> to_flag_; ///< by handle
     std::optional<error> failure_;
+    std::optional<error> spent_; ///< no more messages for now
     bool multiappend_;
     bool writer_done_ = false;
 };
 
 task<result<void>> imap_mailbox::append(append_feed& feed) {
+    if (auto ok = co_await greet(); !ok) co_return ok;
     imap_append run(*this, feed, co_await boost::asio::this_coro::executor);
     co_return co_await run.run();
 }

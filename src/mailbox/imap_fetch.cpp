@@ -1,4 +1,5 @@
 // Reading messages: one continuous stream over all folders asked for, the next commands always on the wire.
+#include "mailbox/detail/odd_messages.hpp"
 #include "mailbox/imap_mailbox.hpp"
 #include "message/fingerprint.hpp"
 
@@ -12,15 +13,22 @@ namespace postferry::mailbox {
 
 namespace {
 
-// UIDs in one command line: servers cap lines at 8 kB and less (RFC 2683, 3.2.1.5; Yahoo at 1,000 octets).
-constexpr std::size_t ranges_per_command = 80;
+/// Of a message's beginning that is looked at before it is handed on, where it may be none.
+constexpr std::size_t looked_at = 4096;
+
+client::block_ref block_of(std::string_view octets) {
+    auto block = std::make_shared<client::block>(std::max<std::size_t>(octets.size(), 1));
+    std::ranges::copy(octets, block->room().begin());
+    return block;
+}
 
 class fetch_run final : public client::body_sink {
   public:
-    fetch_run(client::imap_session& session, const imap_tuning& tuning, std::span<const fetch_request> requests,
-              fetch_part part, message_sink& sink)
-        : session_(session), tuning_(tuning), requests_(requests), sink_(sink), states_(requests.size()),
-          whole_(part == fetch_part::whole) {
+    fetch_run(client::imap_session& session, const imap_tuning& tuning, const client::server_habits& habits,
+              std::span<const fetch_request> requests, fetch_part part, message_sink& sink)
+        : session_(session), tuning_(tuning), habits_(habits),
+          ranges_(detail::ranges_per_command(habits.command_octets)), requests_(requests), sink_(sink),
+          states_(requests.size()), whole_(part == fetch_part::whole) {
         items_ = whole_ ? "(UID FLAGS INTERNALDATE BODY.PEEK[])"
                         : fmt::format("(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS ({})])",
                                       message::fingerprint_fields());
@@ -29,7 +37,9 @@ class fetch_run final : public client::body_sink {
     task<result<void>> run() {
         session_.set_body_sink(this);
         auto ok = co_await stream();
-        if (ok && !second_try_.empty()) ok = co_await one_by_one();
+        if (ok && !second_try_.empty() && !spent_) ok = co_await one_by_one(std::exchange(second_try_, {}), false);
+        if (ok && !third_try_.empty() && !spent_) ok = co_await one_by_one(std::exchange(third_try_, {}), true);
+        if (ok && spent_) ok = std::unexpected(*spent_);
         session_.set_body_sink(nullptr);
         if (halt_) session_.close(); // answers are still under way
         co_return ok;
@@ -48,20 +58,31 @@ class fetch_run final : public client::body_sink {
             late_ = true;
             co_return result<void>{};
         }
-        if (body.octets == 0) co_return result<void>{}; // counted as missing: an empty message is never a message
+        // A budget that was spent since the command was sent: the messages that are under way are left to the next
+        // time.
+        if (whole_)
+            if (auto ok = session_.may_begin(0); !ok) co_return std::unexpected(ok.error());
+        std::string_view before; // what of the message has come already
+        if (command->halves) {
+            const std::string* header = header_before(body.head);
+            if (header == nullptr) co_return result<void>{};
+            before = *header;
+        } else if (body.octets == 0) {
+            co_return result<void>{}; // counted as missing: an empty message is never a message
+        }
         command->received.add(uid);
         skip_ = false;
-        co_return co_await sink_.begin(head_of(command->request, uid, body.head, body.octets));
+        co_return co_await begin(head_of(command->request, uid, body.head, before.size() + body.octets), before);
     }
 
     task<result<void>> body_chunk(const client::block_ref& owner, std::string_view octets) override {
         if (skip_) co_return result<void>{};
-        co_return co_await sink_.chunk(owner, octets);
+        co_return co_await chunk(owner, octets);
     }
 
     task<result<void>> body_end() override {
         if (skip_) co_return result<void>{};
-        co_return co_await sink_.end();
+        co_return co_await end();
     }
 
   private:
@@ -75,11 +96,84 @@ class fetch_run final : public client::body_sink {
         std::size_t request = 0;
         uid_set wanted, received;
         bool alone = false;
+        bool halves = false; ///< header and text apart
     };
     struct gathered { ///< a body that came as a quoted string
         message_head head;
         std::string octets;
     };
+    struct held_message { ///< its beginning is not known yet
+        message_head head;
+        std::string beginning;
+        std::vector<std::pair<client::block_ref, std::string_view>> chunks;
+    };
+
+    // The way of a message to the sink. Where the server may send something in its place, its header is looked at
+    // first.
+    task<result<void>> begin(message_head head, std::string_view before) {
+        if (!habits_.placeholders && !habits_.internal_data) {
+            if (auto ok = co_await sink_.begin(std::move(head)); !ok) co_return ok;
+            if (before.empty()) co_return result<void>{};
+            const client::block_ref block = block_of(before);
+            co_return co_await sink_.chunk(block, block->filled(before.size()));
+        }
+        held_.emplace(held_message{.head = std::move(head), .beginning = {}, .chunks = {}});
+        if (before.empty()) co_return result<void>{};
+        const client::block_ref block = block_of(before);
+        co_return co_await chunk(block, block->filled(before.size()));
+    }
+
+    task<result<void>> chunk(const client::block_ref& owner, std::string_view octets) {
+        if (!held_) co_return co_await sink_.chunk(owner, octets);
+        held_->beginning += octets.substr(0, looked_at - std::min(looked_at, held_->beginning.size()));
+        held_->chunks.emplace_back(owner, octets);
+        const bool enough = held_->beginning.size() >= looked_at || held_->beginning.contains("\r\n\r\n");
+        if (!enough) co_return result<void>{};
+        co_return co_await let_go();
+    }
+
+    task<result<void>> end() {
+        if (held_)
+            if (auto ok = co_await let_go(); !ok) co_return ok;
+        if (skip_) co_return result<void>{};
+        co_return co_await sink_.end();
+    }
+
+    task<result<void>> let_go() {
+        held_message held = std::move(*held_);
+        held_.reset();
+        const detail::odd_message kind = detail::kind_of_message(held.beginning);
+        if (habits_.placeholders && kind == detail::odd_message::placeholder) {
+            skip_ = true;
+            uid_set one;
+            one.add(held.head.uid);
+            sink_.missing(held.head.request, std::move(one), placeholder_sent());
+            co_return result<void>{};
+        }
+        if (habits_.internal_data && kind == detail::odd_message::internal_data)
+            held.head.skip_rule = "uw-internal-data";
+        if (auto ok = co_await sink_.begin(std::move(held.head)); !ok) co_return ok;
+        for (const auto& [owner, octets] : held.chunks)
+            if (auto ok = co_await sink_.chunk(owner, octets); !ok) co_return ok;
+        co_return result<void>{};
+    }
+
+    // quirk exchange
+    static error placeholder_sent() {
+        return {.cls = retry_class::permanent,
+                .where = phase::fetch,
+                .what = "The source sent a notice that it cannot give this message, in place of the message",
+                .server_said = "\"Retrieval using the IMAP4 protocol failed for the following message\"",
+                .advice = "Export it with Outlook, or repair it on the source; quirks=-exchange copies the notice",
+                .response_code = {}};
+    }
+
+    // The header that was asked for together with the text, when it came before it and is one.
+    static const std::string* header_before(const imap::fetch_data& f) {
+        const auto at = std::ranges::find(f.bodies, "BODY[HEADER]", &imap::body_item::section);
+        const bool usable = at != f.bodies.end() && !at->streamed && at->content && !at->content->empty();
+        return usable ? &*at->content : nullptr;
+    }
 
     bool usable(std::size_t request) const { return states_[request].opened && !states_[request].failure; }
 
@@ -143,10 +237,12 @@ class fetch_run final : public client::body_sink {
         });
     }
 
-    void ask(std::size_t request, uid_set uids, bool alone) {
-        const std::string line = fmt::format("UID FETCH {} {}", uids.to_string(), items_);
-        fetch_command& command = commands_.emplace_back(
-            fetch_command{.id = 0, .request = request, .wanted = std::move(uids), .received = {}, .alone = alone});
+    void ask(std::size_t request, uid_set uids, bool alone, bool halves = false) {
+        const std::string_view items =
+            halves ? "(UID FLAGS INTERNALDATE BODY.PEEK[HEADER] BODY.PEEK[TEXT])" : std::string_view(items_);
+        const std::string line = fmt::format("UID FETCH {} {}", uids.to_string(), items);
+        fetch_command& command = commands_.emplace_back(fetch_command{
+            .id = 0, .request = request, .wanted = std::move(uids), .received = {}, .alone = alone, .halves = halves});
         command.id = session_.submit(
             {line}, [this](imap::response& r) { on_data(r); },
             [this](imap::conversation::completed& c) { on_done(c); });
@@ -159,6 +255,7 @@ class fetch_run final : public client::body_sink {
         if (owner == nullptr) return;
         fetch_command& command = *owner;
         const std::uint32_t uid = f->uid.value_or(command.wanted.front());
+        if (command.halves) return join_halves(command, *f, uid);
         for (imap::body_item& body : f->bodies) {
             if (body.streamed || !body.content) continue;
             if (whole_) {
@@ -169,6 +266,15 @@ class fetch_run final : public client::body_sink {
             }
             command.received.add(uid);
         }
+    }
+
+    void join_halves(fetch_command& command, const imap::fetch_data& f, std::uint32_t uid) {
+        const std::string* header = header_before(f);
+        const auto text = std::ranges::find(f.bodies, "BODY[TEXT]", &imap::body_item::section);
+        if (header == nullptr || text == f.bodies.end() || text->streamed || !text->content) return;
+        std::string whole = *header + *text->content;
+        quoted_.push_back({head_of(command.request, uid, f, whole.size()), std::move(whole)});
+        command.received.add(uid);
     }
 
     void on_done(imap::conversation::completed& c) {
@@ -193,6 +299,8 @@ class fetch_run final : public client::body_sink {
         // message.
         if (more_than_one && (why || late_ || missing.count() <= 200)) {
             second_try_[command.request].add(missing);
+        } else if (!why && whole_ && habits_.halves && command.alone && !command.halves) {
+            third_try_[command.request].add(missing); // quirk empty-body: by other means
         } else {
             sink_.missing(command.request, std::move(missing), std::move(why));
         }
@@ -205,13 +313,25 @@ class fetch_run final : public client::body_sink {
         while (!quoted_.empty()) {
             gathered g = std::move(quoted_.front());
             quoted_.pop_front();
-            const auto owner = std::make_shared<client::block>(std::max<std::size_t>(g.octets.size(), 1));
-            std::ranges::copy(g.octets, owner->room().begin());
-            const std::string_view octets = owner->filled(g.octets.size());
-            if (auto ok = co_await sink_.begin(std::move(g.head)); !ok) co_return ok;
-            if (auto ok = co_await sink_.chunk(owner, octets); !ok) co_return ok;
-            if (auto ok = co_await sink_.end(); !ok) co_return ok;
+            skip_ = false;
+            if (auto ok = co_await begin(std::move(g.head), g.octets); !ok) co_return ok;
+            if (!skip_)
+                if (auto ok = co_await end(); !ok) co_return ok;
         }
+        co_return result<void>{};
+    }
+
+    // Until so many whole messages may be asked for; or a budget is spent, and what is under way is the end.
+    task<result<void>> wait_for_turn(std::size_t messages) {
+        if (!whole_) co_return result<void>{};
+        const auto when = session_.may_begin(messages);
+        if (!when) {
+            spent_ = when.error();
+            co_return result<void>{};
+        }
+        if (*when <= std::chrono::steady_clock::now()) co_return result<void>{};
+        if (auto ok = co_await session_.flush(); !ok) co_return ok;
+        co_await session_.wait_until(*when);
         co_return result<void>{};
     }
 
@@ -224,21 +344,27 @@ class fetch_run final : public client::body_sink {
                 while (commands_.size() >= tuning_.fetches_in_flight)
                     if (auto ok = co_await step(); !ok) co_return ok;
                 if (states_[i].opened && states_[i].failure) break;
-                ask(i, rest.take_front(tuning_.fetch_messages, ranges_per_command), false);
+                const std::size_t most = whole_ ? session_.messages_at_once() : SIZE_MAX;
+                uid_set some = rest.take_front(std::min(tuning_.fetch_messages, most), ranges_);
+                if (auto ok = co_await wait_for_turn(some.count()); !ok) co_return ok;
+                if (spent_) co_return co_await drain();
+                ask(i, std::move(some), false);
             }
         }
         co_return co_await drain();
     }
 
-    task<result<void>> one_by_one() {
-        for (auto& [request, uids] : second_try_) {
+    task<result<void>> one_by_one(std::map<std::size_t, uid_set> again, bool halves) {
+        for (auto& [request, uids] : again) {
             examine(request);
             while (!uids.empty()) {
                 while (commands_.size() >= tuning_.fetches_in_flight)
                     if (auto ok = co_await step(); !ok) co_return ok;
                 if (states_[request].opened && states_[request].failure) break;
+                if (auto ok = co_await wait_for_turn(1); !ok) co_return ok;
+                if (spent_) co_return co_await drain();
                 if (late_ && whole_) ask_for_flags_and_date(uids.front());
-                ask(request, uids.take_front(1, 1), true);
+                ask(request, uids.take_front(1, 1), true, halves);
             }
             if (late_) // the next folder's UIDs mean other messages
                 if (auto ok = co_await drain(); !ok) co_return ok;
@@ -255,6 +381,8 @@ class fetch_run final : public client::body_sink {
 
     client::imap_session& session_;
     const imap_tuning& tuning_;
+    const client::server_habits& habits_;
+    std::size_t ranges_; ///< of UIDs in one command line
     std::span<const fetch_request> requests_;
     message_sink& sink_;
     std::deque<request_state> states_;
@@ -263,16 +391,20 @@ class fetch_run final : public client::body_sink {
     std::deque<fetch_command> commands_;
     std::deque<gathered> quoted_;
     bool late_ = false; ///< a body came before its flags and date: that server needs the second try
-    std::map<std::size_t, uid_set> second_try_;      ///< by request
+    std::map<std::size_t, uid_set> second_try_; ///< by request: one by one
+    std::map<std::size_t, uid_set> third_try_;  ///< by request: in halves
+    std::optional<held_message> held_;
     std::map<std::uint32_t, imap::fetch_data> told_; ///< flags and dates that were asked for ahead of their bodies
     std::optional<error> halt_;                      ///< the server wants a pause
+    std::optional<error> spent_;                     ///< no more messages for now
     bool skip_ = true;
 };
 
 } // namespace
 
 task<result<void>> imap_mailbox::fetch(std::span<const fetch_request> requests, fetch_part part, message_sink& sink) {
-    fetch_run run(*session_, options_.tuning, requests, part, sink);
+    if (auto ok = co_await greet(); !ok) co_return ok;
+    fetch_run run(*session_, options_.tuning, habits_, requests, part, sink);
     co_return co_await run.run();
 }
 

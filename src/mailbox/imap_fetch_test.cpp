@@ -167,7 +167,13 @@ TEST(imap_fetch, no_body_is_never_a_message) {
             {1}
             C: P4 UID FETCH 3 (UID FLAGS INTERNALDATE BODY.PEEK[])
             S: * 1 FETCH (UID 3 FLAGS () INTERNALDATE NIL {0})
-            S: P4 OK)",
+            S: P4 OK
+            C: P5 EXAMINE x
+            C: P6 UID FETCH 3 (UID FLAGS INTERNALDATE BODY.PEEK[HEADER] BODY.PEEK[TEXT])
+            S: * OK [UIDVALIDITY 7] v
+            S: P5 OK
+            S: * 1 FETCH (UID 3 FLAGS () INTERNALDATE NIL {0})
+            S: P6 OK)",
                                              body, second_try)),
                     ElementsAre("0 missing 3"))
             << body;
@@ -187,9 +193,14 @@ TEST(imap_fetch, messages_that_vanished) {
         S: * 1 FETCH (UID 5 FLAGS () INTERNALDATE NIL BODY[] {{2}}
         S~ 5!
         S: )
-        S: P5 OK)",
+        S: P5 OK
+        C: P6 EXAMINE x
+        C: P7 UID FETCH 3 <any>
+        S: * OK [UIDVALIDITY 7] v
+        S: P6 OK
+        S: P7 OK)",
                                            second_try)),
-                ElementsAre("0/4 () - 2: hi|", "0 missing 3", "0/5 () - 2: 5!|"));
+                ElementsAre("0/4 () - 2: hi|", "0/5 () - 2: 5!|", "0 missing 3"));
 }
 
 TEST(imap_fetch, a_refusal_is_tracked_down_to_its_message) {

@@ -174,7 +174,7 @@ TEST(imap_list, a_delimiter_at_the_end_is_no_level) {
         S: * LIST (\Noselect) "/" a/
         S: * LIST () "/" a/b)")
                     .folders,
-                ElementsAre("INBOX <INBOX>", "a <a/> closed", "a/b <a/b>"));
+                ElementsAre("INBOX <INBOX>", "a <a> closed", "a/b <a/b>"));
 }
 
 TEST(imap_list, below_a_prefix_only) {

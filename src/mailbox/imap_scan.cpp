@@ -118,7 +118,8 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
         const scan_request& want = folders[i];
         open_folder(i);
         // quirk gmail: what All Mail holds is mostly in other folders as well.
-        if (!all_mail_.empty() && want.handle == all_mail_) ask_for_labels(i, results[i].state, results[i].failure, sink);
+        if (!all_mail_.empty() && want.handle == all_mail_)
+            ask_for_labels(i, results[i].state, results[i].failure, sink);
         if (want.known_uid_validity == 0) {
             if (habits_.search)
                 list_by_search(i);
@@ -303,13 +304,13 @@ task<result<void>> imap_mailbox::change_flags(std::string_view handle, std::span
         uid_set rest = uids;
         const std::size_t ranges = detail::ranges_per_command(habits_.command_octets);
         while (!rest.empty())
-            session_->submit({fmt::format("UID STORE {} {}FLAGS.SILENT ({})",
-                                          rest.take_front(UINT64_MAX, ranges).to_string(), sign, fmt::join(flags, " "))},
-                             {}, [&first](imap::conversation::completed& c) {
-                                 if (c.status.kind != imap::status_kind::ok && !first)
-                                     first =
-                                         client::to_error(c.status, phase::store_flags, "Flags could not be changed");
-                             });
+            session_->submit(
+                {fmt::format("UID STORE {} {}FLAGS.SILENT ({})", rest.take_front(UINT64_MAX, ranges).to_string(), sign,
+                             fmt::join(flags, " "))},
+                {}, [&first](imap::conversation::completed& c) {
+                    if (c.status.kind != imap::status_kind::ok && !first)
+                        first = client::to_error(c.status, phase::store_flags, "Flags could not be changed");
+                });
     };
     for (const flag_change& c : changes) {
         if (auto ok = co_await make_room(); !ok) co_return ok;
