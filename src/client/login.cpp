@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace postferry::client {
 
 std::string login_name(const server_settings& settings) {
@@ -76,7 +78,11 @@ void said_secrets::keep(std::string_view text) {
     constexpr std::size_t shortest = 3; // anything shorter stands in every text
     if (text.size() < shortest) return;
     all_.emplace_back(text);
-    traced_.hide(all_);
+    if (traced_ != nullptr) traced_->hide(all_);
+}
+
+bool said_secrets::are_in(std::string_view text) const noexcept {
+    return std::ranges::any_of(all_, [&](const std::string& s) { return text.contains(s); });
 }
 
 void said_secrets::blot_out(std::string& text) const {

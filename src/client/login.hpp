@@ -32,12 +32,15 @@ namespace postferry::client {
 /// What was said at login and must not be repeated by us when the server repeats it.
 class said_secrets {
   public:
-    explicit said_secrets(wire_lines& traced) noexcept : traced_(traced) {}
+    said_secrets() = default;
+    /// Lines of the trace that hold one are hidden, too.
+    explicit said_secrets(wire_lines& traced) noexcept : traced_(&traced) {}
     void keep(std::string_view text);
     void blot_out(std::string& text) const;
+    [[nodiscard]] bool are_in(std::string_view text) const noexcept;
 
   private:
-    wire_lines& traced_;
+    wire_lines* traced_ = nullptr;
     std::vector<std::string> all_;
 };
 
