@@ -76,6 +76,10 @@ class connection {
     /// the system goes on sending it, and the peer goes on taking it, long after nobody waits for an answer.
     virtual void discard_unsent(bool on) noexcept = 0;
 
+    /// Tells the peer's system at once that its octets have arrived. A peer that sends a small answer and has another
+    /// to follow may hold that back until it knows (Nagle), and our system takes 40 ms before it says so unasked.
+    virtual void acknowledge() noexcept {}
+
     [[nodiscard]] virtual bool encrypted() const noexcept = 0;
     [[nodiscard]] virtual std::string peer() const = 0;        ///< "192.0.2.1:993" or "[::1]:993"
     [[nodiscard]] virtual std::string tls_summary() const = 0; ///< "TLSv1.3 TLS_AES_256_GCM_SHA384", empty in the clear

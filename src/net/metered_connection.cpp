@@ -64,6 +64,7 @@ class metered_connection final : public connection {
         line_->close();
     }
     void discard_unsent(bool on) noexcept override { line_->discard_unsent(on); }
+    void acknowledge() noexcept override { line_->acknowledge(); }
     [[nodiscard]] bool encrypted() const noexcept override { return line_->encrypted(); }
     [[nodiscard]] std::string peer() const override { return line_->peer(); }
     [[nodiscard]] std::string tls_summary() const override { return line_->tls_summary(); }

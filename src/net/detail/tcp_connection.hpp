@@ -27,6 +27,7 @@ class tcp_connection final : public connection {
     [[nodiscard]] bool readable() const noexcept override;
     void close() noexcept override;
     void discard_unsent(bool on) noexcept override;
+    void acknowledge() noexcept override;
 
     [[nodiscard]] bool encrypted() const noexcept override { return tls_ != nullptr; }
     [[nodiscard]] std::string peer() const override { return peer_; }
