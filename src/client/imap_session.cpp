@@ -181,7 +181,11 @@ task<result<void>> imap_session::receive() {
     talk_.feed(octets);
     while (true) {
         imap::conversation::event e = talk_.next();
-        if (std::holds_alternative<imap::conversation::need_more>(e)) co_return result<void>{};
+        if (std::holds_alternative<imap::conversation::need_more>(e)) {
+            // quirk held-back-plus: a "+" is all that we wait for, and nothing of ours will leave before it.
+            if (talk_.held()) connection_->acknowledge();
+            co_return result<void>{};
+        }
         if (auto* chunk = std::get_if<imap::conversation::body_chunk>(&e)) {
             if (sink_ == nullptr) continue;
             if (auto ok = co_await sink_->body_chunk(block_, chunk->octets); !ok)
