@@ -26,7 +26,8 @@ void append_normalised(std::string& out, std::string_view body) {
     for (const char octet : body) {
         const auto c = static_cast<unsigned char>(octet);
         if (is_space(c)) continue;
-        const char folded = c < ' ' || c >= 0x7f ? '?' : octet;
+        // Cyrus writes an X for each octet of 8 bits in a header: docs/quirks.md#header-8bit.
+        const char folded = c < ' ' || c >= 0x7f || c == 'X' ? '?' : octet;
         if (folded == '?' && out.size() > start && out.back() == '?') continue;
         out.push_back(folded);
     }
@@ -99,13 +100,22 @@ void tolerant_digest::header_octet(char c) {
     line_.clear();
 }
 
+void tolerant_digest::take(std::string_view text) {
+    if (text.empty()) return;
+    if (held_line_end_) hash_.update("\n");
+    held_line_end_ = text.back() == '\n';
+    if (held_line_end_) text.remove_suffix(1);
+    hash_.update(text);
+}
+
 void tolerant_digest::update(std::string_view octets) {
     while (!octets.empty() && at_ != place::body) {
         scratch_.clear();
         std::size_t n = 0;
         for (; n < std::min(octets.size(), digest_piece) && at_ != place::body; ++n)
-            if (octets[n] != '\r') header_octet(octets[n] == '\0' ? '\x80' : octets[n]);
-        hash_.update(scratch_);
+            if (octets[n] != '\r')
+                header_octet(octets[n] == '\0' || static_cast<unsigned char>(octets[n]) >= 0x80 ? 'X' : octets[n]);
+        take(scratch_);
         octets.remove_prefix(n);
     }
     while (!octets.empty()) {
@@ -117,14 +127,15 @@ void tolerant_digest::update(std::string_view octets) {
             *out = c == '\0' ? '\x80' : c;
             out += c != '\r' ? 1 : 0;
         }
-        hash_.update(std::string_view(scratch_.data(), static_cast<std::size_t>(out - scratch_.data())));
+        take(std::string_view(scratch_.data(), static_cast<std::size_t>(out - scratch_.data())));
     }
 }
 
 sha256_digest tolerant_digest::finish() {
-    hash_.update(line_);
+    take(line_);
     line_.clear();
     at_ = place::line_start;
+    held_line_end_ = false;
     return hash_.finish();
 }
 

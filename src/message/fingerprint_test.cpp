@@ -106,12 +106,34 @@ sha256_digest tolerant(std::string_view text, std::size_t piece) {
 }
 
 TEST(tolerant_digest, is_blind_to_line_ends_and_nul_and_to_nothing_else) {
-    const sha256_digest expected = sha256::of("one\ntwo\x80\n");
-    EXPECT_EQ(tolerant("one\r\ntwo\0\r\n"sv, 100), expected);
-    EXPECT_EQ(tolerant("one\ntwo\x80\n", 100), expected);
-    EXPECT_EQ(tolerant("\ron\re\r\r\ntwo\0\n"sv, 100), expected);
-    EXPECT_NE(tolerant("one\ntwo\x80\n\n", 100), expected);
-    EXPECT_NE(tolerant("one\ntwo\x81\n", 100), expected);
+    const sha256_digest expected = sha256::of("\none\ntwo\x80");
+    for (const std::size_t piece : {1U, 2U, 100U}) {
+        EXPECT_EQ(tolerant("\r\none\r\ntwo\0\r\n"sv, piece), expected) << piece;
+        EXPECT_EQ(tolerant("\none\ntwo\x80\n", piece), expected) << piece;
+        EXPECT_EQ(tolerant("\r\n\ron\re\r\r\ntwo\0\n"sv, piece), expected) << piece;
+        EXPECT_EQ(tolerant("\none\ntwo\x80", piece), expected) << piece; // docs/quirks.md#last-line-end
+        EXPECT_NE(tolerant("\none\ntwo\x80\n\n", piece), expected) << piece;
+        EXPECT_NE(tolerant("\none\ntwo\x81\n", piece), expected) << piece;
+    }
+}
+
+// docs/quirks.md#header-8bit: as Cyrus 3.6 stores it with munge8bit, its default.
+TEST(tolerant_digest, takes_x_for_octets_of_8_bits_in_the_header_only) {
+    const sha256_digest expected = tolerant("Subject: Gr\xc3\xbc\xc3\x9f"
+                                            "e\r\n\r\nGr\xc3\xbc\r\n",
+                                            100);
+    EXPECT_EQ(tolerant("Subject: GrXXXXe\r\n\r\nGr\xc3\xbc\r\n", 100), expected);
+    EXPECT_NE(tolerant("Subject: GrXXXe\r\n\r\nGr\xc3\xbc\r\n", 100), expected);
+    EXPECT_NE(tolerant("Subject: GrXXXXe\r\n\r\nGrXX\r\n", 100), expected);
+}
+
+TEST(fingerprint, takes_x_for_octets_of_8_bits) {
+    const std::string_view rest = "Message-ID: <a@b.example>\r\n";
+    EXPECT_EQ(fingerprint_of("Subject: Gr\xc3\xbc\xc3\x9f"
+                             "e\r\n" +
+                             std::string(rest))
+                  .digest,
+              fingerprint_of("Subject: GrXXXXe\r\n" + std::string(rest)).digest);
 }
 
 TEST(tolerant_digest, does_not_depend_on_how_the_text_is_cut) {
