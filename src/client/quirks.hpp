@@ -26,6 +26,8 @@ struct server_habits {
     bool keeps_flagged = true;          ///< APPEND keeps \Flagged
     bool case_insensitive = false;      ///< folder names that differ only in case are one folder
     bool trailing_spaces = true;        ///< a level may end in a space
+    std::string_view refused_in_names;  ///< characters of ASCII that no folder name may hold
+    bool supplementary_in_names = true; ///< folder names may hold characters beyond U+FFFF
     bool children_of_inbox = true;      ///< folders below INBOX can be created
     bool placeholders = false;          ///< sends a notice in place of a message that it cannot render
     bool internal_data = false;         ///< the first message of a folder may be the server's own notes

@@ -110,6 +110,8 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
     out.children_of_inbox = habits_.children_of_inbox && !istarts_with(names_.prefix, "INBOX");
     out.case_insensitive = habits_.case_insensitive;
     out.trailing_spaces = habits_.trailing_spaces;
+    out.refused_in_names = habits_.refused_in_names;
+    out.supplementary_in_names = habits_.supplementary_in_names;
     co_return out;
 }
 

@@ -46,9 +46,11 @@ struct listing {
     std::vector<listed_folder> folders;
     std::optional<char> delimiter = '/';
     bool children_of_inbox = true;
-    bool case_insensitive = false;  ///< known to keep no two names apart that differ only in case
-    bool trailing_spaces = true;    ///< false: known to refuse a level that ends in a space
-    std::vector<std::string> notes; ///< for plan and report: names that could not be decoded, namespaces left out
+    bool case_insensitive = false;      ///< known to keep no two names apart that differ only in case
+    bool trailing_spaces = true;        ///< false: known to refuse a level that ends in a space
+    std::string refused_in_names{};     ///< characters of ASCII that it is known to refuse in names
+    bool supplementary_in_names = true; ///< false: known to refuse characters beyond U+FFFF in names
+    std::vector<std::string> notes;     ///< for plan and report: names that could not be decoded, namespaces left out
 };
 
 /// The ledger's view of a folder, to ask only for what is new.
@@ -88,7 +90,7 @@ struct message_head {
     std::vector<std::string> flags; ///< as the server wrote them
     std::optional<message_date> date;
     std::uint64_t octets = 0;
-    std::string uidl = {}; ///< what POP3 calls it, where the source knows (RFC 1939, UIDL)
+    std::string uidl = {};      ///< what POP3 calls it, where the source knows (RFC 1939, UIDL)
     std::string skip_rule = {}; ///< the rule by which the place itself says that this is no mail ("uw-internal-data")
 };
 
@@ -147,7 +149,8 @@ struct prepared_folder {
     std::string handle;
     folder_state state;
     std::optional<std::vector<std::string>> permanent_flags; ///< nothing: all are allowed
-    std::vector<std::string> notes = {}; ///< what will be otherwise there than it was (LMTP); for the report, at the folder
+    std::vector<std::string> notes =
+        {}; ///< what will be otherwise there than it was (LMTP); for the report, at the folder
 };
 
 /// One message on its way to a target.

@@ -31,7 +31,8 @@ struct folder_entry {
     special_use use = special_use::none;
     bool selectable = true;
     bool subscribed = false;
-    bool personal = true; ///< false: other users' or shared
+    bool personal = true;   ///< false: other users' or shared
+    std::string left_out{}; ///< why its own server would not have it copied; excluded unless included by its name
 };
 
 struct map_rule {
@@ -78,7 +79,7 @@ struct collision {
 };
 
 struct folder_map {
-    std::vector<mapped_folder> folders; ///< in the source's order, INBOX first
+    std::vector<mapped_folder> folders; ///< in the source's order; INBOX first, folders that hold all mail last
     std::vector<collision> collisions;
 };
 
@@ -89,6 +90,8 @@ struct target_naming {
     bool case_insensitive = false; ///< known only for some servers
     bool children_of_inbox = true;
     bool trailing_spaces = true; ///< false where a level may not end in a space (Exchange, Gmail)
+    std::string refused{};       ///< characters of ASCII that names may not hold (Cyrus)
+    bool supplementary = true;   ///< false where names may not hold characters beyond U+FFFF (Courier)
 };
 
 /// The whole mapping. Order of decisions:
@@ -105,6 +108,8 @@ struct target_naming {
 /// - the target's delimiter inside a level becomes its look-alike: "." U+2024, "\\" U+2216, ":" U+2236, "|" U+2223,
 ///   "^" U+02C6 ("/" is U+2215 already), any other %XX. Not "%2E" for all: Cyrus refuses "%" in names and LIST takes it
 ///   for a wildcard; and not "_" as imapsync does: that cannot be turned back;
+/// - a character that the target is known to refuse becomes its full-width form ("%" U+FF05), and where it refuses all
+///   beyond U+FFFF, the number of each (U+1F4EC is "U+1F4EC");
 /// - control characters become their pictures, U+2400 + n, DEL U+2421; octets that are no UTF-8 become %XX;
 /// - an empty level, and spaces at the end of a level where the target refuses them, become U+2423 OPEN BOX;
 /// - below INBOX where the target allows nothing, and everywhere on a target without hierarchy, the separator becomes

@@ -38,7 +38,9 @@ class generator {
                 .utf8 = below(2) == 0,
                 .case_insensitive = below(3) == 0,
                 .children_of_inbox = below(3) != 0,
-                .trailing_spaces = below(2) == 0};
+                .trailing_spaces = below(2) == 0,
+                .refused = below(2) == 0 ? "" : "!b;",
+                .supplementary = below(2) == 0};
     }
 
     folder_rules rules() {
@@ -51,9 +53,10 @@ class generator {
 
   private:
     std::string name() {
-        static const std::vector<std::string> levels{
-            "INBOX", "inbox", "Sent", "sent", "Gesendet", "Trash", "a",   "A",       "a.b", "a․b", "b",   "a ",
-            "",      " ",     "\t",   "␉",    "␣",        "~",     "%7E", "caf\xe9", "é",   "É",   "a\\b"};
+        static const std::vector<std::string> levels{"INBOX", "inbox", "Sent", "sent",      "Gesendet", "Trash",   "a",
+                                                     "A",     "a.b",   "a․b",  "b",         "a ",       "",        " ",
+                                                     "\t",    "␉",     "␣",    "~",         "%7E",      "caf\xe9", "é",
+                                                     "É",     "a\\b",  "a!b;", "\U0001f4ec"};
         std::string out = levels[below(levels.size())];
         while (below(3) == 0) out += "/" + levels[below(levels.size())];
         return out;
@@ -89,6 +92,8 @@ void expect_fit_for_the_target(const mapped_folder& f, const target_naming& nami
     if (!naming.delimiter) EXPECT_EQ(f.target.find('/'), std::string::npos) << f.target;
     if (!naming.children_of_inbox) EXPECT_FALSE(f.target.starts_with("INBOX/")) << f.target;
     if (!naming.trailing_spaces) EXPECT_EQ((f.target + "/").find(" /"), std::string::npos) << f.target;
+    EXPECT_EQ(f.target.find_first_of(naming.refused), std::string::npos) << f.target;
+    if (!naming.supplementary) EXPECT_EQ(f.target.find('\xf0'), std::string::npos) << f.target;
     EXPECT_TRUE(!iequals(f.target, "INBOX") || f.target == "INBOX");
 }
 

@@ -136,6 +136,26 @@ TEST(map_folders, other_peoples_folders_only_when_asked_for) {
                 ElementsAre("INBOX -> INBOX", "Shared/a -> Shared/a", "Other Users/bob: not personal"));
 }
 
+TEST(map_folders, what_its_own_server_leaves_out_is_copied_only_by_its_name) {
+    const std::vector<folder_entry> source{{.name = "INBOX"}, {.name = "[Gmail]/Chats", .left_out = "no mail"}};
+    const auto what = [&](const folder_rules& rules) {
+        const auto map = map_folders(source, {}, rules, {});
+        return std::pair(map->folders[1].what, map->folders[1].why);
+    };
+    EXPECT_EQ(what({}), std::pair(verdict::excluded, std::string("no mail")));
+    EXPECT_EQ(what({.maps = {}, .include = {"**"}, .exclude = {}}),
+              std::pair(verdict::excluded, std::string("no mail")));
+    EXPECT_EQ(what({.maps = {}, .include = {"[Gmail]/Chats"}, .exclude = {}}).first, verdict::copy);
+}
+
+TEST(map_folders, a_folder_that_holds_all_mail_comes_last) {
+    const std::vector<folder_entry> source{
+        {.name = "All Mail", .use = special_use::all}, {.name = "Work"}, {.name = "INBOX"}, {.name = "Old"}};
+    std::vector<std::string> order;
+    for (const mapped_folder& f : map_folders(source, {}, {}, {})->folders) order.push_back(f.source);
+    EXPECT_THAT(order, ElementsAre("INBOX", "Work", "Old", "All Mail"));
+}
+
 TEST(map_folders, does_not_select_what_cannot_be_selected) {
     auto source = listed({"[Gmail]", "[Gmail]/All Mail"});
     source[0].selectable = false;
@@ -208,7 +228,7 @@ TEST(map_folders, virtual_folders_and_other_peoples_are_no_special_targets) {
     auto target = std::vector{special("Virtual/All", special_use::all), special("Shared/Sent", special_use::sent)};
     target[1].personal = false;
     EXPECT_THAT(shown(map_of({special("All Mail", special_use::all), special("Gesendet", special_use::sent)}, target)),
-                ElementsAre("All Mail -> All Mail", "Gesendet -> Gesendet"));
+                ElementsAre("Gesendet -> Gesendet", "All Mail -> All Mail"));
 }
 
 TEST(map_folders, special_use_gives_way_to_a_folder_of_that_name) {
@@ -240,6 +260,29 @@ TEST(map_folders, names_that_servers_refuse_are_written_so_that_they_can_be_read
                             "caf\xe9 -> caf%E9 (octets that are no UTF-8 are written as %XX)",
                             "end  -> end␣ (spaces at the end of a level are written as \"␣\")"));
     EXPECT_EQ(map_of(listed({"end "})).folders[0].target, "end ");
+}
+
+// docs/quirks.md#names-refused: CREATE "100% sicher" -> NO Invalid mailbox name
+TEST(map_folders, characters_that_the_target_is_known_to_refuse_become_full_width) {
+    const auto map = map_of(listed({"100% sicher/R&D \"x\"", "back\\slash", "caf\xe9", "star*"}), {}, {},
+                            {.refused = "!\"%;<>\\^`{|}"});
+    EXPECT_THAT(
+        shown(map),
+        ElementsAre(
+            "100% sicher/R&D \"x\" -> 100\uff05 sicher/R&D \uff02x\uff02 (the target refuses \"%\" in names, it "
+            "is written as \"\uff05\"; the target refuses \"\"\" in names, it is written as \"\uff02\")",
+            "back\\slash -> back\uff3cslash (the target refuses \"\\\" in names, it is written as \"\uff3c\")",
+            "caf\xe9 -> caf\uff05E9 (octets that are no UTF-8 are written as %XX)", "star* -> star*"));
+}
+
+// docs/quirks.md#names-refused: CREATE "INBOX.&2D3c7A- Post" -> NO Error in IMAP command received by server.
+TEST(map_folders, characters_beyond_16_bits_become_their_numbers_where_the_target_refuses_them) {
+    EXPECT_THAT(
+        shown(map_of(listed({"\U0001f4ec Post", "\u65e5\u672c"}), {}, {}, {.supplementary = false})),
+        ElementsAre("\U0001f4ec Post -> U+1F4EC Post (the target refuses characters beyond U+FFFF: they are written by "
+                    "their numbers)",
+                    "\u65e5\u672c -> \u65e5\u672c"));
+    EXPECT_EQ(map_of(listed({"\U0001f4ec Post"})).folders[0].target, "\U0001f4ec Post");
 }
 
 TEST(map_folders, what_the_target_has_already_stays_as_it_is) {

@@ -41,6 +41,12 @@ std::string picture_of(unsigned char control) {
     return {'\xe2', '\x90', static_cast<char>(0x80U | n)};
 }
 
+/// U+FF01 for "!" ... U+FF5E for "~", in UTF-8.
+std::string full_width(unsigned char c) {
+    const unsigned code = 0xfee0U + c;
+    return {'\xef', static_cast<char>(0x80U | (code >> 6U & 0x3fU)), static_cast<char>(0x80U | (code & 0x3fU))};
+}
+
 class level_writer {
   public:
     level_writer(const target_naming& naming, target_name& out) : naming_(naming), out_(out) {}
@@ -57,7 +63,7 @@ class level_writer {
         for (std::size_t i = 0; i < text.size();) {
             const std::size_t n = utf8_sequence_length(text.substr(i));
             if (n > 1)
-                out_.name += text.substr(i, n);
+                write_sequence(text.substr(i, n));
             else
                 write_octet(text[i], n == 1);
             i += std::max<std::size_t>(n, 1);
@@ -72,17 +78,32 @@ class level_writer {
     }
 
   private:
+    void write_sequence(std::string_view sequence) {
+        if (sequence.size() < 4 || naming_.supplementary) {
+            out_.name += sequence;
+            return;
+        }
+        unsigned code = static_cast<unsigned char>(sequence[0]) & 0x07U;
+        for (const char c : sequence.substr(1)) code = code << 6U | (static_cast<unsigned char>(c) & 0x3fU);
+        note("the target refuses characters beyond U+FFFF: they are written by their numbers");
+        out_.name += fmt::format("U+{:X}", code);
+    }
+
     void write_octet(char octet, bool ascii) {
         const auto c = static_cast<unsigned char>(octet);
         if (!ascii) {
             note("octets that are no UTF-8 are written as %XX");
-            out_.name += fmt::format("%{:02X}", c);
+            out_.name += fmt::format("{}{:02X}", naming_.refused.contains('%') ? full_width('%') : "%", c);
         } else if (c < 0x20 || c == 0x7f) {
             note("control characters are written as their pictures (U+2400 ...)");
             out_.name += picture_of(c);
         } else if (octet == naming_.delimiter && octet != '/') {
             const std::string substitute = substitute_for_delimiter(octet);
             note(fmt::format("\"{}\" is the target's delimiter and is written as \"{}\"", octet, substitute));
+            out_.name += substitute;
+        } else if (naming_.refused.contains(octet)) {
+            const std::string substitute = full_width(c);
+            note(fmt::format("the target refuses \"{}\" in names, it is written as \"{}\"", octet, substitute));
             out_.name += substitute;
         } else {
             out_.name += octet;
