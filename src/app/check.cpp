@@ -1,6 +1,7 @@
 #include "app/check.hpp"
 
 #include "net/join.hpp"
+#include "transfer/folder_entries.hpp"
 
 #include <fmt/format.h>
 
@@ -111,6 +112,9 @@ class end_check {
             step.where = listed.error().where;
         }
         out.steps.push_back(std::move(step));
+        for (const client::applied_quirk& q : box->quirks())
+            out.quirks.push_back(
+                {.name = std::string(q.what->name), .why = q.why, .about = std::string(q.what->about)});
         if (!listed) co_return;
         const auto quotas = co_await box->quota();
         if (!quotas) co_return;
@@ -125,17 +129,6 @@ class end_check {
     side which_;
     shares share_;
 };
-
-std::vector<transfer::folder_entry> entries_of(const mailbox::listing& list) {
-    std::vector<transfer::folder_entry> out;
-    for (const mailbox::listed_folder& f : list.folders)
-        out.push_back({.name = f.name,
-                       .use = f.name == "INBOX" ? transfer::special_use::inbox : transfer::special_use_of(f.attributes),
-                       .selectable = f.selectable,
-                       .subscribed = f.subscribed,
-                       .personal = f.personal});
-    return out;
-}
 
 task<> find_oversize(end_check& from, std::uint64_t limit, mailbox_check& out) {
     std::vector<mailbox::fetch_request> requests;
@@ -182,11 +175,8 @@ task<mailbox_check> check_mailbox(mailbox::endpoint source, mailbox::endpoint ta
         if (limit != UINT64_MAX) co_await find_oversize(from, limit, out);
     }
     if (from.box && to.box) {
-        const transfer::target_naming naming{.delimiter = to.list.delimiter,
-                                             .utf8 = false,
-                                             .case_insensitive = false,
-                                             .children_of_inbox = to.list.children_of_inbox};
-        auto map = transfer::map_folders(entries_of(from.list), entries_of(to.list), options.rules, naming);
+        auto map = transfer::map_folders(transfer::entries_of(from.list), transfer::entries_of(to.list), options.rules,
+                                         transfer::naming_of(to.list));
         if (map)
             out.collisions = std::move(map->collisions);
         else

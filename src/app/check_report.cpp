@@ -27,10 +27,14 @@ json::object json_of(const endpoint_check& e) {
     json::array quotas;
     for (const quota_state& q : e.quotas)
         quotas.push_back(json::object{{"root", json_text(q.root)}, {"used", q.used_octets}, {"limit", q.limit_octets}});
+    json::array quirks;
+    for (const quirk_note& q : e.quirks)
+        quirks.push_back(json::object{{"name", q.name}, {"why", json_text(q.why)}, {"about", q.about}});
     json::object out{
         {"name", json_text(e.name)},     {"steps", std::move(steps)},   {"capabilities", json_texts(e.capabilities)},
         {"tls", json_text(e.tls)},       {"login", json_text(e.login)}, {"delimiter", json_text(e.delimiter)},
         {"prefix", json_text(e.prefix)}, {"quotas", std::move(quotas)}, {"notes", json_texts(e.notes)}};
+    out["quirks"] = std::move(quirks);
     out["append_limit"] = e.append_limit ? json::value(*e.append_limit) : json::value(nullptr);
     return out;
 }
@@ -72,6 +76,7 @@ std::string text_of(const endpoint_check& e, std::string_view side) {
         out += fmt::format("    quota {}: {} of {} used\n", q.root.empty() ? "of the mailbox" : q.root,
                            format_size(q.used_octets), format_size(q.limit_octets));
     if (e.append_limit) out += fmt::format("    takes messages up to {}\n", format_size(*e.append_limit));
+    for (const quirk_note& q : e.quirks) out += fmt::format("    quirk {} ({}): {}\n", q.name, q.why, q.about);
     for (const std::string& note : e.notes) out += fmt::format("    note: {}\n", note);
     return out;
 }

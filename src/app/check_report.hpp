@@ -28,6 +28,12 @@ struct quota_state {
     std::uint64_t used_octets = 0, limit_octets = 0;
 };
 
+struct quirk_note {
+    std::string name;  ///< docs/quirks.md#name
+    std::string why;   ///< how the server was recognised
+    std::string about; ///< what it does, and what is done about it
+};
+
 struct endpoint_check {
     std::string name;                      ///< as endpoint::display()
     std::vector<check_step> steps;         ///< in the order tried
@@ -38,6 +44,7 @@ struct endpoint_check {
     std::string prefix;                    ///< of the personal namespace
     std::vector<quota_state> quotas;
     std::optional<std::uint64_t> append_limit; ///< octets
+    std::vector<quirk_note> quirks;            ///< that apply to the server
     std::vector<std::string> notes;            ///< "Dovecot moves new mail to cur/ when the folder is selected"
 };
 

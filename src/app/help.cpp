@@ -39,7 +39,8 @@ std::string_view explanation_of(command c) noexcept {
                "what is there already, collisions of names, and about how long it will take.";
     case command::check:
         return "The pre-flight. Tells for each end what works and what does not, step by step, and what would go\n"
-               "wrong later: messages too large for the target, a quota too small, names that collide.";
+               "wrong later: messages too large for the target, a quota too small, names that collide. Names what is\n"
+               "different about each server, and why it is thought so: quirks=NAME,-NAME in a URL overrules that.";
     case command::verify:
         return "Counts on both servers, not in the ledger, and compares the content of every message byte for byte.";
     }
@@ -88,6 +89,7 @@ std::string_view main_footer() noexcept {
            "  tls=detect|require|implicit|off   verify=ca|pin:sha256/BASE64|off   ca=FILE\n"
            "  auth=auto|plain|login|cram-md5|scram-sha-1|scram-sha-256|xoauth2|oauthbearer|external\n"
            "  cert=FILE&key=FILE   admin=USER   admin-form=sasl|star|slash   prefix=FOLDER   max-connections=N\n"
+           "  quirks=NAME,-NAME   what is different about the server, forced or left off (docs/quirks.md)\n"
            "Passwords: asked for on a terminal, or --source-password-file, --target-password-file, the environment\n"
            "(POSTFERRY_SOURCE_PASSWORD, POSTFERRY_TARGET_PASSWORD), or the CSV. Never in the URL.\n"
            "\n"

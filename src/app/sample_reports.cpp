@@ -18,6 +18,7 @@ error login_refused() {
 
 endpoint_check good_end(std::string name) {
     endpoint_check e;
+    e.quirks = {{.name = "dovecot", .why = "its greeting says \"Dovecot\"", .about = "takes commands of 64 kB"}};
     e.name = std::move(name);
     e.steps = {
         {.name = "resolve", .state = step_state::ok, .text = "192.0.2.1", .advice = {}, .seconds = 0.01},

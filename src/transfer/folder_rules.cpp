@@ -85,6 +85,7 @@ class compiled_map {
 /// A folder on its way to its place in the map.
 struct candidate {
     mapped_folder folder;
+    std::string left_out; ///< folder_entry::left_out
     bool by_map = false;
 };
 
@@ -138,11 +139,17 @@ class mapper {
         const auto inbox =
             std::ranges::find_if(candidates_, [](const candidate& c) { return is_inbox(c.folder.source); });
         if (inbox != candidates_.end()) std::rotate(candidates_.begin(), inbox, inbox + 1);
+        // What they hold is mostly in other folders, too, and belongs there.
+        std::vector<candidate> last;
+        for (candidate& c : candidates_)
+            if (c.folder.use == special_use::all) last.push_back(std::move(c));
+        std::erase_if(candidates_, [](const candidate& c) { return c.folder.use == special_use::all; });
+        std::ranges::move(last, std::back_inserter(candidates_));
     }
 
     folder_map run() {
         for (candidate& c : candidates_) {
-            c.folder.what = verdict_of(c.folder);
+            c.folder.what = verdict_of(c);
             if (takes_part(c.folder)) apply_maps(c);
             // A parent that only its children keep in the list still says where they go.
             if (takes_part(c.folder) && !c.by_map) source_special_.add(c.folder.source, c.folder.use);
@@ -182,17 +189,23 @@ class mapper {
         c.folder.use = is_inbox(name) ? special_use::inbox : entry.use;
         c.folder.selectable = entry.selectable;
         c.folder.subscribed = entry.subscribed;
+        c.left_out = entry.left_out;
         if (!entry.personal) foreign_.insert(name);
         candidates_.push_back(std::move(c));
     }
 
-    [[nodiscard]] verdict verdict_of(const mapped_folder& f) const {
+    [[nodiscard]] verdict verdict_of(candidate& c) const {
+        mapped_folder& f = c.folder;
         const auto matches = [&](const std::string& glob) { return glob_match(glob, f.source); };
         const auto asks_for = [&](const std::string& glob) {
             return !glob.starts_with('*') && !glob.starts_with('?') && matches(glob);
         };
         if (std::ranges::any_of(rules_.exclude, matches)) return verdict::excluded;
         if (!rules_.include.empty() && std::ranges::none_of(rules_.include, matches)) return verdict::not_included;
+        if (!c.left_out.empty() && std::ranges::none_of(rules_.include, asks_for)) {
+            f.why = c.left_out;
+            return verdict::excluded;
+        }
         if (foreign_.contains(f.source) && std::ranges::none_of(rules_.include, asks_for)) return verdict::not_personal;
         return f.selectable ? verdict::copy : verdict::not_selectable;
     }
