@@ -33,18 +33,18 @@ double since(std::chrono::steady_clock::time_point start) {
 
 class end_check {
   public:
-    end_check(mailbox::endpoint where, side which, shares share)
-        : where_(std::move(where)), which_(which), share_(share) {
+    end_check(mailbox::endpoint where, side which, services with)
+        : where_(std::move(where)), which_(which), with_(with) {
         out.name = where_.display();
     }
 
     endpoint_check out;
     mailbox::listing list;
-    std::unique_ptr<mailbox::imap_mailbox> box;
+    std::unique_ptr<mailbox::source> box;
 
     task<> run() {
         const auto start = std::chrono::steady_clock::now();
-        auto opened = co_await open_imap(where_, which_, share_);
+        const auto opened = co_await open();
         const std::size_t reached = opened ? way_in.size() : step_of(opened.error().where);
         for (std::size_t i = 0; i < way_in.size(); ++i) {
             check_step step{.name = std::string(way_in[i].name),
@@ -65,14 +65,39 @@ class end_check {
         }
         out.steps[std::min(reached, way_in.size() - 1)].seconds = since(start);
         if (!opened) co_return;
-        box = std::move(*opened);
-        describe_session();
+        if (imap_ != nullptr) describe_session();
+        if (pop3_ != nullptr) describe_pop3();
         co_await look_around();
     }
 
   private:
-    void describe_session() {
-        client::imap_session& session = box->session();
+    /// Opens `box` and, where what it is can be told more of, one of the two below.
+    task<result<void>> open() {
+        using enum mailbox::scheme;
+        if (auto ok = check_side(where_, which_); !ok) co_return ok;
+        if (where_.kind == pop3 || where_.kind == pop3s) {
+            auto opened = co_await open_pop3(where_, with_);
+            if (!opened) co_return std::unexpected(opened.error());
+            pop3_ = opened->get();
+            box = std::move(*opened);
+        } else if (where_.kind == imap || where_.kind == imaps) {
+            auto opened = co_await open_imap(where_, which_, with_.share);
+            if (!opened) co_return std::unexpected(opened.error());
+            imap_ = opened->get();
+            box = std::move(*opened);
+        } else if (which_ == side::source) {
+            auto opened = co_await open_source(where_, with_);
+            if (!opened) co_return std::unexpected(opened.error());
+            box = std::move(*opened);
+        } else {
+            auto opened = co_await open_target(where_, with_);
+            if (!opened) co_return std::unexpected(opened.error());
+            box = std::move(*opened);
+        }
+        co_return result<void>{};
+    }
+
+    template <class Session> void describe_line(const Session& session) {
         out.steps[1].text = session.peer();
         out.tls = session.tls_summary();
         out.steps[2].text = out.tls.empty() ? "not encrypted" : out.tls;
@@ -82,6 +107,27 @@ class end_check {
         out.capabilities = session.capabilities().all();
         const std::string_view hello = session.greeting();
         if (hello.find("Dovecot") == std::string_view::npos) out.notes.push_back(fmt::format("greeting: {}", hello));
+    }
+
+    void describe_pop3() {
+        const client::pop3_session& session = pop3_->session();
+        describe_line(session);
+        const pop3::capability_list& can = session.capabilities();
+        if (session.greeting().find("Dovecot") != std::string::npos)
+            out.notes.emplace_back("Dovecot moves new mail from new/ to cur/ at each POP3 login; nothing else changes");
+        if (!can.has("PIPELINING"))
+            out.notes.emplace_back("no PIPELINING: messages are asked for one by one, which is slower");
+        if (client::removes_what_was_read(can))
+            out.notes.emplace_back("EXPIRE 0: the server may remove mail that was read when a session ends by QUIT; "
+                                   "sessions are ended without it");
+        if (const std::uint32_t delay = client::login_delay(can); delay > 0)
+            out.notes.push_back(fmt::format("LOGIN-DELAY: {} s must lie between two logins", delay));
+    }
+
+    void describe_session() {
+        client::imap_session& session = imap_->session();
+        describe_line(session);
+        const std::string_view hello = session.greeting();
         if (which_ == side::source && hello.find("Courier") != std::string_view::npos)
             out.notes.emplace_back("Courier moves new mail from new/ to cur/ even when a folder is opened read-only");
         if (which_ == side::target) describe_target(session.capabilities());
@@ -93,7 +139,7 @@ class end_check {
             out.notes.emplace_back("no UIDPLUS: after a crash messages are found again by their headers");
         if (can.literals() == imap::literal_mode::synchronising)
             out.notes.emplace_back("no LITERAL+: each message waits for a round trip");
-        if (box->append_limit() > 0) out.append_limit = box->append_limit();
+        if (imap_->append_limit() > 0) out.append_limit = imap_->append_limit();
     }
 
     task<> look_around() {
@@ -104,7 +150,10 @@ class end_check {
             list = std::move(*listed);
             step.text = fmt::format("{} folders", list.folders.size());
             if (list.delimiter) out.delimiter = std::string(1, *list.delimiter);
-            out.prefix = box->personal_prefix();
+            if (imap_ != nullptr) out.prefix = imap_->personal_prefix();
+            if (pop3_ != nullptr)
+                out.notes.push_back(fmt::format("unique IDs (UIDL): {} of {} messages", pop3_->named_by_uidl(),
+                                                list.folders.front().state->messages));
             out.notes.insert(out.notes.end(), list.notes.begin(), list.notes.end());
         } else {
             step.state = step_state::failed;
@@ -112,11 +161,12 @@ class end_check {
             step.where = listed.error().where;
         }
         out.steps.push_back(std::move(step));
-        for (const client::applied_quirk& q : box->quirks())
+        if (imap_ == nullptr) co_return;
+        for (const client::applied_quirk& q : imap_->quirks())
             out.quirks.push_back(
                 {.name = std::string(q.what->name), .why = q.why, .about = std::string(q.what->about)});
         if (!listed) co_return;
-        const auto quotas = co_await box->quota();
+        const auto quotas = co_await imap_->quota();
         if (!quotas) co_return;
         for (const imap::quota_data& q : *quotas)
             for (const auto& r : q.resources)
@@ -127,7 +177,9 @@ class end_check {
 
     mailbox::endpoint where_;
     side which_;
-    shares share_;
+    services with_;
+    mailbox::imap_mailbox* imap_ = nullptr;
+    mailbox::pop3_mailbox* pop3_ = nullptr;
 };
 
 task<> find_oversize(end_check& from, std::uint64_t limit, mailbox_check& out) {
@@ -149,8 +201,8 @@ task<> find_oversize(end_check& from, std::uint64_t limit, mailbox_check& out) {
 } // namespace
 
 task<mailbox_check> check_mailbox(mailbox::endpoint source, mailbox::endpoint target, const run_options& options,
-                                  shares share) {
-    end_check from(std::move(source), side::source, share), to(std::move(target), side::target, share);
+                                  services with) {
+    end_check from(std::move(source), side::source, with), to(std::move(target), side::target, with);
     std::vector<task<>> both;
     both.push_back(from.run());
     both.push_back(to.run());

@@ -63,13 +63,38 @@ task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_imap(mailbox::endpoint
         std::move(*session), mailbox::imap_options{.prefix = where.prefix, .tuning = {}, .quirks = std::move(*quirks)});
 }
 
+task<result<std::unique_ptr<mailbox::maildir_mailbox>>> open_maildir(mailbox::endpoint where, side which,
+                                                                     services with) {
+    mailbox::maildir_options options;
+    options.path = where.path;
+    options.place = where.display();
+    options.prefix = where.prefix;
+    options.names = with.names;
+    using role = mailbox::maildir_mailbox::role;
+    return mailbox::maildir_mailbox::open(std::move(options), which == side::source ? role::source : role::target);
+}
+
+task<result<std::unique_ptr<mailbox::pop3_mailbox>>> open_pop3(mailbox::endpoint where, services with) {
+    const shares& share = with.share;
+    const auto blocks = std::make_shared<client::block_pool>(share.source_block,
+                                                             share.pipeline.buffered_octets / share.source_block + 2);
+    auto session = co_await client::pop3_session::open(co_await boost::asio::this_coro::executor,
+                                                       settings_of(where, share.patience), blocks);
+    if (!session) co_return std::unexpected(session.error());
+    log::debug(where.display(), "connected to {} {}, logged in by {}", (*session)->peer(), (*session)->tls_summary(),
+               (*session)->login_method());
+    co_return std::make_unique<mailbox::pop3_mailbox>(
+        std::move(*session), blocks, *with.names,
+        mailbox::pop3_options{.place = where.display(), .in_memory = share.pipeline.whole_octets});
+}
+
 result<void> check_side(const mailbox::endpoint& where, side which) {
     using enum mailbox::scheme;
     if (which == side::source && where.kind == lmtp)
         return fail(retry_class::config, phase::usage, "lmtp: delivers mail and gives none: it can only be a target");
     if (which == side::target && (where.kind == pop3 || where.kind == pop3s))
         return fail(retry_class::config, phase::usage, "pop3: gives mail and takes none: it can only be a source");
-    for (const mailbox::scheme later : {pop3, pop3s, maildir, mbox, lmtp})
+    for (const mailbox::scheme later : {mbox, lmtp})
         if (where.kind == later)
             return fail(retry_class::config, phase::usage,
                         fmt::format("{}: endpoints are part of the command line but not in this version yet",
@@ -82,9 +107,9 @@ task<result<std::unique_ptr<mailbox::source>>> open_source(mailbox::endpoint whe
     switch (where.kind) {
     case mailbox::scheme::imap:
     case mailbox::scheme::imaps: co_return co_await open_imap(std::move(where), side::source, with.share);
+    case mailbox::scheme::maildir: co_return co_await open_maildir(std::move(where), side::source, with);
     case mailbox::scheme::pop3:
-    case mailbox::scheme::pop3s:
-    case mailbox::scheme::maildir:
+    case mailbox::scheme::pop3s: co_return co_await open_pop3(std::move(where), with);
     case mailbox::scheme::mbox:
     case mailbox::scheme::lmtp: break;
     }
@@ -96,7 +121,7 @@ task<result<std::unique_ptr<mailbox::target>>> open_target(mailbox::endpoint whe
     switch (where.kind) {
     case mailbox::scheme::imap:
     case mailbox::scheme::imaps: co_return co_await open_imap(std::move(where), side::target, with.share);
-    case mailbox::scheme::maildir:
+    case mailbox::scheme::maildir: co_return co_await open_maildir(std::move(where), side::target, with);
     case mailbox::scheme::mbox:
     case mailbox::scheme::lmtp:
     case mailbox::scheme::pop3:

@@ -2,7 +2,9 @@
 // From an endpoint of the command line to an open mailbox.
 #include "mailbox/endpoint.hpp"
 #include "mailbox/imap_mailbox.hpp"
+#include "mailbox/maildir_mailbox.hpp"
 #include "mailbox/name_book.hpp"
+#include "mailbox/pop3_mailbox.hpp"
 #include "net/awaitable.hpp"
 #include "transfer/pipeline.hpp"
 
@@ -33,6 +35,9 @@ struct services {
     shares share;
     mailbox::name_book* names = nullptr; ///< for places without UIDs; this mailbox's own (store::ledger_file::names)
 };
+[[nodiscard]] task<result<std::unique_ptr<mailbox::maildir_mailbox>>> open_maildir(mailbox::endpoint where, side which,
+                                                                                   services with);
+[[nodiscard]] task<result<std::unique_ptr<mailbox::pop3_mailbox>>> open_pop3(mailbox::endpoint where, services with);
 /// Why the scheme cannot stand on this side: POP3 takes no mail, LMTP gives none.
 [[nodiscard]] result<void> check_side(const mailbox::endpoint& where, side which);
 [[nodiscard]] task<result<std::unique_ptr<mailbox::source>>> open_source(mailbox::endpoint where, services with);

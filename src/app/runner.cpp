@@ -111,13 +111,14 @@ class run {
         const mailbox::endpoint from = accounts_[i].source(), to = accounts_[i].target();
         const std::string name = from.display();
         const std::uint64_t number = i + 1;
+        const std::shared_ptr<mailbox::name_book> names = books_->names(name, to.display());
         if (options_.what == command::check) {
-            out_.checked(number, co_await check_mailbox(from, to, options_, share_));
+            const services with{.share = share_, .names = names.get()};
+            out_.checked(number, co_await check_mailbox(from, to, options_, with));
             co_return;
         }
         const auto limiter = std::make_shared<throttle>();
         transfer::pass_environment env;
-        const std::shared_ptr<mailbox::name_book> names = books_->names(name, to.display());
         env.open_source = [this, from, names] { return open_source(from, {.share = share_, .names = names.get()}); };
         env.open_target = [this, to, names] { return open_target(to, {.share = share_, .names = names.get()}); };
         env.books = books_;
@@ -156,6 +157,7 @@ class run {
         if (options_.since)
             o.since_unix = std::chrono::duration_cast<std::chrono::seconds>(options_.since->time_since_epoch()).count();
         o.limits = share_.pipeline;
+        o.repairs = options_.repairs;
         return o;
     }
 

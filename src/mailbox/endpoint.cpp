@@ -283,6 +283,16 @@ result<void> set_quirks(endpoint& e, const std::string& value) {
     return {};
 }
 
+result<void> set_uidl(endpoint& e, const std::string& value) {
+    const auto other = parse_endpoint(value);
+    const bool pop3 = other && (other->kind == scheme::pop3 || other->kind == scheme::pop3s);
+    if (!pop3 || !other->user.empty() || value.find('?') != std::string::npos)
+        return bad_value("uidl", "pop3://host:port or pop3s://host:port, without user and options: they are the same "
+                                 "as of the endpoint");
+    e.uidl = uidl_access{.kind = other->kind, .where = other->where};
+    return {};
+}
+
 /// Which schemes a parameter means something to.
 enum class meant_for : std::uint8_t { servers, imap, all };
 
@@ -301,7 +311,7 @@ bool means_something(const parameter& p, scheme s) noexcept {
     return false;
 }
 
-constexpr std::array<parameter, 11> parameters{{
+constexpr std::array<parameter, 12> parameters{{
     {"tls", set_tls},
     {"verify", set_verify},
     {"ca", set_tls_file<&net::tls_settings::ca_file>},
@@ -313,6 +323,7 @@ constexpr std::array<parameter, 11> parameters{{
     {"prefix", set_text<&endpoint::prefix>, meant_for::all},
     {"max-connections", set_max_connections},
     {"quirks", set_quirks},
+    {"uidl", set_uidl, meant_for::imap},
 }};
 
 result<void> read_parameter(endpoint& out, std::string_view item, std::vector<std::string_view>& seen) {
@@ -325,7 +336,7 @@ result<void> read_parameter(endpoint& out, std::string_view item, std::vector<st
             name.size() <= 20 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz-_") == std::string::npos;
         return refuse(
             fmt::format("unknown parameter{} in the endpoint's query", word ? fmt::format(" {}=", name) : ""),
-            "Known are tls, verify, ca, auth, cert, key, admin, admin-form, prefix, max-connections and quirks");
+            "Known are tls, verify, ca, auth, cert, key, admin, admin-form, prefix, max-connections, quirks and uidl");
     }
     if (!means_something(*known, out.kind))
         return refuse(fmt::format("{}= means nothing to a {}: endpoint", name, name_of(out.kind)));

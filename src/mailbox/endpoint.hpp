@@ -18,6 +18,12 @@ enum class scheme : std::uint8_t { imap, imaps, pop3, pop3s, maildir, mbox, lmtp
 [[nodiscard]] constexpr bool is_local(scheme s) noexcept { return s == scheme::maildir || s == scheme::mbox; }
 using client::admin_form;
 
+/// Where a POP3 server tells the unique IDs of what IMAP serves.
+struct uidl_access {
+    scheme kind = scheme::pop3; ///< or pop3s
+    net::endpoint where;
+};
+
 /// One end of a copy, as the user names it: a URL and the options in its query (docs/cli.md).
 struct endpoint {
     scheme kind = scheme::imap;
@@ -29,9 +35,10 @@ struct endpoint {
     admin_form form = admin_form::sasl;
     std::string prefix; ///< put in front of target folder names / taken off source names; decoded, "/" between levels
     std::optional<std::uint32_t> max_connections;
-    std::string quirks; ///< quirks=: names to force, or with "-" in front to switch off; "," between
-    std::string path;   ///< of a place on this machine: absolute, decoded
-    secret password;    ///< of the user, or of the admin; or the token for xoauth2/oauthbearer
+    std::string quirks;              ///< quirks=: names to force, or with "-" in front to switch off; "," between
+    std::optional<uidl_access> uidl; ///< uidl=: of an IMAP source; user, password and trust are those of this endpoint
+    std::string path;                ///< of a place on this machine: absolute, decoded
+    secret password;                 ///< of the user, or of the admin; or the token for xoauth2/oauthbearer
 
     /// "imaps://alice@old.example.org" (port only when not the default; percent-encoded; no query, no password) or
     /// "maildir:/srv/mail/alice": the name in reports, logs and the ledger.

@@ -198,6 +198,7 @@ task<result<void>> pop3_mailbox::name_messages(name_book::page page, name_match 
 
 void pop3_mailbox::say_what_is_odd(const maildrop& drop, const name_match& match) {
     const auto blank = static_cast<std::size_t>(std::ranges::count(messages_, std::string(), &pop3_message::uidl));
+    named_by_uidl_ = messages_.size() - blank - match.same_uidl.size();
     const std::string_view how = "recognised by header and size; those that agree in both count as equal";
     if (drop.uidl_refused)
         notes_.push_back(fmt::format("POP3: the server gives no unique IDs (UIDL); messages are {}", how));

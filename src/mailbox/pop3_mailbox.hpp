@@ -47,6 +47,10 @@ class pop3_mailbox final : public source {
     void close() noexcept override { session_->close(); }
     task<> leave() override;
 
+    [[nodiscard]] const client::pop3_session& session() const noexcept { return *session_; }
+    /// Messages that their UIDL names, of those that list() found.
+    [[nodiscard]] std::size_t named_by_uidl() const noexcept { return named_by_uidl_; }
+
   private:
     task<result<void>> look();
     task<result<void>> name_messages(name_book::page page, name_match match);
@@ -64,6 +68,7 @@ class pop3_mailbox final : public source {
     name_book& names_;
     pop3_options options_;
     bool looked_ = false;
+    std::size_t named_by_uidl_ = 0;
     std::uint32_t uid_validity_ = 0, uid_next_ = 1;
     std::vector<pop3_message> messages_;          ///< by ascending number
     std::map<std::uint32_t, std::size_t> by_uid_; ///< index into messages_
