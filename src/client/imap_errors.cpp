@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 namespace postferry::client {
 
@@ -71,6 +72,31 @@ bool says_too_many_connections(std::string_view text) {
             contains_nocase(text, "limit") || contains_nocase(text, "exceed"));
 }
 
+bool says_any(std::string_view text, std::span<const std::string_view> words) {
+    return std::ranges::any_of(words, [&](std::string_view w) { return contains_nocase(text, w); });
+}
+
+// quirk quota: Exchange "Server Unavailable. 15"; GroupWise "APPEND The 1500 MB storage limit has been reached".
+constexpr std::array<std::string_view, 8> quota_words{
+    "over quota",    "overquota",     "quota exceeded",  "exceeds quota",
+    "quota is full", "storage limit", "mailbox is full", "server unavailable. 15"};
+// quirk too-big
+constexpr std::array<std::string_view, 7> size_words{
+    "too large", "too big", "larger than", "maximum message size", "maximum size", "message size exceed", "size limit"};
+
+// To an APPEND, where no code says so.
+void judge_refusal_by_text(error& e, std::string_view text) {
+    if (e.where != phase::append || e.cls == retry_class::throttled || e.cls == retry_class::transient) return;
+    if (!e.response_code.empty() && e.response_code != "ALERT") return;
+    if (says_any(text, quota_words))
+        e.response_code = "OVERQUOTA";
+    else if (says_any(text, size_words))
+        e.response_code = "TOOBIG";
+    else
+        return;
+    e.cls = retry_class::permanent;
+}
+
 // What the words mean where they say more than the code.
 void judge_by_text(error& e, std::string_view text) {
     // quirk connected-only: Exchange says so to the first command after a login that it should have refused.
@@ -110,6 +136,7 @@ error to_error(const imap::status_response& status, phase where, std::string wha
                                                                           : "NO";
     e.server_said = fmt::format("\"{} {}\"", verb, quote_server_text(text));
     judge_by_text(e, status.text);
+    judge_refusal_by_text(e, status.text);
     return e;
 }
 

@@ -244,6 +244,35 @@ TEST(imap_login, logindisabled_is_obeyed) {
     EXPECT_THAT(e.message(), AllOf(HasSubstr("no way to log in"), HasSubstr("GSSAPI")));
 }
 
+TEST(imap_login, where_nothing_is_offered_that_is_said) {
+    const error e = fails({}, "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] ready\n");
+    EXPECT_THAT(e.message(), HasSubstr("no way to log in that fits (it offers nothing)"));
+}
+
+// docs/quirks.md#exchange: a shared mailbox is named behind domain and user.
+TEST(imap_login, exchanges_names_with_backslashes) {
+    attempt how;
+    how.settings.user = "dom\\anna\\sales";
+    works(how, R"(
+        S: * OK The Microsoft Exchange IMAP4 service is ready.
+        C: P1 CAPABILITY
+        S: * CAPABILITY IMAP4 IMAP4rev1 AUTH=NTLM UIDPLUS
+        S: P1 OK CAPABILITY completed.
+        C: P2 LOGIN "dom\\\\anna\\\\sales" "correct-horse"
+        S: P2 OK [CAPABILITY IMAP4rev1] LOGIN completed.)");
+}
+
+// docs/quirks.md#exchange-online
+TEST(imap_login, basic_authentication_is_disabled) {
+    const error e = fails({}, fmt::format(R"(
+        S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 SASL-IR] The Microsoft Exchange IMAP4 service is ready.
+        C: P1 AUTHENTICATE PLAIN {}
+        S: P1 NO Basic authentication is disabled.)",
+                                          plain));
+    EXPECT_EQ(e.cls, retry_class::auth);
+    EXPECT_THAT(e.advice, HasSubstr("OAuth 2"));
+}
+
 TEST(imap_login, the_login_command_refused) {
     EXPECT_EQ(fails({}, R"(
         S: * OK [CAPABILITY IMAP4rev1] ready

@@ -25,6 +25,17 @@ TEST(imap_greeting, preauth_needs_no_login) {
         S: P1 OK)");
 }
 
+// An attacker on the line would say PREAUTH to keep it in the clear: STARTTLS is not possible behind it.
+TEST(imap_greeting, preauth_in_the_clear_is_refused_unless_that_is_wanted) {
+    for (const net::tls_mode mode : {net::tls_mode::detect, net::tls_mode::require}) {
+        const error e = fails(in_the_clear(mode), "S: * PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] hello\n");
+        EXPECT_EQ(e.cls, retry_class::config);
+        EXPECT_EQ(e.where, phase::tls);
+        EXPECT_THAT(e.what, HasSubstr("PREAUTH"));
+    }
+    works(in_the_clear(net::tls_mode::off), "S: * PREAUTH [CAPABILITY IMAP4rev1] hello\n");
+}
+
 TEST(imap_greeting, turned_away) {
     const error e = fails({}, "S: * BYE Too many connections from your IP\n");
     EXPECT_EQ(e.cls, retry_class::throttled);
@@ -185,6 +196,28 @@ TEST(imap_errors, fewer_connections_are_wanted) {
     const imap::status_response s{
         .tag = "P1", .kind = imap::status_kind::bye, .code = {}, .text = "Too many simultaneous connections"};
     EXPECT_TRUE(means_too_many_connections(to_error(s, phase::greeting, "x")));
+}
+
+// docs/quirks.md#quota, #too-big: the words of Exchange, GroupWise, Gmail and others
+TEST(imap_errors, refusals_whose_code_is_in_their_words) {
+    using enum imap::status_kind;
+    const auto code = [](imap::status_kind kind, std::string_view text, phase where) {
+        const error e =
+            to_error({.tag = "P1", .kind = kind, .code = {}, .text = std::string(text)}, where, "It failed");
+        EXPECT_EQ(e.cls, kind == bad && e.response_code.empty() ? retry_class::protocol : retry_class::permanent)
+            << text;
+        return e.response_code;
+    };
+    EXPECT_EQ(code(no, "Server Unavailable. 15", phase::append), "OVERQUOTA");
+    EXPECT_EQ(code(no, "APPEND The 1500 MB storage limit for the mailbox has been reached", phase::append),
+              "OVERQUOTA");
+    EXPECT_EQ(code(no, "Quota exceeded (mailbox for user is full)", phase::append), "OVERQUOTA");
+    EXPECT_EQ(code(no, "Server Unavailable. 15", phase::fetch), "");
+    EXPECT_EQ(code(bad, "Message too large.", phase::append), "TOOBIG");
+    EXPECT_EQ(code(no, "APPEND failed: message size exceeds fixed maximum message size", phase::append), "TOOBIG");
+    EXPECT_EQ(code(no, "Message refused because it contains a virus", phase::append), "");
+    EXPECT_EQ(code(bad, "Unable to parse message", phase::append), "");
+    EXPECT_EQ(code(bad, "Command Argument Error. 11", phase::append), "");
 }
 
 TEST(imap_errors, hostile_text_is_made_safe) {
