@@ -238,4 +238,14 @@ repairer& repairer::operator=(repairer&&) noexcept = default;
 void repairer::update(std::string_view octets, std::string& out) { chain_->take(octets, out); }
 void repairer::finish(std::string& out) { chain_->end(out); }
 
+std::string repaired(std::string_view message, repair_set which) {
+    repair_survey survey(which);
+    survey.update(message);
+    repairer mend(survey.finish());
+    std::string out;
+    mend.update(message, out);
+    mend.finish(out);
+    return out;
+}
+
 } // namespace postferry::message

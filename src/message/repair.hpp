@@ -106,4 +106,7 @@ class repairer {
     std::unique_ptr<repair_chain> chain_;
 };
 
+/// The same for a text that is there as a whole.
+[[nodiscard]] std::string repaired(std::string_view message, repair_set which);
+
 } // namespace postferry::message

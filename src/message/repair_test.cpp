@@ -181,7 +181,7 @@ TEST(repair_all, promises_hold_for_real_messages) {
     std::size_t seen = 0, faulty = 0;
     for (const auto& file : std::filesystem::recursive_directory_iterator(folder)) {
         if (!file.is_regular_file() || file.path().string().find("/msgs/") == std::string::npos) continue;
-        if (++seen % 3 != 0 || file.file_size() > 100'000) continue; // a third of them is enough to be quick
+        if (++seen % 17 != 0 || file.file_size() > 50'000) continue; // as many as are quick
         std::ifstream in(file.path(), std::ios::binary);
         const std::string message((std::istreambuf_iterator<char>(in)), {});
         if (message.empty()) continue;

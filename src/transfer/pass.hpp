@@ -31,15 +31,22 @@ struct pass_options {
     sample_wish sample;                            ///< of verify; nothing: all messages
     /// Source folder and UID of failures that somebody has accepted.
     std::shared_ptr<const std::set<std::pair<std::string, std::uint32_t>>> waived;
+    message::repair_set repairs = message::repair_set::all(); ///< that may be tried after a refusal
     unsigned attempts =
         5; ///< in a row without any progress; four times as many while messages are suspected of killing the line
     std::chrono::milliseconds first_pause{1'000}; ///< before the second attempt; doubles up to a minute
+    bool no_wait = false; ///< ends in state throttled rather than wait longer than a minute for a server or a budget
 };
 
 /// Everything a pass needs from outside. The functions are called on the pass's strand.
 struct pass_environment {
     std::function<task<result<std::unique_ptr<mailbox::source>>>()> open_source;
     std::function<task<result<std::unique_ptr<mailbox::target>>>()> open_target;
+    /// Waits until one connection to each end may be had; what it answers is held as long as they are wanted. None:
+    /// there is always room.
+    std::function<task<result<std::shared_ptr<void>>>()> admit;
+    /// An end asked for a pause.
+    std::function<void(bool target, const error& why)> on_throttled;
     transfer::ledger* books = nullptr; ///< outlives the pass
     std::function<void(const progress&)> on_progress;
     std::function<void(const failure&)> on_failure;

@@ -1,8 +1,10 @@
 // The copy sweep: every message that is wanted, from all folders, in one continuous stream; then what was refused in
 // company, in smaller and smaller company.
+#include "base/text.hpp"
 #include "net/join.hpp"
 #include "transfer/detail/pass_stream.hpp"
 #include "transfer/flag_rules.hpp"
+#include "transfer/repair_rules.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <fmt/format.h>
@@ -41,13 +43,15 @@ std::vector<lane> mailbox_pass::state::plan_first_sweep() {
         if (f.trouble || f.wanted.empty()) continue;
         fail_again(f);
         uid_set ordinary = f.wanted;
+        set_refused_aside(f, ordinary);
         for (const auto& [uid, strikes] : f.memory->strikes) {
             if (!f.wanted.contains(uid)) continue;
             ordinary.remove(uid, uid);
             if (strikes < strikes_to_fail) {
-                suspects[strikes][i].add(uid);
+                if (!f.memory->refusals.contains(uid)) suspects[strikes][i].add(uid);
                 continue;
             }
+            f.memory->refusals.erase(uid);
             // No progress: with a server that dies whatever it is given, the attempts must come to an end.
             f.memory->failed.add(uid);
             fail_message(
@@ -77,13 +81,16 @@ std::vector<lane> mailbox_pass::state::plan_next_sweep() {
 task<result<void>> mailbox_pass::state::copy() {
     progress_now(mailbox_state::copying);
     bool first = true;
-    while (first || (!leftovers_.empty() && !halt_)) {
+    while (first || ((!leftovers_.empty() || has_refusals()) && !halt_)) {
+        if (!first)
+            if (auto ok = co_await treat_refused(); !ok) co_return ok;
         std::vector<lane> work = first ? plan_first_sweep() : plan_next_sweep();
         first = false;
         if (work.empty()) continue;
         auto ok = co_await sweep(std::move(work));
         if (!ok) co_return ok;
     }
+    for (std::string& odd : source_->take_notes()) report_.warnings.push_back(std::move(odd));
     // A full target ends the mailbox but not the books; anything else is worth another attempt.
     if (halt_ && !is_over_quota(*halt_)) co_return std::unexpected(*halt_);
     if (replan_) co_return std::unexpected(*std::exchange(replan_, std::nullopt));
@@ -137,7 +144,8 @@ task<> mailbox_pass::state::run_stream(stream& s, mailbox::source& from, mailbox
     co_await s.run(from, to);
     if (s.failure() && !first_failure_) {
         first_failure_ = s.failure();
-        end_streams(*first_failure_);
+        for (const auto& other : streams_)
+            if (other.get() != &s) other->end(*first_failure_);
     }
     --running_;
     bookkeeper_->notify();
@@ -211,12 +219,59 @@ task<result<void>> mailbox_pass::state::record(folder_work& f) {
     co_return co_await env_.books->record(f.book.id, std::move(rows), std::move(failures));
 }
 
+namespace {
+
+bool is_keyword(std::string_view flag) { return !flag.starts_with('\\'); }
+
+// What some servers choke on: before 1981, or more seconds than 31 bits hold.
+bool is_unusual(const mailbox::message_date& date) {
+    constexpr std::int64_t from_1981 = 347'155'200, to_2038 = 2'147'483'647;
+    return date.unix_seconds < from_1981 || date.unix_seconds > to_2038;
+}
+
+void make_plain(flags_for_target& flags, verdict& v, const mailbox::message_head& head) {
+    std::string kept;
+    for (const std::string_view flag : split_flags(flags.flags)) {
+        if (is_keyword(flag))
+            flags.dropped.push_back({std::string(flag), "refused by the target"});
+        else
+            (kept += kept.empty() ? "" : " ") += flag;
+    }
+    flags.flags = std::move(kept);
+    v.undated = head.date && is_unusual(*head.date);
+}
+
+} // namespace
+
+// quirk flags-refused, quirk odd-dates-refused: before a message is mended or given up it is brought once more without
+// what may be to blame beside its octets: keywords, and a date that few servers like.
+bool mailbox_pass::state::goes_plainer(std::size_t folder, const sent_message& m, const error& why) {
+    folder_work& f = folders_[folder];
+    folder_memory& memory = *f.memory;
+    if (memory.plain.contains(m.uid)) { // in vain
+        memory.plain.remove(m.uid, m.uid);
+        memory.plain_in_vain.add(m.uid);
+    }
+    if (memory.plain_in_vain.contains(m.uid)) return false;
+    const std::string said = ascii_lower(why.server_said);
+    if (!may_be_cured(why) && !said.contains("flag") && !said.contains("keyword")) return false;
+    const flags_for_target allowed = flags_allowed(f.flag_sets[m.source_flags], f.permanent_flags);
+    const bool keywords = std::ranges::any_of(split_flags(allowed.flags), is_keyword);
+    if (!keywords && !(m.date && is_unusual(*m.date))) return false;
+    memory.plain.add(m.uid);
+    lane again{.folder = folder, .batch_limit = 1, .uids = {}};
+    again.uids.add(m.uid);
+    leftovers_.push_back(std::move(again));
+    return true;
+}
+
 verdict mailbox_pass::state::judge(const lane& l, const mailbox::message_head& head) {
     folder_work& f = folders_[l.folder];
     if (!f.wanted.contains(head.uid)) return {};
     const char* rule = nullptr;
     if (options_.max_octets && head.octets > *options_.max_octets) rule = "--max-size";
     if (options_.since_unix && head.date && head.date->unix_seconds < *options_.since_unix) rule = "--since";
+    if (!head.skip_rule.empty()) rule = head.skip_rule.c_str();
     if (rule != nullptr) {
         f.skipped[rule].add(head.uid);
         f.skipped_octets += head.octets;
@@ -227,7 +282,9 @@ verdict mailbox_pass::state::judge(const lane& l, const mailbox::message_head& h
     const std::string canonical = canonical_flags(head.flags);
     v.source_flags = flag_index(f, canonical);
     flags_for_target allowed = flags_allowed(canonical, f.permanent_flags);
+    if (f.memory->plain.contains(head.uid)) make_plain(allowed, v, head);
     v.target_flags = std::move(allowed.flags);
+    v.repair = treatment_of(f, head.uid);
     for (dropped_flag& k : allowed.dropped) f.keywords_dropped.insert(std::move(k.flag));
     if (progress_.folder != f.map.source) progress_.folder = f.map.source;
     return v;
@@ -243,7 +300,8 @@ void mailbox_pass::state::stored(std::size_t folder, sent_message message, std::
                            .octets = message.octets,
                            .flags = message.source_flags,
                            .state = item_state::copied,
-                           .digest = message.digest});
+                           .digest = message.digest,
+                           .repairs = note_repaired(f, message).bits()});
     f.wanted.remove(message.uid, message.uid);
     f.failed.erase(message.uid);
     f.highest_target_uid = std::max(f.highest_target_uid, uid);
@@ -251,6 +309,7 @@ void mailbox_pass::state::stored(std::size_t folder, sent_message message, std::
     f.memory->copied.add(message.uid);
     f.memory->copied_octets += message.octets;
     f.memory->strikes.erase(message.uid);
+    ++f.landed;
     if (message.date_from_header) ++dates_from_header_;
     if (uid != 0 && message.date && is_odd(*message.date)) f.odd_dates.emplace(uid, message.date->unix_seconds);
     ++progress_mark_;
@@ -273,6 +332,10 @@ void mailbox_pass::state::refused(std::size_t folder, std::vector<sent_message> 
         end_streams(*halt_);
     } else if (why.response_code == "TRYCREATE" || why.response_code == "NONEXISTENT") {
         if (!f.trouble) f.trouble = why;
+    } else if (batch.size() == 1 && goes_plainer(folder, batch.front(), why)) {
+        // It stays wanted.
+    } else if (batch.size() == 1 && take_refusal(f, batch.front(), why)) {
+        // It stays wanted: treat_refused() looks at it.
     } else if (batch.size() == 1) {
         fail_message(f, batch.front().uid, batch.front().octets, why);
         f.memory->refused.insert_or_assign(batch.front().uid, f.failed.at(batch.front().uid));

@@ -103,6 +103,7 @@ task<result<void>> mailbox_pass::state::settle_unread() {
 }
 
 task<result<void>> mailbox_pass::state::update_flags() {
+    if (only_new()) co_return result<void>{};
     for (folder_work& f : folders_) {
         if (f.flag_updates.empty() || f.trouble) continue;
         auto ok = co_await update_flags_of(f);
@@ -150,7 +151,10 @@ task<result<void>> mailbox_pass::state::update_flags_of(folder_work& f) {
                                                f.map.source, unknown));
     std::vector<mailbox::flag_change> changes;
     for (auto& [delta, uids] : groups)
-        changes.push_back({.uids = std::move(uids), .add = delta.first, .remove = delta.second});
+        changes.push_back({.uids = std::move(uids),
+                           .add = delta.first,
+                           .remove = delta.second,
+                           .uid_validity = f.target ? f.target->uid_validity : 0});
     if (!changes.empty())
         if (auto ok = co_await target_->change_flags(f.target_handle, changes); !ok) co_return ok;
     report_.flags_updated += rows.size();
@@ -182,6 +186,7 @@ task<result<void>> mailbox_pass::state::read_back_dates() {
 
 task<result<void>> mailbox_pass::state::subscribe() {
     std::vector<std::string> handles;
+    if (only_new()) co_return result<void>{};
     for (folder_work& f : folders_) {
         if (!f.map.subscribed || f.book.subscribed || f.trouble || !f.prepared) continue;
         f.book.subscribed = true;
@@ -234,6 +239,24 @@ task<result<void>> mailbox_pass::state::name_failures() {
     co_return result<void>{};
 }
 
+/// What the ledger is to know of the folder after this pass.
+ledger_folder mailbox_pass::state::closed_book(folder_work& f) const {
+    ledger_folder& b = f.book;
+    const bool for_another_pass = f.skipped.contains("trial") || f.skipped.contains("repair");
+    // What was left for another pass must look moved to it, and so must flags that this one does not carry over.
+    if (!for_another_pass) {
+        b.source_uid_next = f.source.uid_next;
+        if (f.not_deleted.empty()) b.source_messages = f.source.messages;
+        if (!only_new() || f.flag_updates.empty()) b.source_modseq = f.source.modseq;
+    }
+    // Where the mark moves, everything below it has been looked at: not so while a rule leaves something out unmatched,
+    // or while something is missing that may still appear.
+    if ((f.opened || f.skipped.empty()) && !f.unconfirmed)
+        b.target_mark = std::max({b.target_mark, f.target->uid_next, f.highest_target_uid + 1});
+    b.complete = f.failed.empty() && f.wanted.empty();
+    return b;
+}
+
 task<result<void>> mailbox_pass::state::close_folders() {
     std::vector<mailbox::folder_wish> wishes;
     std::vector<folder_work*> untold;
@@ -251,26 +274,35 @@ task<result<void>> mailbox_pass::state::close_folders() {
     std::vector<task<>> closings;
     std::optional<error> first;
     const auto close = [this, &first](folder_work& f) -> task<> {
-        if (!f.vanished.empty()) {
-            std::vector<std::uint32_t> gone;
-            uid_set rest = f.vanished;
-            while (!rest.empty()) gone.push_back(rest.take_front(1, 1).front());
-            if (auto ok = co_await env_.books->forget(f.book.id, std::move(gone)); !ok && !first) first = ok.error();
+        const auto keep = [&first](const result<void>& ok) {
+            if (!ok && !first) first = ok.error();
+        };
+        std::vector<std::uint32_t> copies, others;
+        for (uid_set rest = f.vanished; !rest.empty();) {
+            const std::uint32_t uid = rest.take_front(1, 1).front();
+            const auto row = std::ranges::lower_bound(f.rows, uid, {}, &ledger_brief::source_uid);
+            const bool ours = row != f.rows.end() && row->source_uid == uid && is_ours(*row);
+            (ours ? copies : others).push_back(uid);
         }
-        ledger_folder& b = f.book;
-        b.source_uid_next = f.source.uid_next;
-        b.source_messages = f.source.messages;
-        b.source_modseq = f.source.modseq;
-        b.target_mark = std::max({b.target_mark, f.target->uid_next, f.highest_target_uid + 1});
-        uid_set open = f.wanted;
-        b.complete = f.failed.empty() && open.empty();
-        if (auto ok = co_await env_.books->finish_folder(b); !ok && !first) first = ok.error();
+        if (!copies.empty()) keep(co_await env_.books->set_state(f.book.id, std::move(copies), item_state::gone));
+        if (!others.empty()) keep(co_await env_.books->forget(f.book.id, std::move(others)));
+        std::vector<std::uint32_t> back;
+        while (!f.returned.empty()) back.push_back(f.returned.take_front(1, 1).front());
+        if (!back.empty()) keep(co_await env_.books->set_state(f.book.id, std::move(back), item_state::copied));
+        keep(co_await env_.books->finish_folder(closed_book(f)));
     };
     for (folder_work& f : folders_)
         if (f.moved && f.prepared && !f.trouble && f.book.id != 0) closings.push_back(close(f));
     if (!closings.empty()) co_await net::join_all(std::move(closings));
     if (first) co_return std::unexpected(*first);
     co_return result<void>{};
+}
+
+// A repair pass does not look into folders without failures: what came there since is for another pass.
+void mailbox_pass::state::leave_for_another_pass(balance& m) {
+    m.present = std::min(m.present, m.source - std::min(m.source, m.copied));
+    m.skipped = m.source - std::min(m.source, m.copied + m.present);
+    if (m.skipped > 0) report_.skip_rules["repair"] += m.skipped;
 }
 
 void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) {
@@ -283,8 +315,14 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
         if (std::ranges::find(report_.keywords_dropped, k) == report_.keywords_dropped.end())
             report_.keywords_dropped.push_back(k);
     }
+    for (const auto& [name, n] : repairs_of(f)) {
+        out.notes.push_back(fmt::format("repaired after a refusal: {} in {} messages", name, n));
+        report_.repairs[name] += n;
+    }
     balance& m = out.messages;
     balance& o = out.octets;
+    std::uint64_t waived = 0;
+    out.deleted = f.memory->deleted;
     m.copied = f.memory->copied.count();
     o.copied = f.memory->copied_octets;
     // What an attempt did not come to see is told from the listing and the books.
@@ -296,6 +334,7 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
             const ledger_folder::totals rows = books_hold ? f.book.rows : ledger_folder::totals{};
             m.present = rows.copied + rows.present - std::min(m.copied, rows.copied);
             o.present = rows.copied_octets + rows.present_octets - std::min(o.copied, rows.copied_octets);
+            if (options_.kind == pass_kind::repair) leave_for_another_pass(m);
         } else if (f.map.selectable) {
             const std::string rule = std::string(name_of(f.map.what));
             m.source = f.source.messages;
@@ -324,6 +363,8 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
         }
         o.skipped = f.skipped_octets;
         for (const auto& [uid, item] : f.failed) {
+            const bool accepted = is_waived(f.map.source, uid);
+            waived += accepted ? 1U : 0U;
             ++m.failed;
             o.failed += item.octets;
             report_.failures.push_back({.folder = f.map.source,
@@ -331,14 +372,15 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
                                         .octets = item.octets,
                                         .message_id = item.message_id,
                                         .cls = item.cls,
-                                        .reason = item.reason});
+                                        .reason = item.reason,
+                                        .waived = accepted});
         }
         report_.vanished += f.vanished.count();
     }
     o.source = o.copied + o.present + o.skipped + o.failed;
     out.state = f.map.what != mapped_folder::verdict::copy
                     ? "skipped"
-                    : (f.trouble || m.residual() != 0 || m.failed != 0 ? "failed" : "synced");
+                    : (f.trouble || m.residual() != 0 || m.failed > waived ? "failed" : "synced");
     if (f.trouble) {
         out.notes.push_back(f.trouble->message());
         // A folder that could not be opened has no count of its own; the listing's stands for it.
@@ -355,11 +397,14 @@ void mailbox_pass::state::fill_report() {
     report_.failures.clear();
     report_.skip_rules.clear();
     report_.vanished = 0;
+    report_.repairs.clear();
+    report_.deleted = 0;
     for (const folder_work& f : folders_) {
         folder_report& out = report_.folders.emplace_back();
         fill_folder(f, out);
         report_.messages += out.messages;
         report_.octets += out.octets;
+        report_.deleted += out.deleted;
     }
     if (dates_from_header_ > 0)
         report_.warnings.push_back(fmt::format(

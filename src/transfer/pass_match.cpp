@@ -1,6 +1,7 @@
 // What the ledger does not know but the target may already hold: found again by fingerprint, and by content where the
 // fingerprint cannot tell (docs/adr/0003).
 #include "message/fingerprint.hpp"
+#include "message/repair.hpp"
 #include "net/join.hpp"
 #include "transfer/detail/pass_state.hpp"
 #include "transfer/flag_rules.hpp"
@@ -27,12 +28,16 @@ class candidate_reader final : public mailbox::message_sink {
     std::vector<match_candidate> heads;
     std::unordered_map<std::uint32_t, std::string> flags; ///< canonical, by UID; only where asked for
     std::vector<match_content> contents;
+    std::vector<std::pair<std::uint32_t, sha256_digest>> mended; ///< of headers that repair::header_8bit would change
     std::optional<error> trouble;
     bool keep_flags = false;
 
     void header(mailbox::message_head head, std::string_view fields) override {
         const message::fingerprint print = message::fingerprint_of(fields);
         heads.push_back({.uid = head.uid, .fingerprint = print.digest, .strong = print.strong, .octets = head.octets});
+        if (std::ranges::any_of(fields, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }))
+            mended.emplace_back(
+                head.uid, message::fingerprint_of(message::repaired(fields, {message::repair::header_8bit})).digest);
         if (keep_flags) flags.emplace(head.uid, canonical_flags(head.flags));
     }
     task<result<void>> begin(mailbox::message_head head) override {
@@ -68,6 +73,24 @@ task<result<void>> read_into(mailbox::source& place, std::string handle, std::ui
     co_return ok;
 }
 
+// What was repaired at the copy may have another fingerprint now: its 8-bit header fields were encoded.
+void suspect_repaired(const candidate_reader& on_source, const candidate_reader& on_target, fingerprint_match& found) {
+    if (on_source.mended.empty()) return;
+    std::set<std::uint32_t> ours, theirs;
+    for (const matched_pair& p : found.pairs) {
+        ours.insert(p.source_uid);
+        theirs.insert(p.target_uid);
+    }
+    std::multimap<sha256_digest, std::uint32_t> free;
+    for (const match_candidate& c : on_target.heads)
+        if (!theirs.contains(c.uid)) free.emplace(c.fingerprint, c.uid);
+    for (const auto& [uid, digest] : on_source.mended) {
+        ambiguous_group group{.source_uids = {uid}, .target_uids = {}};
+        for (auto [at, end] = free.equal_range(digest); at != end; ++at) group.target_uids.push_back(at->second);
+        if (!ours.contains(uid) && !group.target_uids.empty()) found.ambiguous.push_back(std::move(group));
+    }
+}
+
 uid_set set_of(const std::vector<std::uint32_t>& uids) {
     uid_set out;
     for (const std::uint32_t uid : uids) out.add(uid);
@@ -82,6 +105,7 @@ task<result<void>> mailbox_pass::state::open_books(folder_work& f, std::uint32_t
     if (!book) co_return std::unexpected(book.error());
     const ledger_folder::totals rows = book->rows;
     f.book = std::move(*book);
+    f.opened = true;
     f.book.rows = rows;
     // Flag sets that this attempt met before the folder was opened keep their local index; the ledger's own come by
     // name.
@@ -133,18 +157,20 @@ task<result<void>> mailbox_pass::state::match_and_open() {
     };
     for (folder_work& f : folders_) {
         if (!f.moved || !f.prepared || f.trouble) continue;
-        const bool new_book = f.book.id == 0 || f.new_generation;
-        if (!new_book && f.wanted.empty()) continue;
+        const bool new_book = f.book.id == 0 || f.new_generation || f.replanted;
+        if (f.wanted.empty() && (!new_book || only_new())) continue;
         const std::uint32_t mark = new_book ? 1 : std::max(f.book.target_mark, 1U);
         uid_set candidates;
         const std::uint32_t next = f.target->uid_next == 0 ? UINT32_MAX : f.target->uid_next;
-        if (!f.wanted.empty() && f.target->messages > 0 && next > mark) {
+        if ((!f.wanted.empty() || !f.skipped.empty()) && f.target->messages > 0 && next > mark) {
             candidates = uid_set::of(mark, next - 1);
             if (auto ok = co_await claim_known(f); !ok) co_return ok;
             candidates.remove(claimed_[f.target_handle]);
         }
+        if (f.replanted)
+            if (auto ok = co_await replant(f, mark); !ok) co_return ok;
         if (!candidates.empty()) {
-            if (new_book)
+            if (new_book && !f.opened)
                 if (auto ok = co_await open_books(f, mark); !ok) co_return ok;
             if (auto ok = co_await match(f, std::move(candidates)); !ok) co_return ok;
         }
@@ -164,7 +190,11 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
     if (on_target.heads.empty()) co_return result<void>{};
     candidate_reader on_source;
     on_source.keep_flags = true;
-    read = co_await read_into(*source_, f.source_handle, f.source.uid_validity, f.wanted,
+    // What a rule leaves out may be there as well, from another tool: a later pass without the rule looks only at what
+    // came since this one.
+    uid_set open = f.wanted;
+    for (const auto& [rule, uids] : f.skipped) open.add(uids);
+    read = co_await read_into(*source_, f.source_handle, f.source.uid_validity, std::move(open),
                               mailbox::fetch_part::fingerprint, on_source);
     if (!read) co_return read;
 
@@ -174,6 +204,7 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
         if (auto ok = co_await leave_out_untold(f, on_target.heads); !ok) co_return ok;
         if (on_target.heads.size() < before) found = match_by_fingerprint(on_source.heads, on_target.heads);
     }
+    suspect_repaired(on_source, on_target, found);
     if (auto ok = co_await decide_by_content(f, found.ambiguous, found.pairs); !ok) co_return ok;
     std::unordered_map<std::uint32_t, std::uint64_t> sizes;
     for (const match_candidate& c : on_source.heads) sizes.emplace(c.uid, c.octets);
@@ -181,16 +212,22 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
         // What this very run brought before a line died was copied, not found.
         const bool ours = f.memory->unanswered.contains(pair.source_uid);
         const std::uint64_t octets = sizes[pair.source_uid];
+        const auto form = f.found_repaired.find(pair.source_uid);
+        const message::repair_set repairs = form == f.found_repaired.end() ? message::repair_set{} : form->second;
         f.to_record.push_back({.source_uid = pair.source_uid,
                                .target_uid = pair.target_uid,
                                .octets = octets,
                                .flags = flag_index(f, on_source.flags[pair.source_uid]),
                                .state = ours ? item_state::copied : item_state::present,
-                               .digest = {}});
+                               .digest = {},
+                               .repairs = repairs.bits()});
+        if (ours && !repairs.empty())
+            f.memory->repaired.insert_or_assign(pair.source_uid, repaired_message{.repairs = repairs});
         f.known.add(pair.source_uid);
         f.known_octets += octets;
         f.wanted.remove(pair.source_uid, pair.source_uid);
         f.failed.erase(pair.source_uid);
+        for (auto& [rule, uids] : f.skipped) uids.remove(pair.source_uid, pair.source_uid);
         claimed_[f.target_handle].add(pair.target_uid);
         if (ours) {
             f.memory->copied.add(pair.source_uid);
@@ -280,6 +317,15 @@ task<result<void>> mailbox_pass::state::decide_by_content(folder_work& f, const 
     // All groups at once: what has equal content has equal fingerprints.
     const content_match decided = match_by_content(on_source.contents, on_target.contents);
     pairs.insert(pairs.end(), decided.pairs.begin(), decided.pairs.end());
+    if (decided.only_on_source.empty() || decided.pairs.size() == on_target.contents.size()) co_return result<void>{};
+    std::set<std::uint32_t> taken;
+    for (const matched_pair& p : decided.pairs) taken.insert(p.target_uid);
+    const auto forms = co_await repaired_forms(
+        *source_,
+        {.handle = f.source_handle, .uid_validity = f.source.uid_validity, .uids = set_of(decided.only_on_source)});
+    if (!forms) co_return std::unexpected(forms.error());
+    const auto found = match_repaired(*forms, on_target.contents, taken, f.found_repaired);
+    pairs.insert(pairs.end(), found.begin(), found.end());
     co_return result<void>{};
 }
 

@@ -58,7 +58,8 @@ TEST_F(pass_refusal_test, a_batch_is_split_until_the_message_stands_alone) {
     EXPECT_THAT(r.failures[0].reason, HasSubstr("Message is not to my liking"));
     EXPECT_GT(r.failures[0].octets, 0U);
     expect_all_but_poison();
-    EXPECT_LE(source.done("fetch"), 64U + 64 + 32 + 16 + 8 + 4 + 2) << "each half is read once more";
+    EXPECT_LE(source.done("fetch"), 64U + 64 + 32 + 16 + 8 + 4 + 2 + 1)
+        << "each half is read once more, and the message is looked at for what might be repaired";
     EXPECT_EQ(source.logins, 1U);
     EXPECT_EQ(told_failures.size(), 1U);
     expect_closed_by_the_next_run();
@@ -71,7 +72,7 @@ TEST_F(pass_refusal_test, a_re_run_tries_what_failed_and_nothing_else) {
     run();
     const mailbox_report r = run();
     EXPECT_EQ(sheet(r.messages), "64 = 0 + 63 + 0 + 1");
-    EXPECT_EQ(source.done("fetch"), 1U);
+    EXPECT_EQ(source.done("fetch"), 2U) << "brought, and looked at";
     EXPECT_EQ(failed_uids(r), (std::vector<std::uint32_t>{37}));
     expect_closed_by_the_next_run();
 }
@@ -190,7 +191,7 @@ TEST_F(pass_refusal_test, a_source_that_dies_of_one_message_brings_the_others) {
         if (op == "fetch INBOX 8") source.dies_at = source.count;
     };
     const mailbox_report r = run();
-    EXPECT_EQ(sheet(r.messages), "20 = 19 + 0 + 0 + 1");
+    EXPECT_EQ(sheet(r.messages), "20 = 19 + 0 + 0 + 1") << (r.stopped_by ? r.stopped_by->message() : "");
     EXPECT_EQ(failed_uids(r), (std::vector<std::uint32_t>{8}));
     EXPECT_LE(source.logins, 8U);
     source.on_operation = {};
@@ -246,15 +247,92 @@ TEST_F(pass_refusal_test, a_pause_that_the_server_asks_for_is_made) {
     expect_all_but_poison();
 }
 
-TEST_F(pass_refusal_test, a_server_that_only_throttles_ends_the_attempts) {
+TEST_F(pass_refusal_test, a_throttled_mailbox_needs_no_hand) {
     fill(10);
-    target.throttles = 1000;
+    options.attempts = 2;
+    target.throttles = 12; // several in each attempt, and more attempts than that: it is no failure
     const mailbox_report r = run();
-    EXPECT_EQ(r.state, mailbox_state::failed);
+    EXPECT_EQ(r.state, mailbox_state::synced);
+    EXPECT_EQ(sheet(r.messages), "10 = 10 + 0 + 0 + 0");
+    EXPECT_GE(r.throttled.times, 3U);
+    EXPECT_GE(r.throttled.seconds, 0.3); // 50 ms, and more while nothing is brought
+    EXPECT_EQ(r.throttled.by, "new");
+    EXPECT_EQ(r.throttled.reason, "Slow down");
+    const auto shown = std::ranges::find(told_progress, mailbox_state::throttled, &progress::state);
+    ASSERT_NE(shown, told_progress.end());
+    EXPECT_EQ(shown->throttled_by, "new");
+    EXPECT_GT(shown->until_unix, 0);
+    EXPECT_THAT(shown->note, HasSubstr("throttled by new until "));
+    EXPECT_EQ(told_progress.back().until_unix, 0);
+    expect_all_but_poison();
+}
+
+TEST_F(pass_refusal_test, without_waiting_it_ends_and_says_when_to_come_again) {
+    fill(10);
+    target.throttles = 1;
+    target.backoff_ms = 90'000;
+    options.no_wait = true;
+    const mailbox_report r = run();
+    EXPECT_EQ(r.state, mailbox_state::throttled);
     EXPECT_EQ(r.stopped_by->cls, retry_class::throttled);
-    EXPECT_EQ(target.logins, options.attempts);
-    target.throttles = 0;
+    EXPECT_THAT(r.stopped_by->advice, HasSubstr("Run the same command again after "));
+    EXPECT_EQ(r.throttled.times, 0U);
     expect_closed_by_the_next_run();
+}
+
+TEST_F(pass_refusal_test, a_wait_can_be_stopped) {
+    fill(10);
+    target.throttles = 1;
+    target.backoff_ms = 3'600'000;
+    on_progress = [this](const progress& p) {
+        if (p.state == mailbox_state::throttled) running->stop();
+    };
+    const mailbox_report r = run();
+    EXPECT_EQ(r.state, mailbox_state::interrupted);
+    on_progress = {};
+    expect_closed_by_the_next_run();
+}
+
+// A line that dies because its server wants a pause is no message's fault: none is brought in smaller company, and none
+// is suspected after it has happened often.
+TEST_F(pass_refusal_test, a_pause_accuses_no_message) {
+    fill(10);
+    unsigned cuts = 0;
+    source.on_operation = [&](std::string_view op) {
+        if (op != "fetch INBOX 5" || ++cuts > 6) return;
+        source.dies_at = source.count;
+        source.dies_of = error{.cls = retry_class::throttled,
+                               .where = phase::connect,
+                               .what = "old closed the connection",
+                               .server_said = "BYE Request is throttled",
+                               .advice = {},
+                               .response_code = {}};
+    };
+    const mailbox_report r = run();
+    EXPECT_EQ(r.state, mailbox_state::synced);
+    EXPECT_EQ(sheet(r.messages), "10 = 10 + 0 + 0 + 0");
+    EXPECT_EQ(r.throttled.times, 6U);
+    EXPECT_EQ(r.throttled.by, "old");
+}
+
+TEST_F(pass_refusal_test, it_enters_where_there_is_room_and_leaves_while_it_waits) {
+    fill(3);
+    target.throttles = 1;
+    target.backoff_ms = 1'100;
+    unsigned entered = 0, left = 0;
+    admit = [&]() -> task<result<std::shared_ptr<void>>> {
+        ++entered;
+        co_return std::shared_ptr<void>(nullptr, [&](void*) { ++left; });
+    };
+    on_progress = [&](const progress& p) { // the second attempt begins
+        if (p.state == mailbox_state::connecting && entered == 1) {
+            EXPECT_EQ(left, 1U);
+        }
+    };
+    const mailbox_report r = run();
+    EXPECT_EQ(r.state, mailbox_state::synced);
+    EXPECT_EQ(entered, 2U);
+    EXPECT_EQ(left, 2U);
 }
 
 TEST_F(pass_refusal_test, a_folder_that_is_deleted_under_our_hands_is_named) {

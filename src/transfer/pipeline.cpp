@@ -2,6 +2,7 @@
 
 #include "message/received_date.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace postferry::transfer {
@@ -9,6 +10,7 @@ namespace postferry::transfer {
 namespace {
 
 constexpr std::size_t header_octets = 65'536; ///< that are looked at for a date
+constexpr std::size_t repaired_block = 65'536;
 
 } // namespace
 
@@ -21,7 +23,9 @@ struct pipeline::entry {
     std::uint64_t left = 0; ///< octets that went to the target
     bool complete = false;
     bool queued = false;
-    std::uint64_t arrived = 0; ///< octets that came from the source
+    std::uint64_t octets = 0;   ///< that the target is promised
+    std::uint64_t produced = 0; ///< of them by now: what came from the source, or what the repair has made of it
+    std::optional<message::repairer> mend;
 };
 
 pipeline::pipeline(executor ex, pipeline_limits limits, pipeline_owner& owner)
@@ -61,7 +65,10 @@ task<result<void>> pipeline::begin(mailbox::message_head head) {
                         .date = head.date,
                         .date_from_header = false,
                         .digest = {},
-                        .uidl = std::move(head.uidl)};
+                        .uidl = std::move(head.uidl),
+                        .repair = how.repair};
+    arriving_->octets = how.repair ? how.repair->octets : head.octets;
+    if (how.repair) arriving_->mend.emplace(*how.repair);
     arriving_->how = std::move(how);
     co_return result<void>{};
 }
@@ -70,16 +77,20 @@ task<result<void>> pipeline::chunk(const client::block_ref& owner, std::string_v
     if (!arriving_) co_return result<void>{};
     hash_.update(octets);
     entry& e = *arriving_;
-    e.chunks.push_back({owner, octets});
-    buffered_ += octets.size();
-    e.arrived += octets.size();
-    if (e.about.octets > limits_.whole_octets) {
+    if (!e.mend) {
+        push(e, owner, octets);
+    } else {
+        std::string mended;
+        e.mend->update(octets, mended);
+        if (!push_repaired(e, mended)) co_return mismatch(arriving_);
+    }
+    if (e.octets > limits_.whole_octets) {
         // Without INTERNALDATE the header must be there before the message sets off, and chunks end anywhere.
-        if (!e.queued && (e.about.date || e.arrived >= header_octets || buffered_ >= limits_.buffered_octets))
+        if (!e.queued && (e.about.date || e.produced >= header_octets || buffered_ >= limits_.buffered_octets))
             enqueue();
         wake_target_.notify();
         // Never after the last octets: the target waits for end() before it takes them.
-        while (e.arrived < e.about.octets && buffered_ >= limits_.buffered_octets && !target_failure_)
+        while (e.produced < e.octets && buffered_ >= limits_.buffered_octets && !target_failure_)
             co_await wake_source_.wait();
     }
     if (target_failure_) co_return std::unexpected(*target_failure_);
@@ -89,6 +100,11 @@ task<result<void>> pipeline::chunk(const client::block_ref& owner, std::string_v
 task<result<void>> pipeline::end() {
     if (!arriving_) co_return result<void>{};
     const std::shared_ptr<entry> done = std::exchange(arriving_, nullptr);
+    if (done->mend) {
+        std::string last;
+        done->mend->finish(last);
+        if (!push_repaired(*done, last) || done->produced != done->octets) co_return mismatch(done);
+    }
     done->about.digest = hash_.finish();
     done->complete = true;
     if (done->queued) {
@@ -101,6 +117,45 @@ task<result<void>> pipeline::end() {
     }
     wake_target_.notify();
     co_return result<void>{};
+}
+
+void pipeline::push(entry& e, const client::block_ref& owner, std::string_view octets) {
+    e.chunks.push_back({owner, octets});
+    buffered_ += octets.size();
+    e.produced += octets.size();
+}
+
+// False: it is more than the target was promised.
+bool pipeline::push_repaired(entry& e, std::string_view octets) {
+    if (e.produced + octets.size() > e.octets) return false;
+    while (!octets.empty()) {
+        const std::string_view piece = octets.substr(0, repaired_block);
+        const auto owner = std::make_shared<client::block>(piece.size());
+        std::ranges::copy(piece, owner->room().begin());
+        push(e, owner, owner->filled(piece.size()));
+        octets.remove_prefix(piece.size());
+    }
+    return true;
+}
+
+// The source gave other octets than when they were surveyed. When the message has set out already its promised size
+// can't be kept: the line goes, as when a source breaks off.
+result<void> pipeline::mismatch(std::shared_ptr<entry> e) {
+    const error why{.cls = e->queued ? retry_class::transient : retry_class::permanent,
+                    .where = phase::fetch,
+                    .what = "The source gave the message with other octets when it was read again",
+                    .server_said = {},
+                    .advice = {},
+                    .response_code = {}};
+    (void)hash_.finish(); // the next message begins anew
+    if (e->queued) {
+        arriving_ = std::move(e);
+        return std::unexpected(why);
+    }
+    buffered_ -= e->produced;
+    arriving_.reset();
+    owner_.missing(e->about.request, uid_set::of(e->about.uid, e->about.uid), why);
+    return {};
 }
 
 // INTERNALDATE NIL or unreadable: the topmost Received field, then Date, then none (docs/quirks.md#internaldate). The
@@ -154,18 +209,19 @@ task<std::optional<mailbox::append_item>> pipeline::next() {
     co_return mailbox::append_item{.folder = e.about.request,
                                    .handle = owner_.target_handle(e.about.request),
                                    .flags = e.how.target_flags,
-                                   .date = e.about.date,
-                                   .octets = e.about.octets,
+                                   .date = e.how.undated ? std::nullopt : e.about.date,
+                                   .octets = e.octets,
                                    .token = e.token,
                                    .batch_limit = e.how.batch_limit,
                                    .source_uid = e.about.uid,
-                                   .uidl = e.about.uidl};
+                                   .uidl = e.about.uidl,
+                                   .literal8 = e.how.repair && e.how.repair->repairs.has(message::repair::literal8)};
 }
 
 // With its last octets the target has the message; they wait until the source has confirmed that they belong to it.
 bool pipeline::may_leave(const entry& e) {
     if (e.next_chunk == e.chunks.size()) return false;
-    return e.complete || e.left + e.chunks[e.next_chunk].octets.size() < e.about.octets;
+    return e.complete || e.left + e.chunks[e.next_chunk].octets.size() < e.octets;
 }
 
 bool pipeline::chunk_ready() const noexcept { return leaving_ && may_leave(*leaving_); }

@@ -1,6 +1,7 @@
 #pragma once
 #include "base/digest.hpp"
 #include "mailbox/mailbox.hpp"
+#include "message/repair.hpp"
 #include "net/event.hpp"
 
 #include <cstdint>
@@ -20,6 +21,8 @@ struct verdict {
     std::uint32_t source_flags = 0; ///< the pass's index of the flag set as the source has it
     std::string target_flags;       ///< what goes into the APPEND
     std::size_t batch_limit = 0;    ///< see mailbox::append_item
+    bool undated = false;           ///< the target has refused its date
+    std::shared_ptr<const message::repair_plan> repair = nullptr; ///< it goes out in another form
 };
 
 /// A message that was handed to the target and is not settled yet.
@@ -32,7 +35,8 @@ struct sent_message {
     std::optional<mailbox::message_date> date;
     bool date_from_header = false; ///< the source's INTERNALDATE could not be used
     sha256_digest digest;
-    std::string uidl = {}; ///< mailbox::message_head::uidl
+    std::string uidl = {};                                        ///< mailbox::message_head::uidl
+    std::shared_ptr<const message::repair_plan> repair = nullptr; ///< verdict::repair
 };
 
 /// Whom the pipeline asks and tells. All calls are made on the pass's strand.
@@ -90,6 +94,9 @@ class pipeline final : public mailbox::message_sink, public mailbox::append_feed
     struct entry;
     void enqueue();
     static bool may_leave(const entry& e);
+    void push(entry& e, const client::block_ref& owner, std::string_view octets);
+    bool push_repaired(entry& e, std::string_view octets);
+    result<void> mismatch(std::shared_ptr<entry> e);
     void settle_date(entry& e) const;
 
     pipeline_limits limits_;

@@ -30,6 +30,7 @@ struct fake_message {
     std::vector<std::string> flags;
     std::optional<message_date> date = message_date{.unix_seconds = some_day, .zone_minutes = 0};
     std::uint64_t modseq = 0;
+    bool literal8 = false; ///< as it came
 };
 
 struct fake_folder {
@@ -85,21 +86,27 @@ class fake_server {
 
     // Abilities.
     bool uidplus = true, condstore = true;
+    bool binary = false; ///< takes literal8
     std::uint64_t append_limit = 0;
     std::size_t chunk_octets = 64;
     std::size_t batch_messages = 3, batches_in_flight = 2;
 
     // Misbehaviour.
     std::optional<std::uint64_t> dies_at; ///< the line dies instead of this operation (counted from 1), once
+    std::optional<error> dies_of;         ///< the last words; none: the line is lost
     bool stores_after_death = false;      ///< batches that were complete when the line died are stored all the same
     std::string kills_line;               ///< a body with this text takes the line with it, each time
     std::string refuses;                  ///< a batch in which a body has this text is refused with `refuses_with`
     error refuses_with = refusal(retry_class::permanent, "", "Message is not to my liking");
-    std::optional<std::size_t> quota; ///< messages, over all folders
-    std::size_t throttles = 0;        ///< so many batches are answered with a request for a pause
+    std::function<std::optional<error>(const fake_message&)> judges; ///< what it says to a message that it refuses
+    std::optional<std::size_t> quota;                                ///< messages, over all folders
+    std::size_t throttles = 0; ///< so many batches are answered with a request for a pause
     std::uint32_t backoff_ms = 0;
     std::set<std::pair<std::string, std::uint32_t>> no_body; ///< OK, but no message
     std::function<std::string(std::string)> alters;          ///< what becomes of a body that is stored
+    std::function<bool(const std::string&)> swallows;        ///< OK to a body that is then not there
+    bool swallowed_takes_uid = true;                         ///< or its number is not given away
+    std::optional<error> refuses_removal;
     std::optional<error> refuses_login;
     unsigned most_logins = UINT32_MAX; ///< the next one is refused for now
     /// Called before each operation with its name ("scan INBOX", "fetch INBOX 3"): tests change the world here.
@@ -224,6 +231,7 @@ class fake_mailbox final : public target {
     }
 
     [[nodiscard]] std::uint64_t append_limit() const noexcept override { return server_.append_limit; }
+    [[nodiscard]] bool takes_literal8() const noexcept override { return server_.binary; }
     [[nodiscard]] std::string handle_of(std::string_view name) const override { return std::string(name); }
 
     task<result<std::vector<prepared_folder>>> prepare(std::span<const folder_wish> wishes) override {
@@ -286,6 +294,18 @@ class fake_mailbox final : public target {
         co_return result<void>{};
     }
 
+    task<result<void>> remove(std::string_view handle, std::uint32_t uid_validity, uid_set uids) override {
+        if (auto ok = co_await operation(fmt::format("remove {} {}", handle, uids.to_string()), phase::store_flags);
+            !ok)
+            co_return ok;
+        if (server_.refuses_removal) co_return std::unexpected(*server_.refuses_removal);
+        fake_folder& f = server_.folders.at(std::string(handle));
+        if (f.uid_validity != uid_validity) co_return std::unexpected(lost_line(phase::store_flags));
+        std::erase_if(f.messages, [&uids](const auto& m) { return uids.contains(m.first); });
+        ++f.modseq;
+        co_return co_await operation("removed", phase::store_flags);
+    }
+
   private:
     struct batch {
         std::string handle;
@@ -304,7 +324,10 @@ class fake_mailbox final : public target {
         ++server_.count;
         if (server_.on_operation) server_.on_operation(what);
         server_.operations.push_back(std::move(what));
-        if (server_.dies_at == server_.count) dead_ = true;
+        if (server_.dies_at == server_.count) {
+            dead_ = true;
+            if (server_.dies_of) co_return std::unexpected(*server_.dies_of);
+        }
         if (dead_) co_return std::unexpected(lost_line(where));
         co_return result<void>{};
     }
@@ -375,7 +398,7 @@ class fake_mailbox final : public target {
     task<result<void>> take(append_feed& feed, const append_item& item) {
         if (auto ok = co_await operation("take", phase::append); !ok) co_return ok;
         feed.announced();
-        fake_message m{.body = {}, .flags = {}, .date = item.date};
+        fake_message m{.body = {}, .flags = {}, .date = item.date, .literal8 = item.literal8};
         for (std::size_t at = 0; at < item.flags.size();) {
             const std::size_t space = std::min(item.flags.find(' ', at), item.flags.size());
             m.flags.push_back(item.flags.substr(at, space - at));
@@ -410,6 +433,9 @@ class fake_mailbox final : public target {
             return !server_.refuses.empty() && m.body.find(server_.refuses) != std::string::npos;
         };
         if (std::ranges::any_of(b.messages, disliked)) return server_.refuses_with;
+        for (const fake_message& m : b.messages)
+            if (server_.judges)
+                if (auto why = server_.judges(m)) return why;
         if (find(b.handle) == nullptr) return refusal(retry_class::permanent, "TRYCREATE", "No such folder");
         return std::nullopt;
     }
@@ -417,7 +443,13 @@ class fake_mailbox final : public target {
     std::vector<std::uint32_t> store(batch& b) {
         std::vector<std::uint32_t> uids;
         if (objection(b)) return uids;
+        fake_folder& f = server_.folders.at(b.handle);
         for (fake_message& m : b.messages) {
+            if (server_.swallows && server_.swallows(m.body)) {
+                uids.push_back(f.uid_next + (server_.swallowed_takes_uid ? 0U : 1000U));
+                if (server_.swallowed_takes_uid) ++f.uid_next;
+                continue;
+            }
             if (server_.alters) m.body = server_.alters(std::move(m.body));
             uids.push_back(server_.folders.at(b.handle).add(std::move(m)));
         }

@@ -26,9 +26,7 @@ inline std::string repaired_as(std::string_view message, const repair_plan& plan
     return out;
 }
 
-inline std::string repaired(std::string_view message, repair_set which) {
-    return repaired_as(message, surveyed(message, which, 4'096), 4'096);
-}
+using message::repaired;
 
 /// As strict servers look at a header (Cyrus, message_copy_strict); empty when they like it.
 inline std::string header_fault(std::string_view message) {

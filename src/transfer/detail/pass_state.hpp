@@ -1,7 +1,10 @@
 #pragma once
 // The inside of a pass: one object whose steps are spread over pass_*.cpp in the order in which they run.
+#include "transfer/detail/proof.hpp"
 #include "transfer/match.hpp"
 #include "transfer/pass.hpp"
+#include "transfer/pauses.hpp"
+#include "transfer/repair_rules.hpp"
 #include "transfer/sharing.hpp"
 
 #include <chrono>
@@ -14,15 +17,36 @@
 
 namespace postferry::transfer {
 
+/// A message that the target refused, and how it may be brought all the same.
+struct refused_message {
+    refusal_history history;
+    std::uint64_t octets = 0;
+    std::optional<message::repair_set> applicable{}; ///< once it was looked at
+    std::map<message::repair_set, message::repair_plan> plans{};
+    std::shared_ptr<const message::repair_plan> under_way{}; ///< in this form it is being brought now
+};
+
+struct repaired_message {
+    message::repair_set repairs;
+    bool wrapped = false; ///< repair_plan::wrapped
+};
+
 /// What outlives an attempt: a lost connection must not turn what this run copied into "already present".
 struct folder_memory {
     uid_set copied; ///< source UIDs acknowledged in this run
     std::uint64_t copied_octets = 0;
-    uid_set unanswered;                           ///< given to the target, whose line died before it answered
-    std::map<std::uint32_t, unsigned> strikes;    ///< how often a message was under way when a line died
-    std::map<std::uint32_t, failed_item> refused; ///< by the target, for good: not brought again in this run
-    unsigned replans = 0;                         ///< how often the folder changed under our hands
-    uid_set failed; ///< so that a message which fails in each attempt counts as progress only once
+    uid_set unanswered;                                 ///< given to the target, whose line died before it answered
+    std::map<std::uint32_t, unsigned> strikes;          ///< how often a message was under way when a line died
+    std::map<std::uint32_t, failed_item> refused;       ///< by the target, for good: not brought again in this run
+    std::map<std::uint32_t, refused_message> refusals;  ///< for which something is still to be tried
+    std::map<std::uint32_t, repaired_message> repaired; ///< copied in this run in another form
+    unsigned replans = 0;                               ///< how often the folder changed under our hands
+    uid_set plain,
+        plain_in_vain; ///< refused with keywords or an odd date: brought again without; refused that way, too
+    uid_set failed;    ///< so that a message which fails in each attempt counts as progress only once
+    std::optional<std::uint64_t> had; ///< messages of the source at the last pass, as the run began (--delete-extra)
+    std::uint64_t deleted = 0;        ///< from the target
+    bool searched_again = false;      ///< the target said OK to more than it holds, and was matched anew
 };
 
 /// A flag of the source that changed since the last pass.
@@ -44,8 +68,10 @@ struct folder_work {
     bool prepared = false;
     bool new_generation = false;
     uid_set present, wanted, vanished;
-    uid_set known;  ///< in the ledger and not failed, or matched
-    uid_set unread; ///< asked for and not brought, for no stated reason
+    std::map<std::uint32_t, message::repair_set> found_repaired; ///< matched with their repaired forms
+    uid_set known;                                               ///< in the ledger and not failed, or matched
+    uid_set elsewhere; ///< in another folder of the source that is copied as well
+    uid_set unread;    ///< asked for and not brought, for no stated reason
     std::uint64_t known_octets = 0;
     std::map<std::uint32_t, std::int64_t> odd_dates; ///< target UID -> INTERNALDATE sent, to be read back
     std::uint32_t highest_target_uid = 0;            ///< of what was stored in this attempt
@@ -63,7 +89,13 @@ struct folder_work {
     uid_set failures_to_name;     ///< failed in this attempt; their Message-ID is still to be read
     std::optional<error> trouble; ///< the folder as a whole could not be done
     folder_memory* memory = nullptr;
-    folder_report proof; ///< what verify found
+    uid_set gone, returned;   ///< copied once and vanished from the source since: still so; or there again
+    std::uint64_t landed = 0; ///< messages to which the target said OK in this attempt
+    bool opened = false;      ///< its books are open for copying in this attempt
+    bool replanted = false;   ///< sweep: the target's folder is another one since the cutover; the rows still hold
+    bool unconfirmed = false; ///< the target said OK to more than it holds
+    std::string not_deleted;  ///< why --delete-extra leaves the folder alone; empty: it does not
+    folder_report proof;      ///< what verify found
     std::vector<std::string> notes;
 };
 
@@ -88,11 +120,17 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     void flags(std::size_t request, std::uint32_t uid, const std::vector<std::string>& flags) override;
     void done(std::size_t request, const mailbox::folder_state& state, uid_set present) override;
     void failed(std::size_t request, error why) override;
+    void also_in(std::size_t request, std::uint32_t uid, std::span<const std::string> handles) override;
 
     task<result<void>> attempt();
     task<> let_go();
     task<result<void>> unless_stopped(task<result<void>> work);
     task<result<void>> wait(std::chrono::milliseconds time);
+    // pass_pause.cpp
+    task<result<void>> enter();
+    [[nodiscard]] const std::string& blamed(const error& why) const noexcept;
+    /// Waits as long as a throttled end wants; false: not waited for, `why` then says when to come again.
+    task<bool> wait_out(error& why, bool progress);
     // pass_plan.cpp
     task<result<void>> connect();
     task<result<void>> connect_both();
@@ -107,7 +145,24 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     task<result<void>> scan();
     task<result<void>> prepare();
     void choose_wanted(folder_work& f);
+    static void leave_elsewhere(folder_work& f);
     task<result<void>> apply_limits();
+    // pass_kinds.cpp: what the kinds of passes leave out
+    [[nodiscard]] bool only_new() const noexcept;
+    void limit_to_kind(folder_work& f) const;
+    task<result<void>> replant(folder_work& f, std::uint32_t mark);
+    [[nodiscard]] bool is_waived(const std::string& folder, std::uint32_t uid) const;
+    // pass_confirm.cpp
+    task<result<void>> confirm_stored();
+    task<result<void>> look_for(folder_work& f, const uid_set& on_target);
+    // pass_delete.cpp
+    void note_what_was(const std::vector<ledger_folder>& books);
+    void judge_deletion();
+    task<result<void>> delete_extra();
+    task<result<void>> delete_from(folder_work& f);
+    task<result<void>> condemn(folder_work& f, planned_folder& out);
+    [[nodiscard]] uid_set targets_of(const folder_work& f, const uid_set& sources) const;
+    [[nodiscard]] static bool is_ours(const ledger_brief& row) noexcept;
     // pass_match.cpp
     task<result<void>> wait_for_quiet();
     task<result<void>> match_and_open();
@@ -128,6 +183,7 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     task<> run_beside();
     task<result<void>> connect_beside(std::size_t n);
     void end_streams(const error& why);
+    bool goes_plainer(std::size_t folder, const sent_message& m, const error& why);
     verdict judge(const lane& l, const mailbox::message_head& head);
     void stored(std::size_t folder, sent_message message, std::uint32_t uid_validity, std::uint32_t uid);
     void refused(std::size_t folder, std::vector<sent_message> batch, const error& why);
@@ -137,6 +193,20 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     task<result<void>> record(folder_work& f);
     void fail_message(folder_work& f, std::uint32_t uid, std::uint64_t octets, const error& why);
     void fail_again(folder_work& f);
+    // pass_repair.cpp
+    bool take_refusal(folder_work& f, const sent_message& m, const error& why);
+    [[nodiscard]] bool has_refusals() const;
+    static void set_refused_aside(folder_work& f, uid_set& ordinary);
+    task<result<void>> treat_refused();
+    std::map<std::uint32_t, std::vector<message::repair_set>> choose_treatment(std::size_t folder);
+    task<result<void>> survey(std::size_t folder,
+                              const std::map<std::uint32_t, std::vector<message::repair_set>>& wanted);
+    void lose_refused(folder_work& f, std::uint32_t uid, const std::optional<error>& why);
+    static std::shared_ptr<const message::repair_plan> treatment_of(const folder_work& f, std::uint32_t uid);
+    message::repair_set note_repaired(folder_work& f, const sent_message& m);
+    static std::map<std::string, std::uint64_t> repairs_of(const folder_work& f);
+    task<result<void>> prove_repaired(const folder_work& f, mailbox::fetch_request folder, folder_proof& proof,
+                                      const std::vector<match_content>& on_target, content_match& altered);
     // pass_finish.cpp
     task<result<void>> update_flags();
     task<result<void>> update_flags_of(folder_work& f);
@@ -145,12 +215,20 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     task<result<void>> close_folders();
     task<result<void>> settle_unread();
     task<result<void>> name_failures();
+    [[nodiscard]] ledger_folder closed_book(folder_work& f) const;
+    void leave_for_another_pass(balance& m);
     void fill_report();
     void fill_folder(const folder_work& f, folder_report& out);
 
     // pass_verify.cpp
-    struct folder_proof;
+    using unclaimed_uids = std::map<std::string, uid_set>; ///< by target handle
     task<result<void>> verify_once();
+    task<result<unclaimed_uids>> prove_all(const std::vector<std::size_t>& which);
+    void drop_foreign_rows(folder_work& f, std::uint32_t source_uid_validity,
+                           const mailbox::folder_state& on_target) const;
+    // pass_sample.cpp
+    class sampler;
+    task<result<unclaimed_uids>> prove_sample(const std::vector<std::size_t>& which);
     std::set<std::uint32_t> judge_folder(folder_work& f, const folder_proof& proof, const content_match& altered);
     void count_unclaimed(const std::string& target_handle, const uid_set& uids);
 
@@ -189,9 +267,13 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     bool target_owes_ = true;
     std::map<std::string, folder_memory> memory_;
     net::event* bookkeeper_ = nullptr;
+    std::shared_ptr<void> admission_; ///< room for one connection to each end
+    patience patience_;
+    bool target_spoke_ = false; ///< the last failure that does not say so itself was the target's
     bool ever_connected_ = false, stop_ = false;
     bool changes_nothing_ = false;                   ///< plan, verify: no answer of the target is waited for
     boost::asio::steady_timer* stoppable_ = nullptr; ///< waits as long as something may be cancelled by stop()
+    std::optional<std::uint64_t> had_;               ///< messages of the source at the last pass (--delete-extra)
     std::uint64_t dates_from_header_ = 0;
     std::uint64_t progress_mark_ = 0; ///< messages settled so far: attempts in a row without any are counted
     progress progress_;
