@@ -93,7 +93,7 @@ def _name(parts: list[bytes]) -> str | None:
     return decode_name(response[4]) if response[:2] in ([b"*", b"LIST"], [b"*", b"LSUB"]) else None
 
 
-def _read_folder(client, folder: str) -> list[Message]:
+def _read_folder(client, folder: str, as_stored=None) -> list[Message]:
     client.command([b"EXAMINE ", quote(encode_name(folder))])
     messages = []
     # On an empty folder 1:* is an error for sequence numbers, but not for UIDs.
@@ -103,19 +103,26 @@ def _read_folder(client, folder: str) -> list[Message]:
         items = parse(parts)[3]
         fields = dict(zip(items[::2], items[1::2]))
         body = fields[b"BODY[]"]
+        if as_stored:
+            body = as_stored(body, fields[b"INTERNALDATE"].decode())
+            if body is None:
+                continue
         flags = tuple(sorted(flag.decode() for flag in fields[b"FLAGS"] if flag != b"\\Recent"))
         messages.append(Message(hashlib.sha256(body).hexdigest(), flags, instant(fields[b"INTERNALDATE"]),
                                 int(fields[b"UID"]), len(body)))
     return messages
 
 
-def mailbox_content(server, user: str, password: str | None = None) -> Content:
-    """Reads everything `user` has on `server` over IMAP without changing anything (EXAMINE, BODY.PEEK)."""
+def mailbox_content(server, user: str, password: str | None = None, *, as_stored=None) -> Content:
+    """Reads everything `user` has on `server` over IMAP without changing anything (EXAMINE, BODY.PEEK).
+
+    as_stored: what some other server makes of a message, given its octets and INTERNALDATE; None: it refuses that one.
+    """
     content = Content()
     with connect(server, user, password) as client:
         _list(client, content)
         for folder in content.folders:
-            content.folders[folder] = _read_folder(client, folder)
+            content.folders[folder] = _read_folder(client, folder, as_stored)
     return content
 
 

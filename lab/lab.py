@@ -9,7 +9,15 @@ import sys
 
 sys.path[0] = str(pathlib.Path(__file__).resolve().parent.parent)
 
-from lab import dovecot, tls  # noqa: E402
+from lab import courier, cyrus, dovecot, mailutils, tls  # noqa: E402
+
+
+def _start_in_root(arguments: argparse.Namespace, users: dict[str, str] | None):
+    if not arguments.foreground:
+        sys.exit("a server in a root of its own dies with this process: add --foreground")
+    options = {"altnamespace": False, "unixhierarchysep": False} if arguments.kind == "cyrus-dots" else {}
+    return {"cyrus": cyrus.Cyrus, "cyrus-dots": cyrus.Cyrus, "courier": courier.Courier,
+            "mailutils": mailutils.Mailutils}[arguments.kind](arguments.dir, users=users, **options)
 
 
 def _start(arguments: argparse.Namespace) -> int:
@@ -17,10 +25,13 @@ def _start(arguments: argparse.Namespace) -> int:
     users = dict(user.split(":", 1) for user in arguments.user) or None
     options = {name: value for name, value in (
         ("delimiter", arguments.delimiter), ("prefix", arguments.prefix), ("fsync", arguments.fsync)) if value is not None}
-    server = dovecot.Dovecot(
-        arguments.dir, name=arguments.name, users=users, detach=not arguments.foreground, storage=arguments.storage,
-        special_use=dict(special_use), certificate=arguments.certificate, fast_login=arguments.fast_login,
-        hide=tuple(arguments.hide), **options)
+    if arguments.kind != "dovecot":
+        server = _start_in_root(arguments, users)
+    else:
+        server = dovecot.Dovecot(
+            arguments.dir, name=arguments.name, users=users, detach=not arguments.foreground, storage=arguments.storage,
+            special_use=dict(special_use), certificate=arguments.certificate, fast_login=arguments.fast_login,
+            hide=tuple(arguments.hide), **options)
     print(json.dumps(server.describe(), indent=2), flush=True)
     if arguments.foreground:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -41,8 +52,10 @@ def _stop(arguments: argparse.Namespace) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
-    start = commands.add_parser("start", help="start a private Dovecot and print how to reach it")
+    start = commands.add_parser("start", help="start a private server and print how to reach it")
     start.add_argument("--dir", required=True)
+    start.add_argument("--kind", choices=("dovecot", "cyrus", "cyrus-dots", "courier", "mailutils"), default="dovecot",
+                       help="others than Dovecot take --user and --foreground only")
     start.add_argument("--name", default="lab")
     start.add_argument("--storage", choices=("maildir", "mdbox", "sdbox"), default="maildir")
     start.add_argument("--delimiter")

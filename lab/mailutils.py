@@ -35,6 +35,7 @@ mode daemon;
 foreground yes;
 max-children 200;
 timeout 600;
+gsasl {{ enable no; }}
 auth {{ authentication generic:system; authorization system; }}
 tcp-wrappers {{ enable no; }}
 mailbox {{ mail-spool /lab/spool; mailbox-type {self.storage}; }}
