@@ -80,7 +80,7 @@ TEST_F(pass_several_test, lose_nothing_and_double_nothing_when_any_of_them_dies_
 
 TEST_F(pass_several_test, are_all_stopped_in_an_orderly_way) {
     target.on_operation = [this](std::string_view what) {
-        if (what.starts_with("append") && running != nullptr) running->stop();
+        if (what.starts_with("answer") && running != nullptr) running->stop();
     };
     const mailbox_report stopped = run();
     EXPECT_EQ(stopped.state, mailbox_state::interrupted);
