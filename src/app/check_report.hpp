@@ -29,7 +29,7 @@ struct quota_state {
 };
 
 struct quirk_note {
-    std::string name;  ///< docs/quirks.md#name
+    std::string name;  ///< its row in docs/quirks.md
     std::string why;   ///< how the server was recognised
     std::string about; ///< what it does, and what is done about it
 };
@@ -45,6 +45,8 @@ struct endpoint_check {
     std::vector<quota_state> quotas;
     std::optional<std::uint64_t> append_limit; ///< octets
     std::vector<quirk_note> quirks;            ///< that apply to the server
+    std::string preset, preset_why;            ///< whose limits hold, "gmail", and how it was recognised
+    std::vector<std::string> limits;           ///< "15 connections an account"
     std::vector<std::string> notes;            ///< "Dovecot moves new mail to cur/ when the folder is selected"
 };
 

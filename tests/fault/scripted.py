@@ -47,6 +47,7 @@ class Server:
     """Listens on 127.0.0.1:`port` until the context ends. Subclasses answer commands in on_<command>()."""
 
     CAPABILITIES = b"IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ UIDPLUS MULTIAPPEND"
+    GREETING = b"here"
 
     def __init__(self):
         self.logins = 0
@@ -73,7 +74,7 @@ class Server:
     def _serve(self, line: Line) -> None:
         line.selected = None
         try:
-            line.send(b"* OK [CAPABILITY " + self.CAPABILITIES + b"] here\r\n")
+            line.send(b"* OK [CAPABILITY ", self.CAPABILITIES, b"] ", self.GREETING, b"\r\n")
             while True:
                 self._command(line, line.line())
         except (Gone, OSError):
@@ -194,6 +195,9 @@ class Target(Folders):
         super().__init__()
         self.judge = judge
 
+    def verdict(self, data: bytes, literal8: bool) -> str | None:
+        return self.judge(data)
+
     def on_append(self, line: Line, tag: bytes, arguments: bytes) -> None:
         name = self.names(arguments)[0]
         messages, verdicts, rest = [], [], arguments + b"\r\n"
@@ -201,7 +205,7 @@ class Target(Folders):
             if not found[2]:
                 line.send(b"+ go ahead\r\n")
             data = line.octets(int(found[1]))
-            verdict = self.judge(data)
+            verdict = self.verdict(data, literal8=rest[:found.start()].endswith(b"~"))
             if verdict == "die":
                 raise Gone
             messages.append(data)
@@ -222,8 +226,8 @@ class Target(Folders):
 
 class Source(Folders):
     """Has `messages` in INBOX under the UIDs 1, 2, ...; `faults` says what happens to some UIDs when they are fetched:
-    "die", "die in the middle", "short" (fewer octets than announced), "nothing" (OK without the message), or the text
-    of a NO."""
+    "die", "die in the middle", "short" (fewer octets than announced), "surplus" (more), "nothing" (OK without the
+    message), "empty TEXT" (BODY[] with that for a value), or the text of a NO."""
 
     CAPABILITIES = b"IMAP4rev1 AUTH=PLAIN SASL-IR"
 
@@ -250,6 +254,14 @@ class Source(Folders):
             line.send(b'* %d FETCH (UID %d FLAGS () INTERNALDATE "01-Feb-2021 10:00:00 +0000" BODY[] {%d}\r\n' % (
                 number, stored.uid, len(stored.data)), stored.data[:len(stored.data) // 2])
             raise Gone
+        if fault == "surplus":
+            line.send(b'* %d FETCH (UID %d FLAGS () INTERNALDATE "01-Feb-2021 10:00:00 +0000" BODY[] {%d}\r\n' % (
+                number, stored.uid, len(stored.data) - 2), stored.data, b")\r\n")
+            return
+        if fault and fault.startswith("empty "):
+            line.send(b"* %d FETCH (UID %d FLAGS () INTERNALDATE NIL BODY[] %s)\r\n" % (
+                number, stored.uid, fault.removeprefix("empty ").encode()))
+            return
         if fault == "short":
             line.send(b'* %d FETCH (UID %d FLAGS () INTERNALDATE "01-Feb-2021 10:00:00 +0000" BODY[] {%d}\r\n' % (
                 number, stored.uid, len(stored.data)), stored.data[:-30], b")\r\n")
