@@ -118,6 +118,11 @@ task<mailbox_report> mailbox_pass::state::run() {
         if (ok) break;
         error why = stop_ ? stopped() : ok.error();
         const bool progress = progress_mark_ > before;
+        if (why.cls == retry_class::throttled) {
+            if (co_await wait_out(why, progress)) continue;
+            report_.stopped_by = std::move(why);
+            break;
+        }
         fruitless = progress ? 1 : fruitless + 1;
         // Somebody waits for the first word; later, a server that restarts is worth some minutes.
         // Messages that kill lines take turns, and each is given several: that needs more patience than a dead server.
@@ -137,8 +142,7 @@ task<mailbox_report> mailbox_pass::state::run() {
         const auto time = std::max(std::min<std::chrono::milliseconds>(doubled, longest_pause),
                                    std::chrono::milliseconds(why.backoff_ms));
         note(fmt::format("{}; trying again in {:.1f} s", why.message(), std::chrono::duration<double>(time).count()));
-        progress_now(why.cls == retry_class::throttled ? mailbox_state::throttled : mailbox_state::connecting, {},
-                     why.what);
+        progress_now(mailbox_state::connecting, {}, why.what);
         (void)co_await wait(time);
     }
     if (mailbox_open_) env_.books->close_mailbox(mailbox_);
@@ -147,9 +151,12 @@ task<mailbox_report> mailbox_pass::state::run() {
     if (!report_.stopped_by)
         report_.state = report_.messages.residual() == 0 ? mailbox_state::synced : mailbox_state::failed;
     else
-        report_.state =
-            report_.stopped_by->cls == retry_class::cancelled ? mailbox_state::interrupted : mailbox_state::failed;
+        report_.state = report_.stopped_by->cls == retry_class::cancelled   ? mailbox_state::interrupted
+                        : report_.stopped_by->cls == retry_class::throttled ? mailbox_state::throttled
+                                                                            : mailbox_state::failed;
+    report_.warnings.insert(report_.warnings.end(), remarks_.begin(), remarks_.end());
     report_.mark = grade_of(report_);
+    admission_.reset();
     progress_now(report_.state);
     co_return report_;
 }
@@ -163,6 +170,11 @@ task<> mailbox_pass::state::let_go() {
         leaving.push_back(p.to->leave());
     }
     if (!leaving.empty()) co_await net::join_all(std::move(leaving));
+    const auto listen = [this](mailbox::target& to) {
+        for (std::string& remark : to.take_remarks()) remarks_.insert(std::move(remark));
+    };
+    if (target_) listen(*target_);
+    for (const pair_of_ends& p : beside_) listen(*p.to);
     source_.reset();
     target_.reset();
     beside_.clear();
@@ -183,11 +195,15 @@ task<result<void>> mailbox_pass::state::attempt() {
     if (auto ok = co_await apply_limits(); !ok) co_return ok;
     if (auto ok = co_await match_and_open(); !ok) co_return ok;
     if (auto ok = co_await copy(); !ok) co_return ok;
+    if (!halt_)
+        if (auto ok = co_await confirm_stored(); !ok) co_return ok;
     if (auto ok = co_await update_flags(); !ok) co_return ok;
     if (auto ok = co_await read_back_dates(); !ok) co_return ok;
     if (auto ok = co_await subscribe(); !ok) co_return ok;
     if (auto ok = co_await name_failures(); !ok) co_return ok;
     if (auto ok = co_await close_folders(); !ok) co_return ok;
+    if (!halt_)
+        if (auto ok = co_await delete_extra(); !ok) co_return ok;
     if (halt_) co_return std::unexpected(*halt_);
     co_return result<void>{};
 }

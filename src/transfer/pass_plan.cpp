@@ -2,6 +2,7 @@
 #include "net/join.hpp"
 #include "transfer/detail/pass_state.hpp"
 #include "transfer/flag_rules.hpp"
+#include "transfer/folder_entries.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <fmt/format.h>
@@ -14,17 +15,6 @@ namespace {
 
 using namespace boost::asio::experimental::awaitable_operators;
 
-std::vector<folder_entry> entries_of(const mailbox::listing& list) {
-    std::vector<folder_entry> out;
-    for (const mailbox::listed_folder& f : list.folders)
-        out.push_back({.name = f.name,
-                       .use = f.name == "INBOX" ? special_use::inbox : special_use_of(f.attributes),
-                       .selectable = f.selectable,
-                       .subscribed = f.subscribed,
-                       .personal = f.personal});
-    return out;
-}
-
 const mailbox::listed_folder* find_by_name(const mailbox::listing& list, std::string_view name) {
     const auto at = std::ranges::find(list.folders, name, &mailbox::listed_folder::name);
     return at == list.folders.end() ? nullptr : &*at;
@@ -32,7 +22,10 @@ const mailbox::listed_folder* find_by_name(const mailbox::listing& list, std::st
 
 } // namespace
 
-task<result<void>> mailbox_pass::state::connect() { co_return co_await unless_stopped(connect_both()); }
+task<result<void>> mailbox_pass::state::connect() {
+    if (auto ok = co_await unless_stopped(enter()); !ok) co_return ok;
+    co_return co_await unless_stopped(connect_both());
+}
 
 task<result<void>> mailbox_pass::state::connect_both() {
     auto [from, to] = co_await (env_.open_source() && env_.open_target());
@@ -57,6 +50,7 @@ task<result<void>> mailbox_pass::state::connect_both() {
 
 task<result<void>> mailbox_pass::state::list(bool with_octets) {
     auto [from, to] = co_await (source_->list(with_octets) && target_->list(false));
+    target_spoke_ = from && !to;
     if (!from) co_return std::unexpected(from.error());
     if (!to) co_return std::unexpected(to.error());
     source_list_ = std::move(*from);
@@ -72,11 +66,8 @@ void mailbox_pass::state::place_on_target(folder_work& f) {
 }
 
 result<void> mailbox_pass::state::map() {
-    const target_naming naming{.delimiter = target_list_.delimiter,
-                               .utf8 = false,
-                               .case_insensitive = false,
-                               .children_of_inbox = target_list_.children_of_inbox};
-    auto mapped = map_folders(entries_of(source_list_), entries_of(target_list_), options_.rules, naming);
+    auto mapped =
+        map_folders(entries_of(source_list_), entries_of(target_list_), options_.rules, naming_of(target_list_));
     if (!mapped) return std::unexpected(mapped.error());
     map_ = std::move(*mapped);
     report_.warnings = source_list_.notes;
@@ -109,6 +100,7 @@ task<result<void>> mailbox_pass::state::read_ledger() {
     }
     auto books = co_await env_.books->folders(mailbox_);
     if (!books) co_return std::unexpected(books.error());
+    const std::vector<ledger_folder> before = options_.delete_extra ? *books : std::vector<ledger_folder>{};
     for (folder_work& f : folders_) {
         pin_target(f, *books);
         const auto at = std::ranges::find_if(*books, [&](const ledger_folder& b) {
@@ -119,6 +111,7 @@ task<result<void>> mailbox_pass::state::read_ledger() {
         f.flag_sets = f.book.flag_sets;
         for (std::uint32_t i = 0; i < f.flag_sets.size(); ++i) f.flag_set_ids.emplace_back(i);
     }
+    note_what_was(before);
     co_return result<void>{};
 }
 
@@ -156,20 +149,35 @@ void mailbox_pass::state::decide_moved() {
                     (accounted == f.source.messages || (filtered && accounted <= f.source.messages)));
         if (filtered && accounted != f.source.messages) f.moved = true;
         // Subscribing touches no message and leaves no other trace.
-        if (f.map.subscribed && !b.subscribed) f.moved = true;
+        if (f.map.subscribed && !b.subscribed && !only_new()) f.moved = true;
+        if (options_.kind == pass_kind::final || options_.delete_extra) f.moved = true;
+        if (options_.kind == pass_kind::repair) f.moved = b.id != 0 && b.rows.failed > 0;
     }
 }
 
 task<result<void>> mailbox_pass::state::scan_and_prepare() {
     if (auto ok = co_await load_rows(); !ok) co_return ok;
-    auto [scanned, prepared] = co_await (scan() && prepare());
-    if (!scanned) co_return scanned;
-    if (!prepared) co_return prepared;
     std::uint64_t total = 0;
-    for (folder_work& f : folders_) {
-        if (f.moved && !f.trouble) choose_wanted(f);
-        total += f.wanted.count();
+    const auto choose = [&] {
+        for (folder_work& f : folders_) {
+            if (f.moved && !f.trouble) choose_wanted(f);
+            total += f.wanted.count();
+        }
+    };
+    if (only_new()) {
+        // Nothing is made on the target that nothing goes into: its owner may have thrown the folder away.
+        if (auto ok = co_await scan(); !ok) co_return ok;
+        choose();
+        if (auto ok = co_await prepare(); !ok) co_return ok;
+        for (folder_work& f : folders_)
+            f.replanted = f.prepared && !f.new_generation && f.target->uid_validity != f.book.target_uid_validity;
+    } else {
+        auto [scanned, prepared] = co_await (scan() && prepare());
+        if (!scanned) co_return scanned;
+        if (!prepared) co_return prepared;
+        choose();
     }
+    judge_deletion();
     progress_.messages_total = progress_.messages_done + total;
     co_return result<void>{};
 }
@@ -198,7 +206,7 @@ task<result<void>> mailbox_pass::state::scan() {
         requests.push_back({.handle = f.source_handle,
                             .known_uid_validity = known ? f.book.source_uid_validity : 0,
                             .known_uid_next = f.rows.empty() ? 0 : f.rows.back().source_uid + 1,
-                            .known_modseq = known ? f.book.source_modseq : 0});
+                            .known_modseq = known && options_.kind != pass_kind::final ? f.book.source_modseq : 0});
         scanned_.push_back(i);
     }
     co_return co_await source_->scan(requests, *this);
@@ -209,7 +217,7 @@ task<result<void>> mailbox_pass::state::prepare() {
     std::vector<std::size_t> which;
     for (std::size_t i = 0; i < folders_.size(); ++i) {
         const folder_work& f = folders_[i];
-        if (!f.moved || f.trouble) continue;
+        if (!f.moved || f.trouble || (only_new() && f.wanted.empty())) continue;
         wishes.push_back({.handle = f.target_handle,
                           .create = !f.target.has_value(),
                           .uid_validity = f.source.uid_validity,
@@ -251,13 +259,23 @@ void mailbox_pass::state::done(std::size_t request, const mailbox::folder_state&
     f.scanned = true;
 }
 
+// quirk gmail: what All Mail shares with a folder that is copied arrives there.
+void mailbox_pass::state::also_in(std::size_t request, std::uint32_t uid, std::span<const std::string> handles) {
+    const auto is_copied = [&](const folder_work& other) {
+        return other.map.what == mapped_folder::verdict::copy &&
+               std::ranges::find(handles, other.source_handle) != handles.end();
+    };
+    if (std::ranges::any_of(folders_, is_copied)) folders_[scanned_[request]].elsewhere.add(uid);
+}
+
 void mailbox_pass::state::failed(std::size_t request, error why) {
     folders_[scanned_[request]].trouble = std::move(why);
 }
 
 void mailbox_pass::state::choose_wanted(folder_work& f) {
-    f.new_generation = f.book.id == 0 || f.source.uid_validity != f.book.source_uid_validity ||
-                       (f.target && f.target->uid_validity != f.book.target_uid_validity);
+    // After the cutover another folder on the target is its owner's doing and no reason to bring everything again.
+    const bool other_target = !only_new() && f.target && f.target->uid_validity != f.book.target_uid_validity;
+    f.new_generation = f.book.id == 0 || f.source.uid_validity != f.book.source_uid_validity || other_target;
     f.known_octets = f.book.rows.copied_octets + f.book.rows.present_octets;
     if (f.new_generation) {
         f.known_octets = 0;
@@ -272,16 +290,34 @@ void mailbox_pass::state::choose_wanted(folder_work& f) {
         f.memory->replans = replans;
     }
     for (const ledger_brief& row : f.rows) {
-        if (!f.present.contains(row.source_uid))
+        const bool here = f.present.contains(row.source_uid);
+        if (row.state == item_state::gone || row.state == item_state::condemned)
+            (here ? f.returned : f.gone).add(row.source_uid);
+        else if (!here)
             f.vanished.add(row.source_uid);
-        else if (row.state != item_state::failed)
-            f.known.add(row.source_uid);
+        if (here && row.state != item_state::failed) f.known.add(row.source_uid);
     }
     for (const auto& [uid, item] : f.failed)
         if (!f.present.contains(uid)) f.vanished.add(uid);
     std::erase_if(f.failed, [&f](const auto& item) { return !f.present.contains(item.first); });
     f.wanted = f.present;
     f.wanted.remove(f.known);
+    leave_elsewhere(f);
+    limit_to_kind(f);
+}
+
+// What was copied once stays accounted for, whatever labels it has been given since.
+void mailbox_pass::state::leave_elsewhere(folder_work& f) {
+    if (f.elsewhere.empty()) return;
+    uid_set only_here = f.wanted;
+    only_here.remove(f.elsewhere);
+    uid_set left = f.wanted;
+    left.remove(only_here);
+    if (left.empty()) return;
+    for (const uid_set::range& r : left.ranges())
+        for (std::uint64_t uid = r.first; uid <= r.last; ++uid) f.failed.erase(static_cast<std::uint32_t>(uid));
+    f.skipped["gmail-all-mail"] = std::move(left);
+    f.wanted = std::move(only_here);
 }
 
 task<result<void>> mailbox_pass::state::apply_limits() {
@@ -302,7 +338,9 @@ task<result<void>> mailbox_pass::state::apply_limits() {
         for (const uid_set::range& r : found.ranges()) {
             for (std::uint64_t uid = r.first; uid <= r.last; ++uid) {
                 const auto u = static_cast<std::uint32_t>(uid);
-                if (f.wanted.contains(u)) f.skipped[rule].add(u);
+                if (!f.wanted.contains(u)) continue;
+                f.skipped[rule].add(u);
+                f.failed.erase(u);
             }
         }
         f.wanted.remove(found);
@@ -358,10 +396,12 @@ task<result<mailbox_plan>> mailbox_pass::state::plan() {
                      .collisions = map_.collisions,
                      .notes = source_list_.notes};
     out.notes.insert(out.notes.end(), target_list_.notes.begin(), target_list_.notes.end());
-    for (folder_work& f : folders_) {
+    for (folder_work& f : folders_)
         if (f.moved && !f.trouble) choose_wanted(f);
-        const std::uint64_t known =
-            f.moved ? f.present.count() - f.wanted.count() : f.book.rows.copied + f.book.rows.present;
+    judge_deletion();
+    out.deletes = options_.delete_extra;
+    for (folder_work& f : folders_) {
+        const std::uint64_t known = f.moved ? f.known.count() : f.book.rows.copied + f.book.rows.present;
         out.folders.push_back({.folder = f.map,
                                .messages = f.source.messages,
                                .octets = f.source.octets,
@@ -370,8 +410,11 @@ task<result<mailbox_plan>> mailbox_pass::state::plan() {
                                .exists_on_target = f.target.has_value(),
                                .target_messages = f.target ? f.target->messages : 0});
         if (f.trouble) out.notes.push_back(fmt::format("{}: {}", f.map.source, f.trouble->message()));
+        if (ok) ok = co_await condemn(f, out.folders.back());
     }
+    out.not_deleted = report_.not_deleted;
     co_await let_go();
+    admission_.reset();
     if (mailbox_open_) env_.books->close_mailbox(mailbox_);
     mailbox_open_ = false;
     if (!ok) co_return std::unexpected(ok.error());

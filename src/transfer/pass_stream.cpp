@@ -35,6 +35,7 @@ task<> mailbox_pass::state::stream::read_source() {
     if (!ok) {
         source_failure_ = ok.error();
         source_died_first_ = !belt_.target_failure();
+        if (source_died_first_) pass_.target_spoke_ = false;
     }
     belt_.end_of_source(source_failure_);
 }
@@ -43,6 +44,7 @@ task<> mailbox_pass::state::stream::write_target() {
     auto ok = co_await to_->append(belt_);
     if (!ok) {
         sink_failure_ = ok.error();
+        if (!source_died_first_) pass_.target_spoke_ = true;
         from_->close();
     }
 }
@@ -78,15 +80,19 @@ void mailbox_pass::state::stream::unavailable(std::size_t request, const error& 
 // brought again, and brought in smaller company, in case one of them is what kills the line.
 void mailbox_pass::state::stream::note_line_failure() {
     if (!failure()) return;
+    // A line that was cut because its server wants a pause is no message's fault.
+    const bool asked_for_a_pause = (source_failure_ && source_failure_->cls == retry_class::throttled) ||
+                                   (sink_failure_ && sink_failure_->cls == retry_class::throttled);
     // A source that breaks off within a message that streams takes the target's line with it.
     const bool target_died = sink_failure_ && !source_died_first_;
     for (const sent_message& m : belt_.unsettled()) {
         folder_memory& memory = *pass_.folders_[lanes_[m.request].folder].memory;
         memory.unanswered.add(m.uid);
         pass_.target_owes_ = pass_.target_owes_ || sink_failure_;
-        if (target_died) ++memory.strikes[m.uid];
-        pass_.suspicion_ = true;
+        if (target_died && !asked_for_a_pause) ++memory.strikes[m.uid];
+        pass_.suspicion_ = pass_.suspicion_ || !asked_for_a_pause;
     }
+    if (asked_for_a_pause) return;
     if (target_died || ended_ || pass_.stop_ || pass_.halt_) return;
     if (const auto [request, uid] = belt_.interrupted(); uid != 0)
         ++pass_.folders_[lanes_[request].folder].memory->strikes[uid];

@@ -72,7 +72,7 @@ TEST_F(pass_test, only_the_folder_that_moved_is_looked_at) {
     const mailbox_report r = run();
     expect_synced(r, "12 = 1 + 11 + 0 + 0");
     EXPECT_THAT(source.operations, ElementsAre("list", "scan INBOX", "examine INBOX", "fetch INBOX 8"));
-    EXPECT_EQ(target.done("prepare"), 1U);
+    EXPECT_EQ(target.done("prepare"), 2U) << "before the copy, and to see that it is there";
     EXPECT_EQ(target.done("header"), 0U);
     expect_same();
 }

@@ -50,7 +50,7 @@ TEST_F(pass_verify_test, different) {
     target.inbox().messages.at(3).body = mail("in3", "tampered");
     const mailbox_report r = verify();
     EXPECT_EQ(counts(r), "6 0 1 0 0 0");
-    EXPECT_EQ(r.state, mailbox_state::synced);
+    EXPECT_EQ(r.state, mailbox_state::failed);
     ASSERT_EQ(r.failures.size(), 1U);
     EXPECT_EQ(r.failures[0].source_uid, 3U);
     EXPECT_THAT(r.failures[0].reason, HasSubstr("UID 3"));
@@ -79,7 +79,7 @@ TEST_F(pass_verify_test, missing) {
     source.inbox().add(mail("new"));
     const mailbox_report r = verify();
     EXPECT_EQ(counts(r), "7 1 0 0 0 0");
-    EXPECT_EQ(r.state, mailbox_state::synced);
+    EXPECT_EQ(r.state, mailbox_state::failed);
     EXPECT_EQ(sheet(r.messages), "8 = 0 + 7 + 0 + 1");
 }
 

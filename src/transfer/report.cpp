@@ -27,19 +27,21 @@ bool lost_a_folder(const mailbox_report& report) noexcept {
 
 bool has_named_differences(const mailbox_report& report) noexcept {
     return report.messages.skipped > 0 || report.messages.failed > 0 || !report.skip_rules.empty() ||
-           !report.keywords_dropped.empty() || !report.warnings.empty() ||
-           (report.verify && report.verify->missing + report.verify->different + report.verify->extra > 0);
+           !report.keywords_dropped.empty() || !report.warnings.empty() || !report.not_deleted.empty() ||
+           (report.verify &&
+            report.verify->missing + report.verify->different + report.verify->extra + report.verify->kept > 0);
 }
 
 } // namespace
 
 grade grade_of(const mailbox_report& report) noexcept {
-    if (report.stopped_by || report.state == mailbox_state::failed || report.state == mailbox_state::interrupted)
-        return grade::poor;
+    if (report.stopped_by || report.state == mailbox_state::interrupted) return grade::poor;
     if (report.messages.residual() != 0 || lost_a_folder(report)) return grade::poor;
     const std::uint64_t bad = bad_messages(report);
     if (bad > most_failed || bad * failed_share > report.messages.source) return grade::poor;
-    if (bad > 0 || (report.verify && report.verify->altered_by_server > 0)) return grade::investigate;
+    const bool altered = !report.repairs.empty() ||
+                         (report.verify && report.verify->altered_by_server + report.verify->altered_by_repair > 0);
+    if (bad > 0 || altered) return grade::investigate;
     return has_named_differences(report) ? grade::good : grade::perfect;
 }
 

@@ -71,6 +71,15 @@ enum class mailbox_state : std::uint8_t {
 enum class grade : std::uint8_t { perfect, good, investigate, poor };
 enum class pass_kind : std::uint8_t { trial, bulk, delta, final, sweep, repair, verify };
 
+/// Pauses that a server asked for, or a budget.
+struct throttle_report {
+    std::uint64_t times = 0; ///< that were waited out
+    double seconds = 0;      ///< in all
+    std::string by;          ///< the last one's: who asked
+    std::string reason;      ///< in its words
+    std::int64_t until_unix = 0;
+};
+
 struct mailbox_report {
     std::string source, target; ///< URLs without passwords
     mailbox_state state = mailbox_state::queued;
@@ -87,6 +96,7 @@ struct mailbox_report {
     std::vector<folder_report> folders;
     std::vector<failure> failures;
     std::optional<error> stopped_by;      ///< why the pass did not end by itself
+    throttle_report throttled;            ///< `by` is empty when nobody asked for a pause
     std::uint64_t deleted = 0;            ///< removed from the target (--delete-extra)
     std::vector<std::string> not_deleted; ///< why --delete-extra left something that vanished from the source
     double seconds = 0;
@@ -104,7 +114,9 @@ struct progress {
     std::string folder;
     std::uint64_t messages_done = 0, messages_total = 0; ///< total is 0 until the scan is done
     std::uint64_t octets_done = 0;
-    std::string note; ///< "throttled by imap.old.example.org until 14:03"
+    std::string note;            ///< "throttled by imap.old.example.org until 14:03:05 UTC"
+    std::string throttled_by;    ///< a host, while it is so
+    std::int64_t until_unix = 0; ///< when it will be over
 };
 
 } // namespace postferry::transfer

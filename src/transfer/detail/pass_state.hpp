@@ -275,6 +275,7 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     boost::asio::steady_timer* stoppable_ = nullptr; ///< waits as long as something may be cancelled by stop()
     std::optional<std::uint64_t> had_;               ///< messages of the source at the last pass (--delete-extra)
     std::uint64_t dates_from_header_ = 0;
+    std::set<std::string> remarks_; ///< of the target, from all attempts
     std::uint64_t progress_mark_ = 0; ///< messages settled so far: attempts in a row without any are counted
     progress progress_;
 };
