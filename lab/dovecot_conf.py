@@ -36,6 +36,7 @@ class Options:
     max_message_bytes: int = 0              # larger messages are refused on APPEND, 0 = no limit; implies quota
     fast_login: bool = False                # login processes are reused; the benchmarks use it for every tool
     idle_processes: int = 0                 # how many imap processes wait ready for a login
+    pop3: bool = False                      # also on pop3_port (STLS) and pop3s_port
     extra: str = ""                         # appended to the configuration as it is
 
 
@@ -52,6 +53,8 @@ class Places:
     key: pathlib.Path
     uid: int
     gid: int
+    pop3_port: int = 0
+    pop3s_port: int = 0
 
 
 def layout(options: Options) -> tuple[str, str]:
@@ -118,12 +121,33 @@ service imap {{
   process_limit = 1000
   process_min_avail = {options.idle_processes}
 }}
-service anvil {{
+{_pop3_services(options, places, login)}service anvil {{
   client_limit = 8000
   # Without this listener a wrong password costs its address up to 15 seconds at each later login.
   unix_listener anvil-auth-penalty {{
     mode = 0
   }}
+}}
+"""
+
+
+def _pop3_services(options: Options, places: Places, login: str) -> str:
+    if not options.pop3:
+        return ""
+    ssl_listener = f"port = {places.pop3s_port}\n    ssl = yes" if options.starttls else "port = 0"
+    return f"""service pop3-login {{
+  {login}
+  process_limit = 1000
+  inet_listener pop3 {{
+    port = {places.pop3_port}
+  }}
+  inet_listener pop3s {{
+    {ssl_listener}
+  }}
+}}
+service pop3 {{
+  process_limit = 1000
+  process_min_avail = {options.idle_processes}
 }}
 """
 
@@ -158,7 +182,7 @@ def configuration(options: Options, places: Places) -> str:
     else:
         tls = "ssl = no\n"
     return f"""# written by Postferry's lab
-protocols = imap
+protocols = {'imap pop3' if options.pop3 else 'imap'}
 listen = {', '.join(places.addresses)}
 base_dir = {places.run}
 state_dir = {places.run}

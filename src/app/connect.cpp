@@ -1,5 +1,6 @@
 #include "app/connect.hpp"
 
+#include "app/accounts.hpp"
 #include "app/log.hpp"
 
 #include <boost/asio/this_coro.hpp>
@@ -34,8 +35,8 @@ shares shares_for(std::uint32_t jobs, std::chrono::milliseconds patience) noexce
     return s;
 }
 
-client::imap_settings settings_of(const mailbox::endpoint& where, std::chrono::milliseconds patience) {
-    client::imap_settings s;
+client::server_settings settings_of(const mailbox::endpoint& where, std::chrono::milliseconds patience) {
+    client::server_settings s;
     s.answer_patience = patience;
     s.connect_patience = std::min(s.connect_patience, patience);
     s.where = where.where;
@@ -49,14 +50,57 @@ client::imap_settings settings_of(const mailbox::endpoint& where, std::chrono::m
     return s;
 }
 
-task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_imap(mailbox::endpoint where, side which, shares share) {
+namespace {
+
+/// The way to a session of any protocol: room at the server, a token where one logs in, and a second login with another
+/// token when the first is refused. `open` takes client::server_settings and answers task<result<unique_ptr<Session>>>.
+template <class Session, class Open>
+task<result<std::unique_ptr<Session>>> log_in(const mailbox::endpoint& where, side which, services with, Open open) {
+    const bool target = which == side::target;
+    client::token_source* tokens = takes_token(where) ? with.tokens[target ? 1 : 0] : nullptr;
+    std::optional<error> refused;
+    while (true) {
+        client::server_settings settings = settings_of(where, with.share.patience);
+        if (tokens != nullptr) {
+            auto token = co_await tokens->take();
+            if (!token && refused && token.error().server_said.empty())
+                token.error().server_said = refused->server_said;
+            if (!token) co_return std::unexpected(token.error());
+            settings.password = std::move(*token);
+        }
+        const secret used = settings.password;
+        if (with.stay != nullptr) {
+            auto room = co_await with.stay->connect(target);
+            if (!room) co_return std::unexpected(room.error());
+            settings.allowance = std::move(*room);
+        }
+        auto session = co_await open(std::move(settings));
+        if (session) {
+            log::debug(where.display(), "connected to {} {}, logged in by {}", (*session)->peer(),
+                       (*session)->tls_summary(), (*session)->login_method());
+            co_return session;
+        }
+        if (with.stay != nullptr) with.stay->turned_away(target, session.error());
+        if (tokens == nullptr || refused || session.error().cls != retry_class::auth) co_return session;
+        refused = session.error();
+        tokens->refused(used);
+        log::debug(where.display(), "the token was refused; another one is got");
+    }
+}
+
+} // namespace
+
+task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_imap(mailbox::endpoint where, side which, services with) {
+    const shares& share = with.share;
     const std::size_t block = which == side::source ? share.source_block : share.target_block;
     const auto blocks = std::make_shared<client::block_pool>(block, share.pipeline.buffered_octets / block + 2);
-    auto session = co_await client::imap_session::open(co_await boost::asio::this_coro::executor,
-                                                       settings_of(where, share.patience), blocks);
+    const executor ex = co_await boost::asio::this_coro::executor;
+    auto session = co_await log_in<client::imap_session>(where, which, with, [&](client::server_settings settings) {
+        return client::imap_session::open(ex, std::move(settings), blocks);
+    });
     if (!session) co_return std::unexpected(session.error());
-    log::debug(where.display(), "connected to {} {}, logged in by {}", (*session)->peer(), (*session)->tls_summary(),
-               (*session)->login_method());
+    if (with.stay != nullptr)
+        with.stay->met(which == side::target, (*session)->capabilities().all(), (*session)->greeting());
     auto quirks = client::parse_quirks(where.quirks);
     if (!quirks) co_return std::unexpected(quirks.error());
     co_return std::make_unique<mailbox::imap_mailbox>(
@@ -74,15 +118,29 @@ task<result<std::unique_ptr<mailbox::maildir_mailbox>>> open_maildir(mailbox::en
     return mailbox::maildir_mailbox::open(std::move(options), which == side::source ? role::source : role::target);
 }
 
+task<result<std::unique_ptr<client::pop3_session>>> open_uidl_session(mailbox::endpoint imap, shares share) {
+    mailbox::endpoint where = imap;
+    where.kind = imap.uidl->kind;
+    where.where = imap.uidl->where;
+    const bool implicit = where.kind == mailbox::scheme::pop3s;
+    if (implicit || where.tls.mode == net::tls_mode::implicit) where.tls.mode = mailbox::default_tls(where.kind);
+    // A line in the clear was asked for by name, or it is not used.
+    if (!implicit && imap.tls.mode == net::tls_mode::implicit) where.tls.mode = net::tls_mode::require;
+    const auto blocks = std::make_shared<client::block_pool>(share.target_block, 2);
+    co_return co_await client::pop3_session::open(co_await boost::asio::this_coro::executor,
+                                                  settings_of(where, share.patience), blocks);
+}
+
 task<result<std::unique_ptr<mailbox::pop3_mailbox>>> open_pop3(mailbox::endpoint where, services with) {
     const shares& share = with.share;
     const auto blocks = std::make_shared<client::block_pool>(share.source_block,
                                                              share.pipeline.buffered_octets / share.source_block + 2);
-    auto session = co_await client::pop3_session::open(co_await boost::asio::this_coro::executor,
-                                                       settings_of(where, share.patience), blocks);
+    const executor ex = co_await boost::asio::this_coro::executor;
+    auto session =
+        co_await log_in<client::pop3_session>(where, side::source, with, [&](client::server_settings settings) {
+            return client::pop3_session::open(ex, std::move(settings), blocks);
+        });
     if (!session) co_return std::unexpected(session.error());
-    log::debug(where.display(), "connected to {} {}, logged in by {}", (*session)->peer(), (*session)->tls_summary(),
-               (*session)->login_method());
     co_return std::make_unique<mailbox::pop3_mailbox>(
         std::move(*session), blocks, *with.names,
         mailbox::pop3_options{.place = where.display(), .in_memory = share.pipeline.whole_octets});
@@ -94,6 +152,9 @@ result<void> check_side(const mailbox::endpoint& where, side which) {
         return fail(retry_class::config, phase::usage, "lmtp: delivers mail and gives none: it can only be a target");
     if (which == side::target && (where.kind == pop3 || where.kind == pop3s))
         return fail(retry_class::config, phase::usage, "pop3: gives mail and takes none: it can only be a source");
+    if (which == side::target && where.uidl)
+        return fail(retry_class::config, phase::usage,
+                    "uidl= tells where a source's unique IDs are; a target has none");
     for (const mailbox::scheme later : {mbox, lmtp})
         if (where.kind == later)
             return fail(retry_class::config, phase::usage,
@@ -106,7 +167,7 @@ task<result<std::unique_ptr<mailbox::source>>> open_source(mailbox::endpoint whe
     if (auto ok = check_side(where, side::source); !ok) co_return std::unexpected(ok.error());
     switch (where.kind) {
     case mailbox::scheme::imap:
-    case mailbox::scheme::imaps: co_return co_await open_imap(std::move(where), side::source, with.share);
+    case mailbox::scheme::imaps: co_return co_await open_imap(std::move(where), side::source, with);
     case mailbox::scheme::maildir: co_return co_await open_maildir(std::move(where), side::source, with);
     case mailbox::scheme::pop3:
     case mailbox::scheme::pop3s: co_return co_await open_pop3(std::move(where), with);
@@ -120,7 +181,7 @@ task<result<std::unique_ptr<mailbox::target>>> open_target(mailbox::endpoint whe
     if (auto ok = check_side(where, side::target); !ok) co_return std::unexpected(ok.error());
     switch (where.kind) {
     case mailbox::scheme::imap:
-    case mailbox::scheme::imaps: co_return co_await open_imap(std::move(where), side::target, with.share);
+    case mailbox::scheme::imaps: co_return co_await open_imap(std::move(where), side::target, with);
     case mailbox::scheme::maildir: co_return co_await open_maildir(std::move(where), side::target, with);
     case mailbox::scheme::mbox:
     case mailbox::scheme::lmtp:

@@ -9,6 +9,7 @@ std::string_view summary_of(command c) noexcept {
     case command::plan: return "say what would be copied, and change nothing";
     case command::check: return "try out both ends: connect, TLS, log in, quotas, names, sizes";
     case command::verify: return "prove that everything arrived: balance sheet and content of every message";
+    case command::report: return "show again what passes have reported; make keys and check signatures";
     }
     return {};
 }
@@ -22,6 +23,10 @@ std::string_view usage_of(command c) noexcept {
         return "postferry check SOURCE TARGET [options]\n       postferry check ACCOUNTS.csv [options]";
     case command::verify:
         return "postferry verify SOURCE TARGET [options]\n       postferry verify ACCOUNTS.csv [options]";
+    case command::report:
+        return "postferry report [FILTER ...] [--state FILE] [--report FILE ...]\n"
+               "       postferry report --check-signature REPORT --key FILE.pub\n"
+               "       postferry report --make-key FILE";
     }
     return {};
 }
@@ -43,6 +48,9 @@ std::string_view explanation_of(command c) noexcept {
                "different about each server, and why it is thought so: quirks=NAME,-NAME in a URL overrules that.";
     case command::verify:
         return "Counts on both servers, not in the ledger, and compares the content of every message byte for byte.";
+    case command::report:
+        return "The ledger keeps the last report of each kind of pass of each mailbox. This shows the last one, and writes\n"
+               "it as JSON, CSV or one HTML page. FILTER is a part of a mailbox's name at either end.";
     }
     return {};
 }
@@ -73,6 +81,13 @@ std::string_view examples_of(command c) noexcept {
         return "Examples:\n"
                "  postferry verify imaps://alice@old.example.org imaps://alice@new.example.org\n"
                "  postferry verify accounts.csv --source imaps://old --target imaps://new --report proof.json";
+    case command::report:
+        return "Examples:\n"
+               "  postferry report --report all.html --report all.csv\n"
+               "  postferry report alice@ --pass verify --report alice.html\n"
+               "  postferry report --make-key report.key\n"
+               "  postferry report --report all.json --sign-key report.key\n"
+               "  postferry report --check-signature all.json --key report.key.pub";
     }
     return {};
 }
@@ -90,6 +105,8 @@ std::string_view main_footer() noexcept {
            "  auth=auto|plain|login|cram-md5|scram-sha-1|scram-sha-256|xoauth2|oauthbearer|external\n"
            "  cert=FILE&key=FILE   admin=USER   admin-form=sasl|star|slash   prefix=FOLDER   max-connections=N\n"
            "  quirks=NAME,-NAME   what is different about the server, forced or left off (docs/quirks.md)\n"
+           "  uidl=pop3s://HOST   of an IMAP source: where POP3 tells the unique IDs of its INBOX\n"
+           "A source may also be pop3://USER@HOST or pop3s://USER@HOST: its INBOX, and nothing is deleted there.\n"
            "Passwords: asked for on a terminal, or --source-password-file, --target-password-file, the environment\n"
            "(POSTFERRY_SOURCE_PASSWORD, POSTFERRY_TARGET_PASSWORD), or the CSV. Never in the URL.\n"
            "\n"

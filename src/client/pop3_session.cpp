@@ -25,6 +25,7 @@ pop3_session::~pop3_session() = default;
 
 pop3::command_id pop3_session::submit(pop3::command command, line_handler on_line, done_handler on_done) {
     const bool body = command.expects == pop3::answer::body;
+    if (command.line.starts_with("RETR")) retrieved_ = true;
     const pop3::command_id id = talk_.submit(std::move(command));
     pending_.push_back({.id = id, .body = body, .on_line = std::move(on_line), .on_done = std::move(on_done)});
     return id;
@@ -179,11 +180,20 @@ void pop3_session::close() noexcept {
 task<> pop3_session::quit(bool politely) {
     if (!failure_ && politely && talk_.unfinished() == 0) {
         settings_.answer_patience = std::min(settings_.answer_patience, patience_for_goodbye);
+        co_await leave_no_trace();
         // Its answer is waited for: until then the maildrop is locked, and a run right behind this one would find it
         // so.
         (void)co_await run(pop3::quit());
     }
     close();
+}
+
+// quirk pop3-seen: Dovecot marks what was read as seen when the session ends, and RSET makes it forget that. Where LAST
+// is known, RSET may mean more: there it could take \Seen away from messages that had it.
+task<> pop3_session::leave_no_trace() {
+    if (!retrieved_) co_return;
+    const auto last = co_await run(pop3::last());
+    if (last && !last->ok) (void)co_await run(pop3::rset());
 }
 
 } // namespace postferry::client

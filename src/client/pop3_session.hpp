@@ -77,7 +77,8 @@ class pop3_session {
     void set_body_sink(pop3_body_sink* sink) noexcept { sink_ = sink; }
     [[nodiscard]] const std::optional<error>& failure() const noexcept { return failure_; }
     void close() noexcept;
-    /// QUIT, unless commands are still unanswered; waits for no more than a moment. Where `politely` is false the
+    /// QUIT, unless commands are still unanswered; waits for no more than a moment. What was read is not marked as seen
+    /// where that can be helped. Where `politely` is false the
     /// connection is just closed: then the server removes nothing, whatever its rules are (RFC 1939, section 6).
     task<> quit(bool politely);
 
@@ -90,6 +91,7 @@ class pop3_session {
     };
     pop3_session(pop3_settings settings, std::shared_ptr<block_pool> blocks);
 
+    task<> leave_no_trace();
     task<result<void>> start();
     task<result<void>> secure();
     task<result<void>> ask_capabilities();
@@ -118,7 +120,7 @@ class pop3_session {
     std::string greeting_, login_method_;
     said_secrets secrets_;
     std::uint64_t body_octets_ = 0; ///< of the message that is arriving, for the trace
-    bool greeted_ = false;
+    bool greeted_ = false, retrieved_ = false;
 };
 
 /// What an -ERR means, by response code first (RFC 2449, section 8; RFC 3206) and known texts second.

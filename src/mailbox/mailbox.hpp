@@ -134,6 +134,8 @@ class source {
     /// Whether a second connection to the same mailbox may work beside this one: another object of the same kind reads,
     /// or appends to, the same handles at the same time.
     [[nodiscard]] virtual bool shares_well() const noexcept { return false; }
+    /// What was found odd since the last call, besides what list() told; for the report.
+    [[nodiscard]] virtual std::vector<std::string> take_notes() { return {}; }
 };
 
 /// A folder that is to receive messages.

@@ -28,6 +28,9 @@ struct maildrop {
 /// Reads it; in one round trip where the server pipelines. docs/quirks.md, "POP3".
 [[nodiscard]] task<result<maildrop>> read_maildrop(client::pop3_session& session);
 
+/// What tells a header from others, short enough for the name book.
+[[nodiscard]] std::string header_print(std::string_view fields);
+
 /// Digests of the headers of these messages (by TOP, or RETR where TOP is refused), into pop3_message::print.
 [[nodiscard]] task<result<void>> read_prints(client::pop3_session& session, std::vector<pop3_message>& messages,
                                              const std::vector<std::size_t>& which, std::size_t commands_in_flight);

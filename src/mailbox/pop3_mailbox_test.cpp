@@ -184,6 +184,8 @@ constexpr std::string_view three = R"(
 )";
 
 constexpr std::string_view quit = "C: QUIT\nS: +OK\n";
+// docs/quirks.md#pop3-seen
+constexpr std::string_view quit_after_reading = "C: LAST\nS: -ERR\nC: RSET\nS: +OK\nC: QUIT\nS: +OK\n";
 
 std::string with(std::string_view a, std::string_view b, std::string_view c = quit) {
     return fmt::format("{}\n{}\n{}", a, b, c);
@@ -235,7 +237,8 @@ TEST_F(maildrops, a_maildrop_that_shows_nothing_is_not_forgotten) {
 }
 
 TEST_F(maildrops, one_by_one_where_the_server_does_not_pipeline) {
-    EXPECT_THAT(play("", with(three, R"(
+    EXPECT_THAT(play("",
+                     with(three, R"(
         C: RETR 1
         S: +OK 10 octets
         S: Subject: a
@@ -246,7 +249,8 @@ TEST_F(maildrops, one_by_one_where_the_server_does_not_pipeline) {
         S: +OK
         S: two
         S: .
-    )"),
+    )",
+                          quit_after_reading),
                      fetch(uids(1, 2))),
                 ElementsAre("1 20 <aa>: Subject: a\r\n\r\n.dot\r\n", "2 5 <bb>: two\r\n"));
 }
@@ -285,6 +289,8 @@ TEST_F(maildrops, pipelined_where_it_does) {
         S: +OK
         S: four
         S: .
+        C: LAST
+        S: +OK 4
         C: QUIT
         S: +OK
     )",
@@ -299,7 +305,8 @@ TEST_F(maildrops, a_large_message_goes_through_a_file_and_comes_out_whole) {
         script += "S: ." + line + "\nS: .." + line + "\n";
         body += "." + line + "\r\n." + line + "\r\n";
     }
-    const played p = once("", with(three, script + "S: .\nC: RETR 2\nS: +OK\nS: two\nS: .\n"), fetch(uids(1, 2)));
+    const played p = once("", with(three, script + "S: .\nC: RETR 2\nS: +OK\nS: two\nS: .\n", quit_after_reading),
+                          fetch(uids(1, 2)));
     EXPECT_FALSE(p.failure) << p.failure->message();
     EXPECT_THAT(p.log, ElementsAre(fmt::format("1 {} <aa>: {}", body.size(), body), "2 5 <bb>: two\r\n"));
 }
@@ -317,7 +324,8 @@ TEST_F(maildrops, headers_by_top) {
 }
 
 TEST_F(maildrops, headers_by_retr_where_there_is_no_top) {
-    EXPECT_THAT(play("", with(three, R"(
+    EXPECT_THAT(play("",
+                     with(three, R"(
         C: TOP 1 0
         S: -ERR unknown command
         C: TOP 2 0
@@ -330,14 +338,16 @@ TEST_F(maildrops, headers_by_retr_where_there_is_no_top) {
         S: +OK
         S: Subject: b
         S: .
-    )"),
+    )",
+                          quit_after_reading),
                      fetch(uids(1, 2), fetch_part::fingerprint)),
                 ElementsAre("1 about 10: Subject: a\r\n", "2 about 20: Subject: b\r\n"));
 }
 
 // docs/quirks.md#listed-not-returned
 TEST_F(maildrops, a_message_that_is_listed_and_not_returned_is_named) {
-    EXPECT_THAT(play("", with(three, R"(
+    EXPECT_THAT(play("",
+                     with(three, R"(
         C: RETR 1
         S: -ERR no such message
         C: RETR 2
@@ -347,7 +357,8 @@ TEST_F(maildrops, a_message_that_is_listed_and_not_returned_is_named) {
         S: +OK
         S: three
         S: .
-    )"),
+    )",
+                          quit_after_reading),
                      fetch(uids(1, 4))),
                 ElementsAre("missing 1: \"-ERR no such message\"", "missing 2", "3 7 <cc>: three\r\n", "missing 4"));
 }

@@ -26,15 +26,17 @@ class print_reader final : public detail::header_reader {
         : header_reader(session, in_flight), messages_(messages) {}
 
   private:
-    void header(std::uint64_t key, std::string_view fields) override {
-        messages_[key].print = message::fingerprint_of(fields).digest.hex().substr(0, 2 * print_octets);
-    }
+    void header(std::uint64_t key, std::string_view fields) override { messages_[key].print = header_print(fields); }
     void refused(std::uint64_t key, const error&) override { messages_[key].print = "unreadable"; }
 
     std::vector<pop3_message>& messages_;
 };
 
 } // namespace
+
+std::string header_print(std::string_view fields) {
+    return message::fingerprint_of(fields).digest.hex().substr(0, 2 * print_octets);
+}
 
 task<result<maildrop>> read_maildrop(client::pop3_session& session) {
     std::map<std::uint32_t, pop3_message> found;

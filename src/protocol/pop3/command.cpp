@@ -26,6 +26,8 @@ command list() { return {.line = "LIST", .expects = answer::listing}; }
 command uidl() { return {.line = "UIDL", .expects = answer::listing}; }
 command retr(std::uint32_t number) { return {.line = fmt::format("RETR {}", number), .expects = answer::body}; }
 command top(std::uint32_t number) { return {.line = fmt::format("TOP {} 0", number), .expects = answer::body}; }
+command last() { return {.line = "LAST"}; }
+command rset() { return {.line = "RSET"}; }
 command quit() { return {.line = "QUIT", .expects = answer::line, .alone = true}; }
 
 command auth(std::string_view mechanism, const std::optional<std::string>& initial) {

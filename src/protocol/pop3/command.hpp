@@ -30,6 +30,9 @@ struct command {
 [[nodiscard]] command retr(std::uint32_t number);
 /// The header alone: TOP n 0.
 [[nodiscard]] command top(std::uint32_t number);
+/// RFC 1460: the highest message that was accessed. RFC 1939 dropped it.
+[[nodiscard]] command last();
+[[nodiscard]] command rset();
 [[nodiscard]] command quit();
 /// @param initial base64, "=" for an empty response, or nothing (RFC 5034, section 4). One that is too long for a
 /// command line is left out: the server then asks for it with an empty challenge.
