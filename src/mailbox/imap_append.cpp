@@ -13,8 +13,9 @@ namespace postferry::mailbox {
 
 namespace {
 
-constexpr std::size_t write_octets = 256U << 10U; ///< gathered before they go to the socket in one call
-constexpr std::size_t write_pieces = 500;         ///< below IOV_MAX
+constexpr std::size_t write_octets = 256U << 10U;   ///< gathered before they go to the socket in one call
+constexpr std::uint64_t heard_octets = 512U << 10U; ///< of the batches whose pace is measured
+constexpr std::size_t write_pieces = 500;           ///< below IOV_MAX
 /// An open batch waits so long for the next message before it is closed: the source is slow, not the line.
 constexpr std::chrono::milliseconds batch_patience{200};
 
@@ -135,6 +136,7 @@ class imap_append {
         const std::vector<std::size_t> flagged = std::move(b->flagged);
         const std::string handle = std::move(b->handle);
         box_.plus_habit_known_ = box_.plus_habit_known_ || b->unasked;
+        if (listening_) measured_ = measured{std::chrono::steady_clock::now() - opened_, b->octets, waits_};
         const bool still_flowing = b->open && !c.cut_short;
         if (still_flowing)
             b->tokens.clear(); // refused in mid-stream; the writer finishes what it announced
@@ -159,6 +161,8 @@ class imap_append {
             error why = client::to_error(c.status, phase::append, what);
             // The server did not like the command, but nothing was misread, and the line goes on.
             if (why.cls == retry_class::protocol && !talk_.poisoned()) why.cls = retry_class::permanent;
+            // Whatever its code says of the message: the line cannot be trusted any more.
+            if (why.cls == retry_class::permanent && talk_.poisoned()) why.cls = retry_class::protocol;
             feed_.refused(tokens, why);
         }
         wake_writer_.notify();
@@ -205,10 +209,25 @@ class imap_append {
         co_return true;
     }
 
+    // The first batches are short where compression could pay: how long the server takes for them decides.
+    [[nodiscard]] bool listens() const noexcept { return listening_ && session_.may_compress(); }
+
+    task<bool> compress_if_slow() {
+        if (!measured_ || !listens() || !batches_.empty() || !talk_.can_open()) co_return true;
+        const measured m = *std::exchange(measured_, std::nullopt);
+        const bool tells = m.octets >= heard_octets / 4;
+        listening_ = !tells && --short_batches_left_ > 0;
+        if (!tells) co_return true;
+        if (!client::sent_slowly(m.took, m.octets, m.waits, session_.round_trip())) co_return true;
+        if (auto ok = co_await session_.compress(); !ok) die(ok.error());
+        co_return !failure_;
+    }
+
     [[nodiscard]] bool fits(const batch& b, const append_item& item) const {
         if (!multiappend_ || b.folder != item.folder || talk_.refused_early()) return false;
         if (item.batch_limit != 0 && b.tokens.size() >= item.batch_limit) return false;
-        return b.tokens.size() < b.limit && b.octets + item.octets <= tuning_.batch_octets;
+        const std::uint64_t most = listens() ? std::min(heard_octets, tuning_.batch_octets) : tuning_.batch_octets;
+        return b.tokens.size() < b.limit && b.octets + item.octets <= most;
     }
 
     [[nodiscard]] bool must_synchronise(const append_item& item) const {
@@ -250,6 +269,7 @@ class imap_append {
     [[nodiscard]] bool must_wait(const append_item& item) {
         // A message that is suspected of killing lines goes alone: when it happens again, it was this one.
         if (item.batch_limit == 1 || plus_is_doubtful(item)) return !batches_.empty();
+        if (current() == nullptr && listens()) return !batches_.empty();
         return current() == nullptr && batches_.size() >= tuning_.batches_in_flight;
     }
 
@@ -265,6 +285,7 @@ class imap_append {
     }
 
     task<bool> until_asked() {
+        ++waits_;
         if (!co_await send()) co_return false;
         wake_reader_.notify();
         while (talk_.held() && !failure_) co_await wake_writer_.wait();
@@ -274,6 +295,7 @@ class imap_append {
     // False: the line is dead.
     task<bool> bring(const append_item& item) {
         if (!co_await make_way(item)) co_return false;
+        if (!co_await compress_if_slow()) co_return false;
         if (current() == nullptr) open_batch(item);
         batch& b = batches_.back();
         const imap::command_id id = b.id;
@@ -301,6 +323,8 @@ class imap_append {
         imap::command_encoder command = session_.encoder();
         command.raw("APPEND ").astring(item.handle);
         const imap::command_id id = talk_.open(command.take());
+        opened_ = std::chrono::steady_clock::now();
+        waits_ = 0;
         session_.watch(id, [this](imap::conversation::completed& c) { on_done(c); });
         const std::size_t limit =
             item.batch_limit == 0 ? tuning_.batch_messages : std::min(item.batch_limit, tuning_.batch_messages);
@@ -410,6 +434,16 @@ class imap_append {
     const imap_tuning& tuning_;
     net::event wake_writer_, wake_reader_;
     gather gather_;
+    struct measured {
+        std::chrono::steady_clock::duration took;
+        std::uint64_t octets;
+        unsigned waits; ///< for the server's "+"
+    };
+    std::optional<measured> measured_; ///< of the last batch that was answered
+    std::chrono::steady_clock::time_point opened_;
+    unsigned waits_ = 0;
+    unsigned short_batches_left_ = 3;        ///< many small folders: to wait for each would cost a round trip each
+    bool listening_ = true;                  ///< nobody knows yet how fast the line is
     std::deque<batch> batches_;              ///< oldest first; the last may still be open
     std::map<std::string, uid_set> to_flag_; ///< by handle
     std::optional<error> failure_;

@@ -41,6 +41,17 @@ TEST(imap_append, batches_of_messages) {
                 ElementsAre("stored 1,2,3 as v7 11,12,13"));
 }
 
+// RFC 3516, section 4.2. A message that was refused goes alone and is asked for.
+TEST(imap_append, a_message_with_nul_may_go_as_literal8) {
+    EXPECT_THAT(append("MULTIAPPEND LITERAL+ UIDPLUS BINARY",
+                       {{.flags = "", .body = "a.b", .batch_limit = 1, .literal8 = true}}, R"(
+        C: P1 APPEND x () ~{3}
+        S: + go
+        C: a.b
+        S: P1 OK [APPENDUID 7 1] kept)"),
+                ElementsAre("stored 1 as v7 1"));
+}
+
 TEST(imap_append, a_flag_is_proven_before_it_travels_with_a_literal_that_does_not_wait) {
     EXPECT_THAT(append(all,
                        {{"", "m1"},

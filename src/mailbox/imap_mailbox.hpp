@@ -49,11 +49,13 @@ class imap_mailbox final : public target {
     [[nodiscard]] bool shares_well() const noexcept override { return true; }
 
     [[nodiscard]] std::uint64_t append_limit() const noexcept override;
+    [[nodiscard]] bool takes_literal8() const noexcept override { return session_->capabilities().has("BINARY"); }
     [[nodiscard]] std::string handle_of(std::string_view name) const override;
     task<result<std::vector<prepared_folder>>> prepare(std::span<const folder_wish> wishes) override;
     task<result<void>> subscribe(std::span<const std::string> handles) override;
     task<result<void>> append(append_feed& feed) override;
     task<result<void>> change_flags(std::string_view handle, std::span<const flag_change> changes) override;
+    task<result<void>> remove(std::string_view handle, std::uint32_t uid_validity, uid_set uids) override;
 
     [[nodiscard]] const std::string& personal_prefix() const noexcept { return names_.prefix; } ///< after list()
     /// What is known to be different about this server; after list() its answer to ID counts as well.

@@ -130,6 +130,7 @@ struct test_message {
     std::size_t batch_limit = 0;
     std::optional<message_date> date = std::nullopt;
     std::string handle = "x";
+    bool literal8 = false;
 };
 
 /// Has everything at once; tokens are 1, 2, 3 ...
@@ -152,7 +153,8 @@ class list_feed final : public append_feed {
                               .date = m.date,
                               .octets = m.body.size(),
                               .token = at_,
-                              .batch_limit = m.batch_limit};
+                              .batch_limit = m.batch_limit,
+                              .literal8 = m.literal8};
     }
     task<result<mailbox::chunk>> read() override {
         const std::string_view body = messages_[at_ - 1].body;
