@@ -1,6 +1,7 @@
 #include "client/imap_session.hpp"
 
 #include "base/text.hpp"
+#include "client/deflate_line.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -66,6 +67,24 @@ void imap_session::watch(imap::command_id id, done_handler on_done) {
     pending_.push_back({id, {}, std::move(on_done)});
 }
 
+task<result<void>> imap_session::compress() {
+    compress_tried_ = true;
+    const auto status = co_await run({"COMPRESS DEFLATE"}, {}, {.interactive = false, .exclusive = true});
+    if (!status) co_return std::unexpected(status.error());
+    if (status->kind != imap::status_kind::ok) co_return result<void>{};
+    // Whatever follows the answer is compressed, and was taken for text.
+    if (!talk_.at_boundary() || events_after_answer_ > 0)
+        co_return std::unexpected(dead(error{.cls = retry_class::transient,
+                                             .where = phase::connect,
+                                             .what = "The server spoke at the moment when compression began",
+                                             .server_said = {},
+                                             .advice = "compress=off in the endpoint's URL avoids this",
+                                             .response_code = {}}));
+    connection_ = deflated(std::move(connection_));
+    compressed_ = true;
+    co_return result<void>{};
+}
+
 imap_session::pending* imap_session::find(imap::command_id id) {
     const auto at = std::ranges::find(pending_, id, &pending::id);
     return at == pending_.end() ? nullptr : &*at;
@@ -73,6 +92,7 @@ imap_session::pending* imap_session::find(imap::command_id id) {
 
 task<result<imap::status_response>> imap_session::run(std::vector<std::string> pieces, handler on_data,
                                                       imap::conversation::options how) {
+    const auto asked = std::chrono::steady_clock::now();
     std::optional<imap::status_response> answer;
     submit(
         std::move(pieces), std::move(on_data),
@@ -81,6 +101,7 @@ task<result<imap::status_response>> imap_session::run(std::vector<std::string> p
         if (auto sent = co_await flush(); !sent) co_return std::unexpected(sent.error());
         if (auto got = co_await receive(); !got) co_return std::unexpected(got.error());
     }
+    round_trip_ = std::min(round_trip_, std::chrono::steady_clock::now() - asked);
     co_return std::move(*answer);
 }
 
@@ -176,6 +197,7 @@ task<result<void>> imap_session::receive() {
         room, deadline::in(greeted_ ? settings_.answer_patience : settings_.connect_patience));
     if (!n) co_return std::unexpected(dead(n.error()));
     if (*n == 0) co_return std::unexpected(dead(closed_by_peer()));
+    gauge_.add(std::chrono::steady_clock::now(), *n);
     const std::string_view octets = block_->filled(*n);
     if (settings_.trace) traced_.show(octets, settings_.trace);
     talk_.feed(octets);
@@ -227,10 +249,14 @@ task<result<void>> imap_session::dispatch(imap::conversation::event e) {
             std::erase_if(pending_, [&](const pending& x) { return x.id == done->command; });
             if (on_done) on_done(*done);
         }
-        if (talk_.poisoned())
-            co_return std::unexpected(to_error(done->status, phase::append,
-                                               "The server refused a command with a literal in a way that it may "
-                                               "misread what follows; the connection was dropped at once"));
+        if (talk_.poisoned()) {
+            error why = to_error(done->status, phase::append,
+                                 "The server refused a command with a literal in a way that it may misread what "
+                                 "follows; the connection was dropped at once");
+            // [CLIENTBUG] is about this message, and not about the next connection.
+            if (why.cls == retry_class::permanent) why.cls = retry_class::protocol;
+            co_return std::unexpected(std::move(why));
+        }
     } else if (std::holds_alternative<c::go_ahead>(e)) {
         if (go_ahead_) go_ahead_();
     } else if (auto* ask = std::get_if<c::challenge>(&e)) {
