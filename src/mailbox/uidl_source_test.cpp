@@ -185,7 +185,7 @@ TEST(uidl_source, a_server_without_uidl_is_a_note) {
 }
 
 TEST(uidl_source, a_server_that_cannot_be_asked_fails_the_fetch) {
-    const outcome out = play({"1", "22"}, "S!");
+    const outcome out = play({"1", "22"}, "C: STAT\nS!");
     ASSERT_TRUE(out.failure);
     EXPECT_EQ(out.failure->cls, retry_class::transient);
     EXPECT_THAT(out.log, IsEmpty());
