@@ -42,8 +42,8 @@ struct pass_options {
 struct pass_environment {
     std::function<task<result<std::unique_ptr<mailbox::source>>>()> open_source;
     std::function<task<result<std::unique_ptr<mailbox::target>>>()> open_target;
-    /// Waits until one connection to each end may be had; what it answers is held as long as they are wanted. None:
-    /// there is always room.
+    /// Waits until one connection to each end may be had; what it answers (not null) is held as long as they are
+    /// wanted. None: there is always room.
     std::function<task<result<std::shared_ptr<void>>>()> admit;
     /// An end asked for a pause.
     std::function<void(bool target, const error& why)> on_throttled;

@@ -322,7 +322,7 @@ TEST_F(pass_refusal_test, it_enters_where_there_is_room_and_leaves_while_it_wait
     unsigned entered = 0, left = 0;
     admit = [&]() -> task<result<std::shared_ptr<void>>> {
         ++entered;
-        co_return std::shared_ptr<void>(nullptr, [&](void*) { ++left; });
+        co_return std::shared_ptr<void>(&entered, [&](void*) { ++left; });
     };
     on_progress = [&](const progress& p) { // the second attempt begins
         if (p.state == mailbox_state::connecting && entered == 1) {

@@ -1,0 +1,355 @@
+#include "app/guests.hpp"
+
+#include "base/text.hpp"
+#include "client/imap_session.hpp"
+#include "net/day_budget.hpp"
+#include "net/token_bucket.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace postferry::app {
+
+namespace {
+
+using time = net::allowance::time;
+
+constexpr auto shrunk_for = std::chrono::minutes(5);
+constexpr auto slowed_for = std::chrono::hours(1);
+const std::string at_work = "mailboxes at work";
+
+// With a budget a command asks for few messages, so that not much is under way when it is spent.
+constexpr std::size_t messages_under_a_budget = 100;
+
+std::string key_of(const mailbox::endpoint& where) { return fmt::format("{}:{}", where.where.host, where.where.port); }
+
+std::string trimmed(double n) { return fmt::format("{:g}", n); }
+
+} // namespace
+
+struct guests::server {
+    std::string key;
+    std::unique_ptr<net::token_bucket> octets, messages, logins; ///< none: no limit
+    std::size_t turn = SIZE_MAX;
+    std::array<net::day_budget, 2> day; ///< received, sent
+};
+
+struct guests::account {
+    std::string key;
+    std::array<net::day_budget, 2> day; ///< received, sent
+    std::mutex mutex;
+    client::chosen_preset preset;
+    std::unique_ptr<net::token_bucket> slow; ///< since it asked for a pause
+    time slow_until{};
+};
+
+/// One connection.
+class guests::line final : public net::allowance {
+  public:
+    line(std::shared_ptr<visit> stay, bool target, net::gate::permit permit)
+        : stay_(std::move(stay)), target_(target), permit_(std::move(permit)), server_(*end().where),
+          account_(*end().who), budget_(&account_.day[target ? 1 : 0]), server_budget_(&server_.day[target ? 1 : 0]) {}
+    ~line() override { stay_->put_back(target_, std::move(permit_)); }
+
+    time moved(net::direction way, std::size_t octets, time now) override {
+        const std::size_t which = way == net::direction::sent ? 1 : 0;
+        const std::int64_t unix = stay_->at_->unix_now();
+        account_.day[which].add(octets, unix);
+        server_.day[which].add(octets, unix);
+        return server_.octets ? server_.octets->take(static_cast<double>(octets), now) : now;
+    }
+
+    [[nodiscard]] std::size_t turn() const noexcept override { return server_.turn; }
+
+    result<time> begin_messages(std::size_t messages, time now) override {
+        if (auto spent = spent_budget()) return std::unexpected(std::move(*spent));
+        if (messages == 0) return now;
+        const auto units = static_cast<double>(messages);
+        time when = server_.messages ? server_.messages->take(units, now) : now;
+        const std::lock_guard lock(account_.mutex);
+        if (account_.slow && now < account_.slow_until) when = std::max(when, account_.slow->take(units, now));
+        return when;
+    }
+
+    [[nodiscard]] std::size_t messages_at_once() const noexcept override {
+        double rate = server_.messages ? server_.messages->per_second() : 0;
+        {
+            const std::lock_guard lock(account_.mutex);
+            if (account_.slow && std::chrono::steady_clock::now() < account_.slow_until)
+                rate = rate == 0 ? account_.slow->per_second() : std::min(rate, account_.slow->per_second());
+        }
+        std::size_t most = rate == 0 ? SIZE_MAX : static_cast<std::size_t>(std::max(rate, 1.0));
+        if (budget_->limited() || server_budget_->limited()) most = std::min(most, messages_under_a_budget);
+        return most;
+    }
+
+    /// Why no message is to be begun.
+    [[nodiscard]] std::optional<error> spent_budget() const {
+        const std::int64_t unix = stay_->at_->unix_now();
+        const auto mine = budget_->spent_until(unix), all = server_budget_->spent_until(unix);
+        if (!mine && !all) return std::nullopt;
+        const auto until = std::max(mine.value_or(0), all.value_or(0));
+        error why{.cls = retry_class::throttled,
+                  .where = target_ ? phase::append : phase::fetch,
+                  .what = fmt::format("The daily budget of {} ({}) is spent", mine ? account_.key : server_.key,
+                                      format_size(mine ? budget_->limit() : server_budget_->limit())),
+                  .server_said = {},
+                  .advice = {},
+                  .response_code = "BUDGET"};
+        why.backoff_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>(until - unix, 1, 90'000) * 1000);
+        return why;
+    }
+
+  private:
+    [[nodiscard]] visit::end& end() const { return stay_->ends_[target_ ? 1 : 0]; }
+
+    std::shared_ptr<visit> stay_;
+    bool target_;
+    net::gate::permit permit_;
+    guests::server& server_;
+    guests::account& account_;
+    net::day_budget *budget_, *server_budget_; ///< of the direction that the mailbox's messages go
+};
+
+guests::guests(guest_options options, net::traffic_book* book, guest_clocks now)
+    : options_(std::move(options)), book_(book), now_(std::move(now)), gate_(net::gate::make(now_.steady)) {
+    if (!now_.unix_seconds)
+        now_.unix_seconds = [] {
+            return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+                .count();
+        };
+}
+
+guests::~guests() = default;
+
+std::shared_ptr<guests> guests::make(guest_options options, std::size_t jobs, net::traffic_book* book,
+                                     guest_clocks now) {
+    std::shared_ptr<guests> made(new guests(std::move(options), book, std::move(now)));
+    made->gate_->limit(at_work, std::max<std::size_t>(jobs, 1));
+    return made;
+}
+
+task<result<void>> guests::load() {
+    if (book_ == nullptr) co_return result<void>{};
+    auto all = co_await book_->traffic_since(net::day_budget::hour_of(unix_now()) - net::day_budget::hours_a_day);
+    if (!all) co_return std::unexpected(all.error());
+    const std::lock_guard lock(mutex_);
+    remembered_ = std::move(*all);
+    co_return result<void>{};
+}
+
+task<result<void>> guests::save() {
+    if (book_ == nullptr) co_return result<void>{};
+    std::vector<net::traffic> news;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto gather = [&](const std::string& place, std::array<net::day_budget, 2>& day) {
+            for (const bool sent : {false, true}) {
+                net::day_budget& b = day[sent ? 1 : 0];
+                if (!b.limited()) continue; // nobody asks
+                for (const auto& [hour, octets] : b.take_news())
+                    news.push_back({.place = place, .sent = sent, .hour = hour, .octets = octets});
+            }
+        };
+        for (auto& [key, s] : servers_) gather(key, s->day);
+        for (auto& [key, a] : accounts_) gather(key, a->day);
+    }
+    if (news.empty()) co_return result<void>{};
+    co_return co_await book_->add_traffic(std::move(news),
+                                          net::day_budget::hour_of(unix_now()) - net::day_budget::hours_a_day);
+}
+
+std::shared_ptr<guests::server> guests::server_of(const mailbox::endpoint& where) {
+    const std::string key = key_of(where);
+    if (where.max_connections) gate_->limit(key, *where.max_connections);
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<server>& s = servers_[key];
+    if (s) return s;
+    s = std::make_shared<server>();
+    s->key = key;
+    const time now = now_.steady();
+    if (const auto rate = options_.octets_per_second) {
+        // Short turns: a fifth of a second each, so that nobody who shares the rate waits long for the others.
+        s->turn = std::max<std::size_t>(static_cast<std::size_t>(*rate / 5), 512);
+        s->octets = std::make_unique<net::token_bucket>(static_cast<double>(*rate), static_cast<double>(s->turn), now);
+    }
+    if (const auto rate = options_.messages_per_second)
+        s->messages = std::make_unique<net::token_bucket>(*rate, std::max(*rate, 1.0), now);
+    if (const auto rate = options_.logins_per_second)
+        s->logins = std::make_unique<net::token_bucket>(*rate, std::max(*rate, 1.0), now);
+    for (net::day_budget& b : s->day) b.limit(options_.server_octets_per_day.value_or(0));
+    for (const net::traffic& t : remembered_)
+        if (t.place == key) s->day[t.sent ? 1 : 0].remember(t.hour, t.octets);
+    return s;
+}
+
+std::shared_ptr<guests::account> guests::account_of(const mailbox::endpoint& where, bool target) {
+    const std::string key = fmt::format("{} {}", key_of(where), where.user);
+    std::shared_ptr<account> a;
+    {
+        const std::lock_guard lock(mutex_);
+        std::shared_ptr<account>& found = accounts_[key];
+        if (!found) {
+            found = std::make_shared<account>();
+            found->key = key;
+            for (const net::traffic& t : remembered_)
+                if (t.place == key) found->day[t.sent ? 1 : 0].remember(t.hour, t.octets);
+        }
+        a = found;
+    }
+    const std::string& named = options_.presets[target ? 1 : 0];
+    client::chosen_preset preset = named.empty()
+                                       ? client::choose_preset(where.where.host)
+                                       : client::chosen_preset{.what = client::find_preset(named), .why = "--preset"};
+    if (options_.octets_per_day) a->day[target ? 1 : 0].limit(*options_.octets_per_day);
+    apply(*a, preset, target);
+    return a;
+}
+
+void guests::apply(account& a, const client::chosen_preset& preset, bool target) {
+    if (preset.what == nullptr) return;
+    const client::guest_limits& p = *preset.what;
+    const std::string server_key = a.key.substr(0, a.key.find(' '));
+    if (p.connections_per_account != 0) gate_->limit(a.key, p.connections_per_account);
+    if (p.connections_per_server != 0) gate_->limit(server_key, p.connections_per_server);
+    if (!options_.octets_per_day) a.day[target ? 1 : 0].limit(target ? p.octets_up_per_day : p.octets_down_per_day);
+    if (p.logins_per_second > 0 && !options_.logins_per_second) {
+        const std::lock_guard lock(mutex_);
+        if (const auto at = servers_.find(server_key); at != servers_.end() && !at->second->logins)
+            at->second->logins = std::make_unique<net::token_bucket>(p.logins_per_second,
+                                                                     std::max(p.logins_per_second, 1.0), now_.steady());
+    }
+    const std::lock_guard lock(a.mutex);
+    a.preset = preset;
+}
+
+// A preset that is recognised late may set it; it stays then.
+net::token_bucket* guests::logins_of(server& s) {
+    const std::lock_guard lock(mutex_);
+    return s.logins.get();
+}
+
+std::shared_ptr<visit> guests::receive(const mailbox::endpoint& source, const mailbox::endpoint& target) {
+    return std::shared_ptr<visit>(new visit(shared_from_this(), source, target));
+}
+
+visit::visit(std::shared_ptr<guests> at, const mailbox::endpoint& source, const mailbox::endpoint& target)
+    : at_(std::move(at)), ends_{end_at(source, false), end_at(target, true)} {}
+
+visit::~visit() = default;
+
+visit::end visit::end_at(const mailbox::endpoint& where, bool target) {
+    end e;
+    if (mailbox::is_local(where.kind)) return e;
+    e.host = where.where.host;
+    e.where = at_->server_of(where);
+    e.who = at_->account_of(where, target);
+    e.keys = {e.where->key, e.who->key};
+    return e;
+}
+
+task<result<std::shared_ptr<void>>> visit::admit() {
+    std::vector<std::string> keys{at_work};
+    for (const end& e : ends_) keys.insert(keys.end(), e.keys.begin(), e.keys.end());
+    net::gate::permit all = co_await at_->gate_->enter(std::move(keys));
+    for (end& e : ends_) e.reserved = all.split(e.keys);
+    job_ = std::move(all);
+    inside_ = true;
+    co_return std::shared_ptr<void>(this, [self = shared_from_this()](void*) {
+        self->inside_ = false;
+        for (end& e : self->ends_) e.reserved.give_back();
+        self->job_.give_back();
+    });
+}
+
+void visit::put_back(bool target, net::gate::permit permit) {
+    end& e = ends_[target ? 1 : 0];
+    if (inside_ && !e.reserved) e.reserved = std::move(permit); // for the next connection of this mailbox
+}
+
+task<result<std::shared_ptr<net::allowance>>> visit::connect(bool target) {
+    end& e = ends_[target ? 1 : 0];
+    if (!e.where) co_return std::shared_ptr<net::allowance>();
+    net::gate::permit permit = std::move(e.reserved);
+    if (!permit) {
+        auto more = at_->gate_->try_enter(e.keys);
+        if (!more)
+            co_return fail(retry_class::transient, phase::connect,
+                           fmt::format("No room for another connection to {}", e.host));
+        permit = std::move(*more);
+    }
+    const auto made = std::make_shared<guests::line>(shared_from_this(), target, std::move(permit));
+    if (auto spent = made->spent_budget()) co_return std::unexpected(std::move(*spent));
+    if (net::token_bucket* logins = at_->logins_of(*e.where); logins != nullptr) {
+        const time now = at_->now_.steady();
+        if (const time when = logins->take(1, now); when > now) {
+            boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, when - now);
+            co_await timer.async_wait(boost::asio::use_awaitable);
+        }
+    }
+    co_return made;
+}
+
+void visit::met(bool target, std::span<const std::string> capabilities, std::string_view greeting) {
+    end& e = ends_[target ? 1 : 0];
+    if (!e.who || !at_->options_.presets[target ? 1 : 0].empty()) return;
+    at_->apply(*e.who, client::choose_preset(e.host, capabilities, greeting), target);
+}
+
+void visit::turned_away(bool target, const error& why) {
+    const end& e = ends_[target ? 1 : 0];
+    if (!e.where || !client::means_too_many_connections(why)) return;
+    // Whoever asks has a place himself, also while its connection is not there: the others are what the server bears.
+    const time until = at_->now_.steady() + shrunk_for;
+    const auto others = [&](const std::string& key) {
+        const std::size_t n = at_->gate_->inside(key);
+        return e.reserved && n > 0 ? n - 1 : n;
+    };
+    if (const std::size_t n = others(e.who->key); n > 0)
+        at_->gate_->shrink(e.who->key, n, until);
+    else if (const std::size_t all = others(e.where->key); all > 0)
+        at_->gate_->shrink(e.where->key, all, until);
+}
+
+void visit::throttled(bool target, const error& why) {
+    const end& e = ends_[target ? 1 : 0];
+    if (!e.who || why.response_code == "BUDGET") return;
+    const time now = at_->now_.steady();
+    const std::lock_guard lock(e.who->mutex);
+    const double rate = e.who->preset.what != nullptr ? e.who->preset.what->messages_when_throttled : 0;
+    if (rate == 0) return;
+    if (!e.who->slow) e.who->slow = std::make_unique<net::token_bucket>(rate, rate, now);
+    e.who->slow_until = now + slowed_for;
+}
+
+visit::limits visit::limits_of(bool target) const {
+    const end& e = ends_[target ? 1 : 0];
+    limits out;
+    if (!e.who) return out;
+    const std::lock_guard lock(e.who->mutex);
+    out.preset = e.who->preset;
+    const client::guest_limits& p = *out.preset.what;
+    const guest_options& o = at_->options_;
+    const std::string_view way = target ? "to" : "from";
+    if (p.connections_per_account != 0)
+        out.texts.push_back(fmt::format("{} connections an account", p.connections_per_account));
+    if (const auto n = e.who->day[target ? 1 : 0].limit(); n != 0)
+        out.texts.push_back(fmt::format("{} a day {} the account", format_size(n), way));
+    if (const auto n = e.where->day[target ? 1 : 0].limit(); n != 0)
+        out.texts.push_back(fmt::format("{} a day {} the server", format_size(n), way));
+    if (o.octets_per_second) out.texts.push_back(fmt::format("{}/s", format_size(*o.octets_per_second)));
+    if (o.messages_per_second) out.texts.push_back(fmt::format("{} messages/s", trimmed(*o.messages_per_second)));
+    if (const net::token_bucket* logins = at_->logins_of(*e.where); logins != nullptr)
+        out.texts.push_back(fmt::format("{} logins/s", trimmed(logins->per_second())));
+    if (p.messages_when_throttled > 0)
+        out.texts.push_back(fmt::format("{} messages/s once throttled", trimmed(p.messages_when_throttled)));
+    return out;
+}
+
+} // namespace postferry::app
