@@ -329,6 +329,7 @@ maildir_facts look_at_maildir(const std::string& path) {
     }
     struct statvfs fs{};
     if (::statvfs(there.c_str(), &fs) == 0) {
+        out.total_octets = static_cast<std::uint64_t>(fs.f_blocks) * fs.f_frsize;
         out.free_octets = static_cast<std::uint64_t>(fs.f_bavail) * fs.f_frsize;
         out.free_inodes = fs.f_favail;
         out.counts_inodes = fs.f_files > 0;

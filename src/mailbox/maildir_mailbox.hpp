@@ -115,8 +115,9 @@ class maildir_mailbox final : public target {
 /// What `check` wants to know about a Maildir; blocks.
 struct maildir_facts {
     bool exists = false, is_maildir = false, parent_exists = false;
-    std::optional<error> unreadable, unwritable;    ///< as a file system would refuse; nothing is written to find out
-    std::uint64_t free_octets = 0, free_inodes = 0; ///< for ordinary users; 0 inodes where the file system counts none
+    std::optional<error> unreadable, unwritable; ///< as a file system would refuse; nothing is written to find out
+    std::uint64_t total_octets = 0, free_octets = 0,
+                  free_inodes = 0; ///< for ordinary users; 0 inodes where the file system counts none
     bool counts_inodes = false;
     std::vector<std::string> served_by; ///< "Dovecot (dovecot-uidlist)", "Courier (courierimapuiddb)"
 };
