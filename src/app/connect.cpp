@@ -46,6 +46,7 @@ client::server_settings settings_of(const mailbox::endpoint& where, std::chrono:
     s.admin = where.admin;
     s.form = where.form;
     s.password = where.password;
+    s.compress = where.compress;
     s.trace = trace_for(where);
     return s;
 }
@@ -118,17 +119,42 @@ task<result<std::unique_ptr<mailbox::maildir_mailbox>>> open_maildir(mailbox::en
     return mailbox::maildir_mailbox::open(std::move(options), which == side::source ? role::source : role::target);
 }
 
-task<result<std::unique_ptr<client::pop3_session>>> open_uidl_session(mailbox::endpoint imap, shares share) {
+task<result<std::unique_ptr<mailbox::mbox_mailbox>>> open_mbox(mailbox::endpoint where, side which, services with) {
+    mailbox::mbox_options options;
+    options.path = where.path;
+    options.place = where.display();
+    options.prefix = where.prefix;
+    options.format = where.mbox;
+    options.names = with.names;
+    using role = mailbox::mbox_mailbox::role;
+    return mailbox::mbox_mailbox::open(std::move(options), which == side::source ? role::source : role::target);
+}
+
+task<result<std::unique_ptr<mailbox::lmtp_target>>> open_lmtp(mailbox::endpoint where, services with) {
+    const executor ex = co_await boost::asio::this_coro::executor;
+    auto session =
+        co_await log_in<client::lmtp_session>(where, side::target, with, [&](client::server_settings settings) {
+            return client::lmtp_session::open(ex, std::move(settings));
+        });
+    if (!session) co_return std::unexpected(session.error());
+    co_return std::make_unique<mailbox::lmtp_target>(std::move(*session));
+}
+
+task<result<std::unique_ptr<client::pop3_session>>> open_uidl_session(mailbox::endpoint imap, services with) {
     mailbox::endpoint where = imap;
     where.kind = imap.uidl->kind;
     where.where = imap.uidl->where;
-    const bool implicit = where.kind == mailbox::scheme::pop3s;
-    if (implicit || where.tls.mode == net::tls_mode::implicit) where.tls.mode = mailbox::default_tls(where.kind);
-    // A line in the clear was asked for by name, or it is not used.
-    if (!implicit && imap.tls.mode == net::tls_mode::implicit) where.tls.mode = net::tls_mode::require;
-    const auto blocks = std::make_shared<client::block_pool>(share.target_block, 2);
-    co_return co_await client::pop3_session::open(co_await boost::asio::this_coro::executor,
-                                                  settings_of(where, share.patience), blocks);
+    // Never less safe than the line beside it.
+    if (where.kind == mailbox::scheme::pop3s)
+        where.tls.mode = net::tls_mode::implicit;
+    else if (imap.tls.mode == net::tls_mode::implicit)
+        where.tls.mode = net::tls_mode::require;
+    with.stay = nullptr; // it is another server, asked once
+    const auto blocks = std::make_shared<client::block_pool>(with.share.target_block, 2);
+    const executor ex = co_await boost::asio::this_coro::executor;
+    co_return co_await log_in<client::pop3_session>(where, side::source, with, [&](client::server_settings settings) {
+        return client::pop3_session::open(ex, std::move(settings), blocks);
+    });
 }
 
 task<result<std::unique_ptr<mailbox::pop3_mailbox>>> open_pop3(mailbox::endpoint where, services with) {
@@ -155,11 +181,6 @@ result<void> check_side(const mailbox::endpoint& where, side which) {
     if (which == side::target && where.uidl)
         return fail(retry_class::config, phase::usage,
                     "uidl= tells where a source's unique IDs are; a target has none");
-    for (const mailbox::scheme later : {mbox, lmtp})
-        if (where.kind == later)
-            return fail(retry_class::config, phase::usage,
-                        fmt::format("{}: endpoints are part of the command line but not in this version yet",
-                                    mailbox::name_of(where.kind)));
     return {};
 }
 
@@ -167,11 +188,16 @@ task<result<std::unique_ptr<mailbox::source>>> open_source(mailbox::endpoint whe
     if (auto ok = check_side(where, side::source); !ok) co_return std::unexpected(ok.error());
     switch (where.kind) {
     case mailbox::scheme::imap:
-    case mailbox::scheme::imaps: co_return co_await open_imap(std::move(where), side::source, with);
+    case mailbox::scheme::imaps: {
+        auto opened = co_await open_imap(where, side::source, with);
+        if (!opened || !where.uidl) co_return opened;
+        co_return std::make_unique<mailbox::uidl_source>(std::move(*opened),
+                                                         [where, with] { return open_uidl_session(where, with); });
+    }
     case mailbox::scheme::maildir: co_return co_await open_maildir(std::move(where), side::source, with);
     case mailbox::scheme::pop3:
     case mailbox::scheme::pop3s: co_return co_await open_pop3(std::move(where), with);
-    case mailbox::scheme::mbox:
+    case mailbox::scheme::mbox: co_return co_await open_mbox(std::move(where), side::source, with);
     case mailbox::scheme::lmtp: break;
     }
     co_return fail(retry_class::config, phase::usage, "no source speaks this scheme");
@@ -183,8 +209,8 @@ task<result<std::unique_ptr<mailbox::target>>> open_target(mailbox::endpoint whe
     case mailbox::scheme::imap:
     case mailbox::scheme::imaps: co_return co_await open_imap(std::move(where), side::target, with);
     case mailbox::scheme::maildir: co_return co_await open_maildir(std::move(where), side::target, with);
-    case mailbox::scheme::mbox:
-    case mailbox::scheme::lmtp:
+    case mailbox::scheme::mbox: co_return co_await open_mbox(std::move(where), side::target, with);
+    case mailbox::scheme::lmtp: co_return co_await open_lmtp(std::move(where), with);
     case mailbox::scheme::pop3:
     case mailbox::scheme::pop3s: break;
     }

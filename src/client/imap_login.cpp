@@ -52,7 +52,9 @@ task<result<void>> imap_session::start() {
         capabilities_fresh_ = false;
         if (auto in = co_await log_in(); !in) co_return in;
     }
-    if (!capabilities_fresh_) co_return co_await ask_capabilities();
+    if (!capabilities_fresh_)
+        if (auto asked = co_await ask_capabilities(); !asked) co_return asked;
+    if (settings_.compress == compression::on && may_compress()) co_return co_await compress();
     co_return result<void>{};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include "base/error.hpp"
 #include "client/block.hpp"
+#include "client/line_gauge.hpp"
 #include "client/login.hpp"
 #include "client/server_settings.hpp"
 #include "client/wire_lines.hpp"
@@ -118,6 +119,18 @@ class imap_session {
     /// Reads once and hands everything that came to the handlers. Waits at most answer_patience.
     task<result<void>> receive();
 
+    /// Whether the server offers compression, the user has not switched it off, and it was not tried yet.
+    [[nodiscard]] bool may_compress() const noexcept {
+        return !compress_tried_ && settings_.compress != compression::off && capabilities_.has("COMPRESS=DEFLATE");
+    }
+    [[nodiscard]] bool compressed() const noexcept { return compressed_; }
+    /// Compresses both directions from here on. No command may be unfinished. A server that refuses goes on without.
+    task<result<void>> compress();
+    /// Listens to the pace at which octets come in.
+    [[nodiscard]] line_gauge& gauge() noexcept { return gauge_; }
+    /// The fastest answer to a command so far: about a round trip.
+    [[nodiscard]] std::chrono::steady_clock::duration round_trip() const noexcept { return round_trip_; }
+
     void set_body_sink(body_sink* sink) noexcept { sink_ = sink; }
     void on_go_ahead(std::function<void()> f) { go_ahead_ = std::move(f); }
     /// Untagged data while no command is unfinished, and BYE, go here.
@@ -178,6 +191,9 @@ class imap_session {
     std::chrono::milliseconds courtesy_{0};       ///< pause before the next messages, after OK [THROTTLED]
     boost::asio::steady_timer* pacing_ = nullptr; ///< of pace(), while it waits
     bool closed_ = false;
+    line_gauge gauge_;
+    std::chrono::steady_clock::duration round_trip_ = std::chrono::seconds(10);
+    bool compress_tried_ = false, compressed_ = false;
 };
 
 /// What a NO, BAD or BYE means, by response code first and known texts second (docs/quirks.md).

@@ -1,6 +1,7 @@
 #pragma once
 #include "base/secret.hpp"
 #include "client/admin_form.hpp"
+#include "client/compression.hpp"
 #include "net/allowance.hpp"
 #include "net/connection.hpp"
 #include "net/wire_trace.hpp"
@@ -20,7 +21,8 @@ struct server_settings {
     std::string user;
     std::string admin; ///< empty: the user himself
     admin_form form = admin_form::sasl;
-    secret password; ///< or the token for xoauth2 and oauthbearer
+    secret password;                                  ///< or the token for xoauth2 and oauthbearer
+    compression compress = compression::when_it_pays; ///< IMAP only
     std::chrono::milliseconds connect_patience{30'000};
     std::chrono::milliseconds answer_patience{180'000}; ///< a server that says nothing for so long is taken for dead
     net::wire_trace trace;                              ///< writes nothing by default

@@ -293,8 +293,33 @@ result<void> set_uidl(endpoint& e, const std::string& value) {
     return {};
 }
 
+result<void> set_compress(endpoint& e, const std::string& value) {
+    if (value == "auto") {
+        e.compress = client::compression::when_it_pays;
+    } else if (value == "on") {
+        e.compress = client::compression::on;
+    } else if (value == "off") {
+        e.compress = client::compression::off;
+    } else {
+        return bad_value("compress", "auto (when the line is slow enough for it to pay), on or off");
+    }
+    return {};
+}
+
+result<void> set_mbox_format(endpoint& e, const std::string& value) {
+    using enum message::mbox_format;
+    constexpr std::array<std::pair<std::string_view, message::mbox_format>, 4> known{
+        {{"auto", automatic}, {"mboxrd", mboxrd}, {"mboxo", mboxo}, {"mboxcl2", mboxcl2}}};
+    for (const auto& [name, format] : known) {
+        if (value != name) continue;
+        e.mbox = format;
+        return {};
+    }
+    return bad_value("format", "auto, mboxrd, mboxo or mboxcl2");
+}
+
 /// Which schemes a parameter means something to.
-enum class meant_for : std::uint8_t { servers, imap, all };
+enum class meant_for : std::uint8_t { servers, imap, mbox, all };
 
 struct parameter {
     std::string_view name;
@@ -307,11 +332,12 @@ bool means_something(const parameter& p, scheme s) noexcept {
     case meant_for::all: return true;
     case meant_for::servers: return !is_local(s);
     case meant_for::imap: return s == scheme::imap || s == scheme::imaps;
+    case meant_for::mbox: return s == scheme::mbox;
     }
     return false;
 }
 
-constexpr std::array<parameter, 12> parameters{{
+constexpr std::array<parameter, 14> parameters{{
     {"tls", set_tls},
     {"verify", set_verify},
     {"ca", set_tls_file<&net::tls_settings::ca_file>},
@@ -324,6 +350,8 @@ constexpr std::array<parameter, 12> parameters{{
     {"max-connections", set_max_connections},
     {"quirks", set_quirks},
     {"uidl", set_uidl, meant_for::imap},
+    {"compress", set_compress, meant_for::imap},
+    {"format", set_mbox_format, meant_for::mbox},
 }};
 
 result<void> read_parameter(endpoint& out, std::string_view item, std::vector<std::string_view>& seen) {
@@ -336,7 +364,8 @@ result<void> read_parameter(endpoint& out, std::string_view item, std::vector<st
             name.size() <= 20 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz-_") == std::string::npos;
         return refuse(
             fmt::format("unknown parameter{} in the endpoint's query", word ? fmt::format(" {}=", name) : ""),
-            "Known are tls, verify, ca, auth, cert, key, admin, admin-form, prefix, max-connections, quirks and uidl");
+            "Known are tls, verify, ca, auth, cert, key, admin, admin-form, prefix, max-connections, quirks, uidl, "
+            "compress and format");
     }
     if (!means_something(*known, out.kind))
         return refuse(fmt::format("{}= means nothing to a {}: endpoint", name, name_of(out.kind)));

@@ -2,6 +2,8 @@
 #include "base/error.hpp"
 #include "base/secret.hpp"
 #include "client/admin_form.hpp"
+#include "client/compression.hpp"
+#include "message/mbox_reader.hpp"
 #include "net/connection.hpp"
 #include "protocol/sasl/mechanism.hpp"
 
@@ -37,8 +39,10 @@ struct endpoint {
     std::optional<std::uint32_t> max_connections;
     std::string quirks;              ///< quirks=: names to force, or with "-" in front to switch off; "," between
     std::optional<uidl_access> uidl; ///< uidl=: of an IMAP source; user, password and trust are those of this endpoint
+    message::mbox_format mbox = message::mbox_format::automatic; ///< format=: how an mbox is read
     std::string path;                ///< of a place on this machine: absolute, decoded
-    secret password;                 ///< of the user, or of the admin; or the token for xoauth2/oauthbearer
+    client::compression compress = client::compression::when_it_pays;
+    secret password; ///< of the user, or of the admin; or the token for xoauth2/oauthbearer
 
     /// "imaps://alice@old.example.org" (port only when not the default; percent-encoded; no query, no password) or
     /// "maildir:/srv/mail/alice": the name in reports, logs and the ledger.

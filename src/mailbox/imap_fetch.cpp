@@ -335,7 +335,29 @@ class fetch_run final : public client::body_sink {
         co_return result<void>{};
     }
 
+    // A short answer first, where compression could pay: its pace decides (client/line_gauge.hpp).
+    [[nodiscard]] std::size_t first_messages() const noexcept {
+        constexpr std::uint64_t worth_it = 200;
+        constexpr std::size_t to_listen_to = 24;
+        std::uint64_t all = 0;
+        for (const fetch_request& r : requests_) all += r.uids.count();
+        return whole_ && session_.may_compress() && all >= worth_it ? to_listen_to : 0;
+    }
+
+    // After each short answer; false: it told too little, and the next one is to be longer.
+    task<result<bool>> listen() {
+        if (auto ok = co_await drain(); !ok) co_return std::unexpected(ok.error());
+        const auto slow = session_.gauge().slow();
+        if (!slow) co_return false;
+        if (*slow)
+            if (auto ok = co_await session_.compress(); !ok) co_return std::unexpected(ok.error());
+        co_return true;
+    }
+
     task<result<void>> stream() {
+        constexpr std::size_t longest_first = 24 * 64;
+        std::size_t first = first_messages();
+        session_.gauge().begin();
         for (std::size_t i = 0; i < requests_.size(); ++i) {
             if (requests_[i].uids.empty()) continue;
             examine(i);
@@ -345,10 +367,15 @@ class fetch_run final : public client::body_sink {
                     if (auto ok = co_await step(); !ok) co_return ok;
                 if (states_[i].opened && states_[i].failure) break;
                 const std::size_t most = whole_ ? session_.messages_at_once() : SIZE_MAX;
-                uid_set some = rest.take_front(std::min(tuning_.fetch_messages, most), ranges_);
+                const std::size_t so_many = first > 0 ? first : tuning_.fetch_messages;
+                uid_set some = rest.take_front(std::min(so_many, most), ranges_);
                 if (auto ok = co_await wait_for_turn(some.count()); !ok) co_return ok;
                 if (spent_) co_return co_await drain();
                 ask(i, std::move(some), false);
+                if (first == 0) continue;
+                const auto heard = co_await listen();
+                if (!heard) co_return std::unexpected(heard.error());
+                first = *heard || first >= longest_first ? 0 : first * 4;
             }
         }
         co_return co_await drain();
