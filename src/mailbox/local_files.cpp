@@ -151,8 +151,15 @@ result<void> sync_file(int fd, std::string_view what) {
     return file_failure(errno, phase::append, fmt::format("{} cannot be brought to the disk", what));
 }
 
+file_handle open_quietly(int directory, const char* name) {
+    constexpr int how = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    file_handle fd(::openat(directory, name, how | O_NOATIME));
+    if (!fd && errno == EPERM) fd = file_handle(::openat(directory, name, how));
+    return fd;
+}
+
 result<std::optional<std::string>> read_small_file(int directory, const char* name, std::uint64_t most) {
-    const file_handle fd(::openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+    const file_handle fd = open_quietly(directory, name);
     if (!fd && errno == ENOENT) return std::optional<std::string>();
     struct stat st{};
     if (!fd || ::fstat(fd.get(), &st) != 0)

@@ -61,6 +61,8 @@ struct file_owner {
 [[nodiscard]] result<void> write_all(int fd, std::string_view octets, std::string_view what);
 [[nodiscard]] result<void> sync_file(int fd, std::string_view what);
 
+/// For reading, without leaving an access time where we may (the owner and root may); errno says why not.
+[[nodiscard]] file_handle open_quietly(int directory, const char* name);
 /// A whole small file; nothing when it is not there. Over `most` octets it is an error.
 [[nodiscard]] result<std::optional<std::string>> read_small_file(int directory, const char* name, std::uint64_t most);
 /// Puts `text` in the place of `name`, whole or not at all, durably: `temporary` is written, synced and renamed. The

@@ -275,13 +275,9 @@ result<file_handle> maildir_finder::open(const maildir_entry& entry) {
     std::string name(entry.name);
     for (unsigned attempt = 0; attempt < 4; ++attempt) {
         const int directory = in_new ? directories_->fresh.get() : directories_->cur.get();
-        // Reading leaves no trace, not even an access time, where we may say so.
-        for (const int quietly : {O_NOATIME, 0}) {
-            file_handle fd(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | quietly));
-            if (fd) return fd;
-            if (errno == ENOENT) break;
-            if (quietly == 0) return file_failure(errno, phase::fetch, "The message's file cannot be opened");
-        }
+        file_handle fd = open_quietly(directory, name.c_str());
+        if (fd) return fd;
+        if (errno != ENOENT) return file_failure(errno, phase::fetch, "The message's file cannot be opened");
         // A server that opens the folder moves all of new/ to cur/: no need to list it for each of them.
         if (std::exchange(in_new, false)) {
             name = fmt::format("{}:2,", entry.unique);

@@ -112,7 +112,8 @@ result<maildir_mailbox::settled> maildir_mailbox::settle(const maildir_directori
     // The source's UIDs are never given to other mail that arrives here: a client may know them as what they were
     // there.
     const std::uint32_t uid_next = std::max(view.uid_next, keep ? wish.uid_next : 1U);
-    // A server that has seen this UIDNEXT takes what comes in below it for a mistake and numbers it anew.
+    // A server that has seen a UIDNEXT takes what comes in below it for a mistake and numbers it anew. It has not seen
+    // the one that is written now.
     const std::uint64_t index = index_stamp(d);
     const bool seen = index != 0 && !taken_over;
 
@@ -120,7 +121,8 @@ result<maildir_mailbox::settled> maildir_mailbox::settle(const maildir_directori
     for (const message::uidlist_record& r : view.records) taken.add(r.uid);
     std::vector<new_record> records = unlisted(view, view.uid_validity);
     std::uint32_t next = uid_next;
-    give_uids(records, {.keep = keep, .floor = seen ? uid_next : 1, .highest_kept = UINT32_MAX - 1}, taken, next);
+    const std::uint32_t lowest = seen ? view.uid_next : 1;
+    give_uids(records, {.keep = keep, .floor = lowest, .highest_kept = UINT32_MAX - 1}, taken, next);
     take_over_courier(view, records);
     if (taken_over || view.numbered != maildir_view::numbering::dovecot || view.torn || next != view.uid_next ||
         !records.empty())
@@ -132,7 +134,7 @@ result<maildir_mailbox::settled> maildir_mailbox::settle(const maildir_directori
     out.what.uid_validity = view.uid_validity;
     out.what.index_stamp = index;
     out.what.rules.keep = keep;
-    out.what.rules.floor = keep && !seen ? above_all : next;
+    out.what.rules.floor = keep ? std::max(above_all, lowest) : next;
     out.what.rules.highest_kept = wish.uid_next != 0  ? std::max(wish.uid_next, wish.uid_next + newly_arrived)
                                   : before != nullptr ? before->rules.highest_kept
                                                       : 0;

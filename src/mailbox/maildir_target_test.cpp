@@ -123,10 +123,24 @@ TEST_F(maildir_target, a_server_that_looked_in_between_is_not_given_lower_uids) 
     prepare(*b, wish("INBOX", 4711, 50));
     ready_feed first({letter(3)});
     ASSERT_TRUE(append(*b, first));
-    write(root / "dovecot.index.log", "a server has seen N50");
+    write(root / "dovecot.index.log", "a server has seen N50, and says so in its log");
     ready_feed second({letter(4), letter(5)});
     ASSERT_TRUE(append(*b, second));
     EXPECT_THAT(second.uids, ElementsAre(std::pair(0U, 50U), std::pair(1U, 51U)));
+}
+
+TEST_F(maildir_target, what_comes_later_keeps_its_uid_where_a_server_has_seen_only_lower_ones) {
+    auto b = open(box::role::target);
+    prepare(*b, wish("INBOX", 4711, 5));
+    ready_feed first({letter(4)});
+    ASSERT_TRUE(append(*b, first));
+    write(root / "dovecot.index.log", "a server has seen N5, and says so in its log");
+    b = open(box::role::target);
+    EXPECT_EQ(prepare(*b, wish("INBOX", 4711, 8, false)).state.uid_next, 5U);
+    ready_feed second({letter(5), letter(7)});
+    ASSERT_TRUE(append(*b, second));
+    EXPECT_THAT(second.uids, ElementsAre(std::pair(0U, 5U), std::pair(1U, 7U)));
+    EXPECT_THAT(read(root / "dovecot-uidlist"), HasSubstr("3 V4711 N8 "));
 }
 
 TEST_F(maildir_target, a_delivery_that_was_cut_off_before_the_list_gets_the_uid_that_it_was_to_get) {

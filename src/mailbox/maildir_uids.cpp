@@ -15,6 +15,7 @@ namespace postferry::mailbox {
 namespace {
 
 constexpr const char* list_name = "dovecot-uidlist";
+constexpr off_t log_header_octets = 40;
 constexpr const char* temporary_name = "dovecot-uidlist.tmp";
 
 std::string random_guid() {
@@ -128,6 +129,8 @@ std::uint64_t index_stamp(const maildir_directories& d) {
     for (const char* name : {"dovecot.index", "dovecot.index.log"}) {
         struct stat st{};
         if (::fstatat(d.folder.get(), name, &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        // A log that is nothing but its header was made in passing, by a LIST.
+        if (st.st_size <= log_header_octets) continue;
         for (const std::uint64_t v :
              {static_cast<std::uint64_t>(st.st_ino), static_cast<std::uint64_t>(st.st_size),
               static_cast<std::uint64_t>(st.st_mtim.tv_sec), static_cast<std::uint64_t>(st.st_mtim.tv_nsec)})
