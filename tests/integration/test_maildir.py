@@ -242,6 +242,90 @@ class Served(MaildirCase):
                                                          "letter 3": {"\\Seen", "$Theirs"}})
 
 
+class Disks(MaildirCase):
+    def small_disk(self, size: str, *more: str) -> pathlib.Path:
+        """A disk of its own as the user's home."""
+        home = self.place().parent
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", "mode=755", *more]), "tmpfs", str(home)],
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            self.skipTest(f"cannot mount a small disk: {done.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(home)], check=True)
+        self.addCleanup(self.new.doveadm, "kick", self.user, check=False)
+        os.chown(home, MAIL_UID, MAIL_UID)
+        return home
+
+    def assert_stops_and_goes_on(self, home: pathlib.Path, room: str) -> None:
+        run = self.into_maildir(code=5)
+        self.assertRegex(run.text, "(?i)make room", run)
+        self.assertGreater(run.messages["residual"], 0, run)
+        self.assertEqual([str(left) for left in home.glob("**/tmp/*")], [])
+        subprocess.run(["mount", "-o", f"remount,{room}", str(home)], check=True)
+        run = self.into_maildir()
+        self.assertEqual(run.messages["residual"], 0, run)
+        self.assert_twins()
+
+    def test_full_then_room(self):
+        self.fill(self.old, folder("INBOX", mails(60, size=20_000)), folder("Work", mails(5, "work")))
+        self.assert_stops_and_goes_on(self.small_disk("600k"), "size=40m")
+
+    def test_one_message_that_is_larger_than_the_disk(self):
+        self.fill(self.old, folder("INBOX", [*mails(3), mail("large", size=4_000_000), mail("last")]))
+        self.assert_stops_and_goes_on(self.small_disk("600k"), "size=40m")
+
+    def test_no_inode_left_then_some(self):
+        self.fill(self.old, folder("INBOX", mails(60)))
+        self.assert_stops_and_goes_on(self.small_disk("40m", "nr_inodes=40"), "nr_inodes=1000")
+
+    def test_a_read_only_file_system_is_named(self):
+        self.fill(self.old, folder("INBOX", mails(2)))
+        home = self.small_disk("1m")
+        subprocess.run(["mount", "-o", "remount,ro", str(home)], check=True)
+        run = self.into_maildir(code=5)
+        self.assertIn("read-only", run.text)
+
+
+class Stopped(MaildirCase):
+    def test_what_was_interrupted_goes_on(self):
+        self.fill(self.old, folder("INBOX", mails(500, size=20_000)))
+        place = self.place()
+        process = self.start("copy", self.url(self.old, self.user), f"maildir:{place}")
+        self.until(lambda: process.poll() is not None or any(place.glob("cur/*")))
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 143)
+        self.assert_clean()
+        run = self.into_maildir()
+        self.assertEqual(run.messages["residual"], 0, run)
+        self.assert_twins()
+
+
+class Durability(MaildirCase):
+    @unittest.skipUnless(shutil.which("strace"), "needs strace")
+    def test_the_ledger_knows_of_nothing_that_is_not_on_the_disk(self):
+        """Each file is synced before it is renamed, cur/ and the UID list after, and only then the ledger is written."""
+        self.fill(self.old, folder("INBOX", mails(30)))
+        self.into_maildir("--exclude", "*")  # makes the ledger
+        trace = self.folder / "trace"
+        line = ["strace", "-f", "-y", "-o", str(trace), "-e", "trace=fsync,fdatasync,renameat2,pwrite64,openat",
+                *self.command("copy", self.url(self.old, self.user), f"maildir:{self.place()}")]
+        subprocess.run(line, env=self.environment(), check=True, capture_output=True, timeout=60, cwd=self.folder)
+        synced, renamed, list_synced, folder_synced = set(), 0, 0, 0
+        for call in trace.read_text(errors="replace").splitlines():
+            if "fsync(" in call and "/tmp/" in call:
+                synced.add(re.search(r"/tmp/([^>]+)>", call)[1])
+            elif "renameat2(" in call and "/tmp" in call:
+                renamed += 1
+                self.assertIn(re.search(r'"([^"]+)"', call)[1], synced, "renamed before it was synced")
+            elif "fsync(" in call and "/dovecot-uidlist>" in call:
+                list_synced += 1
+            elif "fsync(" in call and "/cur>" in call:
+                folder_synced += 1
+        self.assertEqual((renamed, len(synced)), (30, 30))
+        self.assertGreater(list_synced, 0)
+        self.assertGreater(folder_synced, 0)
+
+
 class MaildirToImap(PairCase):
     """The old server's Maildir is read beside it, or after its end."""
 
