@@ -1,5 +1,6 @@
 #include "app/check.hpp"
 
+#include "base/text.hpp"
 #include "net/join.hpp"
 #include "transfer/folder_entries.hpp"
 
@@ -41,8 +42,13 @@ class end_check {
     endpoint_check out;
     mailbox::listing list;
     std::unique_ptr<mailbox::source> box;
+    std::optional<std::uint64_t> free_inodes; ///< on the target's disk: each message is a file
 
     task<> run() {
+        if (mailbox::is_local(where_.kind)) {
+            co_await run_here();
+            co_return;
+        }
         const auto start = std::chrono::steady_clock::now();
         const auto opened = co_await open();
         const std::size_t reached = opened ? way_in.size() : step_of(opened.error().where);
@@ -65,12 +71,72 @@ class end_check {
         }
         out.steps[std::min(reached, way_in.size() - 1)].seconds = since(start);
         if (!opened) co_return;
+        describe_limits();
         if (imap_ != nullptr) describe_session();
         if (pop3_ != nullptr) describe_pop3();
+        if (lmtp_ != nullptr) describe_lmtp();
         co_await look_around();
+        if (which_ == side::source && where_.uidl) co_await try_uidls();
     }
 
   private:
+    /// A place on this machine: there is no way in, but owners, free space and traces of servers.
+    task<> run_here() {
+        const auto start = std::chrono::steady_clock::now();
+        const auto opened = co_await open();
+        add_step("open", opened ? result<std::string>(where_.path) : std::unexpected(opened.error()), since(start));
+        if (where_.kind == mailbox::scheme::mbox)
+            describe_mbox(co_await mailbox::file_pool::shared()->run(
+                [path = where_.path] { return mailbox::look_at_mbox(path); }));
+        if (where_.kind == mailbox::scheme::maildir)
+            describe_maildir(co_await mailbox::file_pool::shared()->run(
+                [path = where_.path] { return mailbox::look_at_maildir(path); }));
+        if (opened) co_await look_around();
+    }
+
+    void add_step(std::string name, result<std::string> what, double seconds) {
+        check_step step{.name = std::move(name), .state = step_state::ok, .text = {}, .advice = {}, .seconds = seconds};
+        if (what) {
+            step.text = std::move(*what);
+        } else {
+            step.state = step_state::failed;
+            step.text = what.error().what;
+            step.advice = what.error().advice;
+            step.where = what.error().where;
+        }
+        out.steps.push_back(std::move(step));
+    }
+
+    void describe_maildir(const mailbox::maildir_facts& facts) {
+        for (const std::string& server : facts.served_by) out.notes.push_back(fmt::format("served by {}", server));
+        if (facts.unreadable) add_step("read", std::unexpected(*facts.unreadable), 0);
+        if (which_ == side::source || !(facts.exists || facts.parent_exists)) return;
+        if (!facts.exists) out.notes.emplace_back("it is not there yet and will be made");
+        add_step("write", facts.unwritable ? result<std::string>(std::unexpected(*facts.unwritable)) : "may be written",
+                 0);
+        std::string room = fmt::format("{} free", format_size(facts.free_octets));
+        if (facts.counts_inodes) room += fmt::format(", room for {} files", facts.free_inodes);
+        add_step("space", std::move(room), 0);
+        out.quotas.push_back({.root = "disk",
+                              .used_octets = facts.total_octets - std::min(facts.total_octets, facts.free_octets),
+                              .limit_octets = facts.total_octets});
+        free_inodes = facts.counts_inodes ? std::optional(facts.free_inodes) : std::nullopt;
+    }
+
+    void describe_mbox(const mailbox::mbox_facts& facts) {
+        if (facts.unreadable) add_step("read", std::unexpected(*facts.unreadable), 0);
+        if (which_ == side::source || !(facts.exists || facts.parent_exists)) return;
+        if (!facts.exists) out.notes.emplace_back("it is not there yet and will be made");
+        if (facts.exists && facts.is_file)
+            out.notes.emplace_back("one file has room for the INBOX only; name a folder to take all folders");
+        add_step("write", facts.unwritable ? result<std::string>(std::unexpected(*facts.unwritable)) : "may be written",
+                 0);
+        add_step("space", fmt::format("{} free", format_size(facts.free_octets)), 0);
+        out.quotas.push_back({.root = "disk",
+                              .used_octets = facts.total_octets - std::min(facts.total_octets, facts.free_octets),
+                              .limit_octets = facts.total_octets});
+    }
+
     /// Opens `box` and, where what it is can be told more of, one of the two below.
     task<result<void>> open() {
         using enum mailbox::scheme;
@@ -81,9 +147,14 @@ class end_check {
             pop3_ = opened->get();
             box = std::move(*opened);
         } else if (where_.kind == imap || where_.kind == imaps) {
-            auto opened = co_await open_imap(where_, which_, with_.share);
+            auto opened = co_await open_imap(where_, which_, with_);
             if (!opened) co_return std::unexpected(opened.error());
             imap_ = opened->get();
+            box = std::move(*opened);
+        } else if (where_.kind == lmtp) {
+            auto opened = co_await open_lmtp(where_, with_);
+            if (!opened) co_return std::unexpected(opened.error());
+            lmtp_ = opened->get();
             box = std::move(*opened);
         } else if (which_ == side::source) {
             auto opened = co_await open_source(where_, with_);
@@ -95,6 +166,15 @@ class end_check {
             box = std::move(*opened);
         }
         co_return result<void>{};
+    }
+
+    void describe_limits() {
+        if (with_.stay == nullptr) return;
+        visit::limits limits = with_.stay->limits_of(which_ == side::target);
+        if (limits.preset.what == nullptr) return; // a place on this machine
+        out.preset = limits.preset.what->name;
+        out.preset_why = std::move(limits.preset.why);
+        out.limits = std::move(limits.texts);
     }
 
     template <class Session> void describe_line(const Session& session) {
@@ -122,6 +202,19 @@ class end_check {
                                    "sessions are ended without it");
         if (const std::uint32_t delay = client::login_delay(can); delay > 0)
             out.notes.push_back(fmt::format("LOGIN-DELAY: {} s must lie between two logins", delay));
+    }
+
+    void describe_lmtp() {
+        const client::lmtp_session& session = lmtp_->session();
+        out.steps[1].text = session.peer();
+        out.tls = session.tls_summary();
+        out.steps[2].text = out.tls.empty() ? "not encrypted" : out.tls;
+        if (out.tls.empty()) out.steps[2].state = step_state::warning;
+        out.steps[3].text = fmt::format("takes mail for {}", session.recipient());
+        out.capabilities = session.extensions().all();
+        if (!session.extensions().has("PIPELINING"))
+            out.notes.emplace_back("no PIPELINING: each message waits for four round trips");
+        if (lmtp_->append_limit() > 0) out.append_limit = lmtp_->append_limit();
     }
 
     void describe_session() {
@@ -175,11 +268,36 @@ class end_check {
                         {.root = q.root, .used_octets = r.usage * 1024, .limit_octets = r.limit * 1024});
     }
 
+    /// The POP3 server beside this one (uidl=).
+    task<> try_uidls() {
+        const auto start = std::chrono::steady_clock::now();
+        auto session = co_await open_uidl_session(where_, with_);
+        result<mailbox::maildrop> drop = std::unexpected(session ? error{} : session.error());
+        if (session) {
+            drop = co_await mailbox::read_maildrop(**session);
+            co_await (*session)->quit(true);
+        }
+        check_step step{.name = "uidl", .state = step_state::ok, .text = {}, .advice = {}, .seconds = since(start)};
+        if (!drop) {
+            step.state = step_state::failed;
+            step.text = drop.error().message();
+            step.where = drop.error().where;
+        } else if (drop->uidl_refused) {
+            step.state = step_state::warning;
+            step.text = fmt::format("the server gives no unique IDs; it said {}", drop->refusal);
+        } else {
+            const auto named = std::ranges::count_if(drop->messages, [](const auto& m) { return !m.uidl.empty(); });
+            step.text = fmt::format("unique IDs (UIDL) of {} messages", named);
+        }
+        out.steps.push_back(std::move(step));
+    }
+
     mailbox::endpoint where_;
     side which_;
     services with_;
     mailbox::imap_mailbox* imap_ = nullptr;
     mailbox::pop3_mailbox* pop3_ = nullptr;
+    mailbox::lmtp_target* lmtp_ = nullptr;
 };
 
 task<> find_oversize(end_check& from, std::uint64_t limit, mailbox_check& out) {
@@ -234,6 +352,9 @@ task<mailbox_check> check_mailbox(mailbox::endpoint source, mailbox::endpoint ta
         else
             out.notes.push_back(map.error().message());
     }
+    if (to.free_inodes && out.messages && *out.messages >= *to.free_inodes)
+        out.notes.push_back(fmt::format("the target's disk has room for {} files; {} messages are to come",
+                                        *to.free_inodes, *out.messages));
     if (from.box) co_await from.box->leave();
     if (to.box) co_await to.box->leave();
     out.source = std::move(from.out);

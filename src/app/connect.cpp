@@ -191,8 +191,10 @@ task<result<std::unique_ptr<mailbox::source>>> open_source(mailbox::endpoint whe
     case mailbox::scheme::imaps: {
         auto opened = co_await open_imap(where, side::source, with);
         if (!opened || !where.uidl) co_return opened;
-        co_return std::make_unique<mailbox::uidl_source>(std::move(*opened),
-                                                         [where, with] { return open_uidl_session(where, with); });
+        auto with_uidls = std::make_unique<mailbox::uidl_source>(
+            std::move(*opened), [where, with] { return open_uidl_session(where, with); });
+        if (auto ok = co_await with_uidls->ask(); !ok) co_return std::unexpected(ok.error());
+        co_return with_uidls;
     }
     case mailbox::scheme::maildir: co_return co_await open_maildir(std::move(where), side::source, with);
     case mailbox::scheme::pop3:

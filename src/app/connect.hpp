@@ -4,7 +4,9 @@
 #include "client/token_source.hpp"
 #include "mailbox/endpoint.hpp"
 #include "mailbox/imap_mailbox.hpp"
+#include "mailbox/lmtp_target.hpp"
 #include "mailbox/maildir_mailbox.hpp"
+#include "mailbox/mbox_mailbox.hpp"
 #include "mailbox/name_book.hpp"
 #include "mailbox/pop3_mailbox.hpp"
 #include "mailbox/uidl_source.hpp"
@@ -43,9 +45,12 @@ struct services {
                                                                              services with);
 [[nodiscard]] task<result<std::unique_ptr<mailbox::maildir_mailbox>>> open_maildir(mailbox::endpoint where, side which,
                                                                                    services with);
+[[nodiscard]] task<result<std::unique_ptr<mailbox::mbox_mailbox>>> open_mbox(mailbox::endpoint where, side which,
+                                                                             services with);
+[[nodiscard]] task<result<std::unique_ptr<mailbox::lmtp_target>>> open_lmtp(mailbox::endpoint where, services with);
 /// The POP3 server beside an IMAP one (endpoint::uidl), with the same login.
 [[nodiscard]] task<result<std::unique_ptr<client::pop3_session>>> open_uidl_session(mailbox::endpoint imap,
-                                                                                    shares share);
+                                                                                    services with);
 [[nodiscard]] task<result<std::unique_ptr<mailbox::pop3_mailbox>>> open_pop3(mailbox::endpoint where, services with);
 /// Why the scheme cannot stand on this side: POP3 takes no mail, LMTP gives none.
 [[nodiscard]] result<void> check_side(const mailbox::endpoint& where, side which);

@@ -1,7 +1,6 @@
 #include "mailbox/uidl_source.hpp"
 
 #include "base/text.hpp"
-#include "mailbox/pop3_mailbox.hpp"
 #include "mailbox/uidl_join.hpp"
 
 #include <fmt/format.h>
@@ -82,7 +81,7 @@ task<result<void>> uidl_source::fetch(std::span<const fetch_request> requests, f
     co_return co_await inner_->fetch(requests, part, labelled);
 }
 
-task<result<void>> uidl_source::join(const fetch_request& inbox) {
+task<result<void>> uidl_source::with_pop3(work what) {
     auto opened = co_await open_pop3_();
     if (!opened) {
         error why = opened.error();
@@ -90,19 +89,26 @@ task<result<void>> uidl_source::join(const fetch_request& inbox) {
         co_return std::unexpected(std::move(why));
     }
     pop3_ = std::move(*opened);
-    auto ok = co_await join_with(*pop3_, inbox);
+    auto ok = co_await what(*pop3_);
     if (ok) co_await pop3_->quit(true);
     pop3_->close();
     pop3_.reset();
-    joined_ = ok.has_value();
     co_return ok;
 }
 
-task<result<void>> uidl_source::join_with(client::pop3_session& session, const fetch_request& inbox) {
-    auto drop = co_await read_maildrop(session);
-    if (!drop) co_return std::unexpected(drop.error());
-    if (drop->uidl_refused) {
-        notes_.push_back(fmt::format("POP3 gives no unique IDs ({}): none can be kept", drop->refusal));
+task<result<void>> uidl_source::ask() {
+    co_return co_await with_pop3([this](client::pop3_session& session) -> task<result<void>> {
+        auto drop = co_await read_maildrop(session);
+        if (!drop) co_return std::unexpected(drop.error());
+        drop_ = std::move(*drop);
+        co_return result<void>{};
+    });
+}
+
+task<result<void>> uidl_source::join(const fetch_request& inbox) {
+    joined_ = true;
+    if (drop_.uidl_refused) {
+        notes_.push_back(fmt::format("POP3 gives no unique IDs ({}): none can be kept", drop_.refusal));
         co_return result<void>{};
     }
     const scan_request all{.handle = inbox.handle};
@@ -115,12 +121,22 @@ task<result<void>> uidl_source::join_with(client::pop3_session& session, const f
     if (auto ok = co_await inner_->fetch({&heads_of, 1}, fetch_part::fingerprint, reader); !ok) co_return ok;
     if (reader.why) co_return std::unexpected(*reader.why);
     std::ranges::sort(reader.heads, {}, &imap_head::uid);
-    uidl_join found = join_uidls(reader.heads, drop->messages);
-    // Which of them are asked for depends on what the others told: at most twice.
-    for (int round = 0; round < 2 && !found.need_print.empty(); ++round) {
-        auto ok = co_await read_prints(session, drop->messages, found.need_print, pop3_commands_in_flight);
+    uidl_join found = join_uidls(reader.heads, drop_.messages);
+    if (!found.need_print.empty()) {
+        const auto ok = co_await with_pop3([&](client::pop3_session& session) -> task<result<void>> {
+            auto drop = co_await read_maildrop(session); // numbers hold for one session only
+            if (!drop) co_return std::unexpected(drop.error());
+            drop_ = std::move(*drop);
+            found = join_uidls(reader.heads, drop_.messages);
+            // Which headers are needed depends on what the others told: at most twice.
+            for (int round = 0; round < 2 && !found.need_print.empty(); ++round) {
+                auto read = co_await read_prints(session, drop_.messages, found.need_print, pop3_commands_in_flight);
+                if (!read) co_return read;
+                found = join_uidls(reader.heads, drop_.messages);
+            }
+            co_return result<void>{};
+        });
         if (!ok) co_return ok;
-        found = join_uidls(reader.heads, drop->messages);
     }
     for (std::size_t i = 0; i < reader.heads.size(); ++i)
         if (!found.uidls[i].empty()) uidls_.emplace(reader.heads[i].uid, std::move(found.uidls[i]));

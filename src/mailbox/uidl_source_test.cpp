@@ -72,14 +72,16 @@ struct outcome {
     int sessions = 0;
 };
 
-task<int> fetch_all(std::vector<std::string> inbox, std::string_view script, outcome& out) {
+/// @param scripts of the POP3 sessions, behind the login
+task<int> fetch_all(std::vector<std::string> inbox, std::vector<std::string> scripts, outcome& out) {
     auto folders = std::make_unique<two_folders>();
     folders->inbox = std::move(inbox);
     uidl_source box(std::move(folders), [&]() -> task<result<std::unique_ptr<client::pop3_session>>> {
+        const std::string script =
+            out.sessions < std::ssize(scripts) ? scripts[static_cast<std::size_t>(out.sessions)] : "";
         ++out.sessions;
         auto line = std::make_unique<support::scripted_line>(
-            "S: +OK\nC: CAPA\nS: -ERR\nC: USER anna\nS: +OK\nC: PASS secret\nS: +OK\nC: CAPA\nS: -ERR\n" +
-                std::string(script),
+            "S: +OK\nC: CAPA\nS: -ERR\nC: USER anna\nS: +OK\nC: PASS secret\nS: +OK\nC: CAPA\nS: -ERR\n" + script,
             out.line);
         line->encrypted_ = true;
         client::pop3_settings settings;
@@ -95,6 +97,7 @@ task<int> fetch_all(std::vector<std::string> inbox, std::string_view script, out
     const std::vector<fetch_request> requests{{.handle = "INBOX", .uid_validity = 5, .uids = two},
                                               {.handle = "Sent", .uid_validity = 5, .uids = uid_set::of(11, 11)}};
     head_log sink;
+    if (auto ok = co_await box.ask(); !ok) out.failure = ok.error();
     for (int pass = 0; pass < 2 && !out.failure; ++pass)
         if (auto ok = co_await box.fetch(requests, fetch_part::whole, sink); !ok) out.failure = ok.error();
     out.log = sink.log;
@@ -102,15 +105,15 @@ task<int> fetch_all(std::vector<std::string> inbox, std::string_view script, out
     co_return 0;
 }
 
-outcome play(std::vector<std::string> inbox, std::string_view script) {
+outcome play(std::vector<std::string> inbox, std::vector<std::string> scripts) {
     outcome out;
-    (void)support::run_to_end(fetch_all(std::move(inbox), script, out));
+    (void)support::run_to_end(fetch_all(std::move(inbox), std::move(scripts), out));
     EXPECT_THAT(out.line->complaints, IsEmpty());
     return out;
 }
 
 TEST(uidl_source, messages_of_inbox_get_their_uidls_others_none_and_pop3_is_asked_once) {
-    const outcome out = play({"12345", "123456", "1234567"}, R"(
+    const outcome out = play({"12345", "123456", "1234567"}, {R"(
         C: STAT
         S: +OK 3 18
         C: LIST
@@ -127,7 +130,7 @@ TEST(uidl_source, messages_of_inbox_get_their_uidls_others_none_and_pop3_is_aske
         S: .
         C: QUIT
         S: +OK
-    )");
+    )"});
     EXPECT_FALSE(out.failure) << out.failure->message();
     EXPECT_THAT(out.log, ElementsAre("0/11 <aa>", "0/12 <bb>", "1/11 <>", "0/11 <aa>", "0/12 <bb>", "1/11 <>"));
     EXPECT_EQ(out.sessions, 1);
@@ -136,7 +139,7 @@ TEST(uidl_source, messages_of_inbox_get_their_uidls_others_none_and_pop3_is_aske
 }
 
 TEST(uidl_source, equal_sizes_are_looked_up_and_what_stays_unclear_is_counted) {
-    const outcome out = play({"Subject: a\r\n", "Subject: b\r\n"}, R"(
+    const std::string list = R"(
         C: STAT
         S: +OK 2 24
         C: LIST
@@ -149,6 +152,8 @@ TEST(uidl_source, equal_sizes_are_looked_up_and_what_stays_unclear_is_counted) {
         S: 1 aa
         S: 2 bb
         S: .
+    )";
+    const outcome out = play({"Subject: a\r\n", "Subject: b\r\n"}, {list + "\nC: QUIT\nS: +OK\n", list + R"(
         C: TOP 1 0
         S: +OK
         S: Subject: a
@@ -159,7 +164,7 @@ TEST(uidl_source, equal_sizes_are_looked_up_and_what_stays_unclear_is_counted) {
         S: .
         C: QUIT
         S: +OK
-    )");
+    )"});
     EXPECT_FALSE(out.failure) << out.failure->message();
     EXPECT_THAT(out.log, testing::Contains("0/11 <aa>"));
     EXPECT_THAT(out.log, testing::Contains("0/12 <>"));
@@ -167,7 +172,7 @@ TEST(uidl_source, equal_sizes_are_looked_up_and_what_stays_unclear_is_counted) {
 }
 
 TEST(uidl_source, a_server_without_uidl_is_a_note) {
-    const outcome out = play({"1", "22"}, R"(
+    const outcome out = play({"1", "22"}, {R"(
         C: STAT
         S: +OK 2 3
         C: LIST
@@ -179,13 +184,13 @@ TEST(uidl_source, a_server_without_uidl_is_a_note) {
         S: -ERR what
         C: QUIT
         S: +OK
-    )");
+    )"});
     EXPECT_FALSE(out.failure);
     EXPECT_THAT(out.notes, ElementsAre(HasSubstr("POP3 gives no unique IDs")));
 }
 
-TEST(uidl_source, a_server_that_cannot_be_asked_fails_the_fetch) {
-    const outcome out = play({"1", "22"}, "C: STAT\nS!");
+TEST(uidl_source, a_server_that_cannot_be_asked_is_said_before_anything_else) {
+    const outcome out = play({"1", "22"}, {"C: STAT\nS!"});
     ASSERT_TRUE(out.failure);
     EXPECT_EQ(out.failure->cls, retry_class::transient);
     EXPECT_THAT(out.log, IsEmpty());
