@@ -69,7 +69,8 @@ def _list(client, content: Content) -> None:
     extended = b"LIST-EXTENDED" in able
     for parts in client.command(b'LIST (SUBSCRIBED) "" "*"' if extended else b'LSUB "" "*"'):
         name = _name(parts)
-        if name is not None:
+        # LSUB also names the parents of what is subscribed, as \Noselect.
+        if name is not None and (extended or b"\\noselect" not in {word.lower() for word in parse(parts)[2]}):
             content.subscribed.add(name)
     uses = b'LIST (SPECIAL-USE) "" "*" RETURN (SPECIAL-USE)'
     for parts in client.command(uses) if extended and b"SPECIAL-USE" in able else ():

@@ -92,6 +92,15 @@ def _sized(seed: int, sizes: list[int]) -> collections.abc.Iterable[Append]:
     return Writer(seed).sized(sizes, _FEW_FLAGS)
 
 
+def letters(count: int = 300, *, seed: int = 1) -> Sample:
+    """`count` letters of 10 to 30 kB of plain text, 20 kB on average: what compresses well."""
+    def messages() -> collections.abc.Iterable[Append]:
+        writer = Writer(seed)
+        return writer.letters(10_000 + (number * 7919) % 20_000 for number in range(count))
+
+    return [Folder(("INBOX",), messages)]
+
+
 def many(mailboxes: int = 1000, *, messages: int = 50, seed: int = 1) -> dict[str, Sample]:
     """user name -> a small mailbox (three folders, messages of 1 to 4 kB)."""
     def one(number: int) -> Sample:
@@ -171,6 +180,8 @@ def fill_each(server, user: str, sample: Sample) -> Filled:
             filled.refused += [(folder.path, number, why) for number, why in refused.items()]
             if folder.subscribed:
                 client.command(b"SUBSCRIBE " + quote(encode_name(name)))
+            # As any mail program has: Mailutils keeps no UIDVALIDITY before.
+            client.command(b"SELECT " + quote(encode_name(name)))
     return filled
 
 

@@ -1,0 +1,106 @@
+"""Real messages (POSTFERRY_CORPUS, a folder that does not belong to the repository) through real servers: every one of them
+arrives, or is named with the reason why not.
+
+POSTFERRY_WRITE_DOCS=1 writes the numbers in docs/servers.md; nothing of the messages goes anywhere.
+"""
+
+import collections
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from servers import *  # noqa: E402,F403
+from support import *  # noqa: E402,F403
+
+from lab import corpus  # noqa: E402
+
+
+def setUpModule():
+    need_servers()
+    if not corpus.folder():
+        raise unittest.SkipTest("POSTFERRY_CORPUS names no folder")
+    need_roots()
+
+
+class Corpus(Case):
+    """One Dovecot that holds the files as they are, and a target of each kind."""
+
+    rows: dict[str, list[str]] = {}
+
+    @classmethod
+    def setUpClass(cls):
+        where = pathlib.Path(cls.server_folder())
+        cls.old = Dovecot(where / "old", users={SOURCE: SECRET}, special_use={})
+        cls.addClassCleanup(cls.old.stop)
+        cls.counts = corpus.load(cls.old, SOURCE, corpus.folder())
+        cls.untouched = digest.tree_digest(cls.old.store(SOURCE))
+        cls.content = digest.mailbox_content(cls.old, SOURCE)
+        cls.where = where
+        cls.addClassCleanup(cls.write_table)
+
+    @classmethod
+    def write_table(cls):
+        if os.environ.get("POSTFERRY_WRITE_DOCS") and len(cls.rows) == 3:
+            head = ["from Dovecot to", "messages", "copied", "residual", "refused, and why", "repaired", "identical",
+                    "altered by the server", "altered by repair", "grade"]
+            about = (f"{sum(cls.counts.values())} messages of {sum(1 for count in cls.counts.values() if count)} public "
+                     "collections, as files in a Maildir that Dovecot serves.\n\n")
+            write_section("corpus", about + table(head, [cls.rows[name] for name in ("Dovecot", "Cyrus", "Courier")]))
+
+    def setUp(self):
+        super().setUp()
+        self.secrets = [SECRET]
+
+    def run_to(self, target, command: str) -> Run:
+        return self.run_program(command, f"imap://{SOURCE}@{self.old.host}:{self.old.imap_port}?tls=off",
+                                f"imap://{SOURCE}@{target.host}:{target.imap_port}?tls=off", code=None, seconds=300,
+                                environment=self.environment(POSTFERRY_SOURCE_PASSWORD=SECRET, POSTFERRY_TARGET_PASSWORD=SECRET))
+
+    def bring_all(self, name: str, target) -> None:
+        copy = self.run_to(target, "copy")
+        total = self.content.messages()
+        self.assertEqual(total, sum(self.counts.values()))
+        self.assertEqual((copy.messages["source"], copy.messages["residual"]), (total, 0), copy)
+        self.assertEqual(copy.messages["copied"] + copy.messages["failed"], total, copy)
+        # Each failure is one message, named with its reason.
+        named = {(one["folder"], one["source_uid"]) for one in copy.mailbox["failures"] if one["reason"]}
+        self.assertEqual(len(named), copy.messages["failed"], copy)
+        found = digest.mailbox_content(target, SOURCE)
+        self.assertEqual(found.messages(), copy.messages["copied"])
+        again = self.run_to(target, "copy")
+        self.assertEqual((again.messages["copied"], again.messages["residual"]), (0, 0), again)
+        verify = self.run_to(target, "verify")
+        proof = verify.mailbox["verify"]
+        self.assertEqual((proof["missing"], proof["different"], proof["extra"]), (copy.messages["failed"], 0, 0), verify)
+        self.assertEqual(proof["identical"] + proof["altered_by_server"] + proof.get("altered_by_repair", 0),
+                         copy.messages["copied"], verify)
+        self.assert_counted_by_somebody_else(proof, found)
+        self.assertEqual(digest.tree_digest(self.old.store(SOURCE)), self.untouched)
+        self.rows[name] = [name, *(str(copy.messages[kind]) for kind in ("source", "copied", "residual")),
+                           counted(reasons(copy)), counted(copy.mailbox["repairs"]), str(proof["identical"]),
+                           str(proof["altered_by_server"]), str(proof.get("altered_by_repair", 0)), verify.mailbox["grade"]]
+
+    def assert_counted_by_somebody_else(self, proof: dict, found: digest.Content) -> None:
+        """What Postferry calls identical is so for the lab's own client."""
+        def multiset(content: digest.Content) -> collections.Counter:
+            return collections.Counter(
+                (name.rpartition(".")[2], message.sha256) for name, messages in content.folders.items() for message in messages)
+
+        self.assertEqual((multiset(self.content) & multiset(found)).total(), proof["identical"])
+
+    def test_dovecot(self):
+        with Dovecot(self.where / "new", users={SOURCE: SECRET}, storage="mdbox", special_use={}) as target:
+            self.bring_all("Dovecot", target)
+
+    def test_cyrus(self):
+        with Cyrus(self.where / "cyrus", users={SOURCE: SECRET}) as target:
+            self.bring_all("Cyrus", target)
+
+    def test_courier(self):
+        with Courier(self.where / "courier", users={SOURCE: SECRET}) as target:
+            self.bring_all("Courier", target)
+
+
+if __name__ == "__main__":
+    unittest.main()
