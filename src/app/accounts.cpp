@@ -197,7 +197,7 @@ class row_reader {
     /// owner's); else the row's goes first. The microsoft preset's password is for the source only.
     secret password_of(const endpoint& e, const side_columns& c, const side_defaults& given, std::string_view side) {
         const std::string_view own = columns_.field(*record_, c.password);
-        if (!needs_password(e)) return {};
+        if (!needs_password(e) || (given.tokens && takes_token(e))) return {};
         if (!given.password.empty() && (own.empty() || has_common_login(e))) return given.password;
         if (own.empty())
             fault(columns_.name(c.password),
@@ -246,9 +246,11 @@ bool needs_password(const endpoint& e) noexcept {
     return !mailbox::is_local(e.kind) && e.kind != mailbox::scheme::lmtp && e.auth != sasl::choice::external;
 }
 
-bool has_common_login(const endpoint& e) noexcept {
-    return !e.admin.empty() || e.auth == sasl::choice::xoauth2 || e.auth == sasl::choice::oauthbearer;
+bool takes_token(const endpoint& e) noexcept {
+    return e.auth == sasl::choice::xoauth2 || e.auth == sasl::choice::oauthbearer;
 }
+
+bool has_common_login(const endpoint& e) noexcept { return !e.admin.empty() || takes_token(e); }
 
 std::string csv_fault::text() const {
     std::string place = row == 0 ? std::string{} : fmt::format("row {}", row);

@@ -25,6 +25,7 @@ struct side_defaults {
     std::string url; ///< may hold {user}, {local}, {domain}; empty: every row names its own
     secret password; ///< of the admin where admin= is set, the token with auth=xoauth2 or oauthbearer, else for rows
                      ///< without
+    bool tokens = false; ///< OAuth 2 logs in where auth=xoauth2 or oauthbearer
 };
 
 struct account_defaults {
@@ -90,6 +91,8 @@ struct account_list {
 
 /// Whether logging in there takes a password (or a token): everything but auth=external.
 [[nodiscard]] bool needs_password(const mailbox::endpoint& e) noexcept;
+/// Whether an OAuth 2 token logs in there: auth=xoauth2 or oauthbearer.
+[[nodiscard]] bool takes_token(const mailbox::endpoint& e) noexcept;
 /// Whether the password is the same for all mailboxes there: admin=, or a token.
 [[nodiscard]] bool has_common_login(const mailbox::endpoint& e) noexcept;
 

@@ -35,6 +35,9 @@ json::object json_of(const endpoint_check& e) {
         {"tls", json_text(e.tls)},       {"login", json_text(e.login)}, {"delimiter", json_text(e.delimiter)},
         {"prefix", json_text(e.prefix)}, {"quotas", std::move(quotas)}, {"notes", json_texts(e.notes)}};
     out["quirks"] = std::move(quirks);
+    if (!e.preset.empty())
+        out["limits"] = json::object{
+            {"preset", e.preset}, {"why", json_text(e.preset_why)}, {"limits", json_texts(e.limits)}};
     out["append_limit"] = e.append_limit ? json::value(*e.append_limit) : json::value(nullptr);
     return out;
 }
@@ -77,6 +80,9 @@ std::string text_of(const endpoint_check& e, std::string_view side) {
                            format_size(q.used_octets), format_size(q.limit_octets));
     if (e.append_limit) out += fmt::format("    takes messages up to {}\n", format_size(*e.append_limit));
     for (const quirk_note& q : e.quirks) out += fmt::format("    quirk {} ({}): {}\n", q.name, q.why, q.about);
+    if (!e.preset.empty())
+        out += fmt::format("    limits: preset {} ({}){}{}\n", e.preset, e.preset_why, e.limits.empty() ? "" : ": ",
+                           fmt::join(e.limits, ", "));
     for (const std::string& note : e.notes) out += fmt::format("    note: {}\n", note);
     return out;
 }

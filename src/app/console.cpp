@@ -41,17 +41,29 @@ console::console(const run_options& options, std::uint64_t mailboxes)
       summary_(options.what) {}
 
 result<void> console::open_report() {
-    if (options_.report.empty()) return {};
     if (is_document(options_.what) || options_.dry_run) {
-        auto file = atomic_file::create(options_.report);
+        if (options_.reports.empty()) return {};
+        auto file = atomic_file::create(options_.reports.front());
         if (!file) return std::unexpected(file.error());
         document_.emplace(std::move(*file));
         return {};
     }
-    auto writer = report_writer::open(options_.report, began_);
-    if (!writer) return std::unexpected(writer.error());
-    report_.emplace(std::move(*writer));
+    auto files = report_files::open(options_.reports, options_.sign_key);
+    if (!files) return std::unexpected(files.error());
+    const bool asked_for = !options_.reports.empty();
+    if (!asked_for && options_.pass != transfer::pass_kind::verify) return {};
+    auto spool = report_spool::open(asked_for ? options_.reports.front().parent_path() : options_.state.parent_path());
+    if (spool) spool_.emplace(std::move(*spool));
+    if (!asked_for) return {};
+    if (!spool) return std::unexpected(spool.error());
+    files_.emplace(std::move(*files));
     return {};
+}
+
+std::string console::report_names() const {
+    std::string out;
+    for (const std::filesystem::path& file : options_.reports) out += (out.empty() ? "" : ", ") + file.string();
+    return out;
 }
 
 void console::started() {
@@ -94,10 +106,11 @@ void console::ended(std::uint64_t mailbox, const transfer::mailbox_report& repor
     tally_.add(report);
     messages_ += report.messages;
     octets_ += report.octets;
-    if (!report_) return;
-    if (auto ok = report_->add(report); !ok) {
-        trouble(ok.error());
-        report_.reset();
+    if (!spool_) return;
+    if (auto ok = spool_->add(mailbox, boost::json::serialize(json_of(report))); !ok) {
+        if (files_) trouble(ok.error());
+        files_.reset();
+        spool_.reset();
     }
 }
 
@@ -153,15 +166,17 @@ void console::write_documents() {
 int console::finish() {
     const std::lock_guard lock(mutex_);
     view_.finish();
-    if (report_)
-        if (auto ok = report_->finish(std::chrono::system_clock::now()); !ok) trouble(ok.error());
+    const report_frame frame{.started = rfc3339(began_), .ended = rfc3339(std::chrono::system_clock::now())};
+    if (files_)
+        if (auto ok = files_->write(frame, spool_->walk()); !ok) trouble(ok.error());
+    files_.reset();
     write_documents();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     const int code = tally_.code();
     events_.finished(std::chrono::system_clock::now(), code, mailboxes_, messages_, octets_, seconds);
     const bool has_summary = !is_document(options_.what) && !options_.dry_run;
     if (has_summary && !options_.json && !options_.quiet)
-        to_stdout(summary_.text(code, options_.report.string(), options_.log_file.string(), seconds));
+        to_stdout(summary_.text(code, report_names(), options_.log_file.string(), seconds));
     log::info({}, "ended with exit code {} after {:.2f} s", code, seconds);
     return code;
 }

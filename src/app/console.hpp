@@ -4,7 +4,9 @@
 #include "app/exit_code.hpp"
 #include "app/options.hpp"
 #include "app/progress_view.hpp"
+#include "app/report_files.hpp"
 #include "app/report_json.hpp"
+#include "app/report_spool.hpp"
 #include "app/summary.hpp"
 
 #include <mutex>
@@ -33,10 +35,13 @@ class console {
     void signalled(int number);
     /// Last words, report, exit code.
     [[nodiscard]] int finish();
+    /// What mailboxes have reported, for a ledger that could only be read; null where nothing was kept.
+    [[nodiscard]] mailbox_walk kept() const { return spool_ ? spool_->walk() : mailbox_walk{}; }
 
   private:
     void trouble(const error& why);
     void write_documents();
+    [[nodiscard]] std::string report_names() const;
 
     const run_options& options_;
     std::mutex mutex_;
@@ -47,7 +52,8 @@ class console {
     event_stream events_;
     summary summary_;
     exit_tally tally_;
-    std::optional<report_writer> report_;
+    std::optional<report_files> files_;
+    std::optional<report_spool> spool_; ///< what mailboxes have reported, when somebody will want it
     std::vector<plan_entry> plans_;     ///< kept only when a report is to be written
     std::vector<mailbox_check> checks_; ///< the same
     std::optional<atomic_file> document_;

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <termios.h>
+#include <tuple>
 #include <unistd.h>
 
 namespace postferry::app {
@@ -96,7 +97,21 @@ struct side {
     const char* variable;
 };
 
+result<void> read_oauth_secrets(oauth_options& o) {
+    if (!o.wanted()) return {};
+    for (const auto& [file, into, name] :
+         {std::tuple{&o.client_secret_file, &o.client_secret, "--oauth-client-secret-file"},
+          std::tuple{&o.refresh_token_file, &o.refresh_token, "--oauth-refresh-token-file"}}) {
+        if (file->empty()) continue;
+        auto value = read_secret_file(*file, name);
+        if (!value) return std::unexpected(value.error());
+        *into = std::move(*value);
+    }
+    return {};
+}
+
 result<void> complete(const side& s, bool one_mailbox, const password_sources& from) {
+    if (auto ok = read_oauth_secrets(s.login.oauth); !ok) return ok;
     const bool token = !s.login.token_file.empty();
     const std::filesystem::path& file = token ? s.login.token_file : s.login.password_file;
     if (!file.empty()) {
@@ -112,6 +127,7 @@ result<void> complete(const side& s, bool one_mailbox, const password_sources& f
     if (s.url.empty()) return {};
     const auto e = mailbox::parse_endpoint(s.url);
     if (!e || !needs_password(*e) || (!one_mailbox && !has_common_login(*e))) return {};
+    if (s.login.oauth.wanted() && takes_token(*e)) return {};
     const std::string who = e->admin.empty() ? e->display() : fmt::format("{} as {}", e->display(), e->admin);
     auto answer = from.ask(fmt::format("Password for the {} {}: ", s.name, who));
     if (answer && *answer) s.login.password = std::move(**answer);

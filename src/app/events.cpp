@@ -47,6 +47,10 @@ void event_stream::progress(wall_time now, std::uint64_t mailbox, std::string_vi
     line["bytes_per_second"] =
         rated ? static_cast<std::uint64_t>(static_cast<double>(p.octets_done - before.octets) / since) : 0;
     if (!p.note.empty()) line["note"] = json_text(p.note);
+    if (!p.throttled_by.empty()) {
+        line["throttled_by"] = json_text(p.throttled_by);
+        line["until"] = rfc3339(wall_time(std::chrono::seconds(p.until_unix)));
+    }
     before = {p.state, now, p.octets_done};
     send(now, "progress", std::move(line));
 }

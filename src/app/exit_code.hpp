@@ -25,7 +25,7 @@ constexpr int interrupted = 130, terminated = 143;
 [[nodiscard]] bool never_started(const transfer::mailbox_report& report) noexcept;
 
 /// Takes the results one by one. Strongest first: a signal, local trouble, nothing could start at all, something
-/// incomplete, done.
+/// incomplete, something to be gone on with later (--no-wait), done.
 class exit_tally {
   public:
     void add(const transfer::mailbox_report& report) noexcept;
@@ -41,6 +41,7 @@ class exit_tally {
     void add(bool complete, bool started, bool local) noexcept;
 
     std::uint64_t all_ = 0, incomplete_ = 0, never_started_ = 0;
+    std::uint64_t come_again_ = 0; ///< stopped by a budget, or by a server that asked for a longer pause (--no-wait)
     bool local_ = false;
     int signal_ = 0;
 };

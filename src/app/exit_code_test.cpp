@@ -73,6 +73,18 @@ TEST(exit_code, nothing_could_start) {
     EXPECT_EQ(code_of(stopped(retry_class::config, phase::tls), stopped(retry_class::config, phase::resolve)), 3);
 }
 
+TEST(exit_code, a_budget_or_a_pause_that_was_not_waited_for) {
+    auto come_again = stopped(retry_class::throttled, phase::fetch, 7);
+    come_again.state = transfer::mailbox_state::throttled;
+    EXPECT_EQ(code_of(come_again), 4);
+    EXPECT_EQ(code_of(samples::synced(), come_again), 4);
+    EXPECT_EQ(code_of(samples::with_failures(), come_again), 1);
+    auto before_login = stopped(retry_class::throttled, phase::login);
+    before_login.state = transfer::mailbox_state::throttled;
+    EXPECT_EQ(code_of(before_login), 4);
+    EXPECT_EQ(code_of(samples::wrong_password(), before_login), 1);
+}
+
 TEST(exit_code, local_trouble_and_signals_go_before_the_rest) {
     EXPECT_EQ(code_of(samples::synced(), stopped(retry_class::local, phase::ledger, 7)), 5);
     exit_tally tally;

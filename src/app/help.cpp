@@ -49,7 +49,8 @@ std::string_view explanation_of(command c) noexcept {
     case command::verify:
         return "Counts on both servers, not in the ledger, and compares the content of every message byte for byte.";
     case command::report:
-        return "The ledger keeps the last report of each kind of pass of each mailbox. This shows the last one, and writes\n"
+        return "The ledger keeps the last report of each kind of pass of each mailbox. This shows the last one, and "
+               "writes\n"
                "it as JSON, CSV or one HTML page. FILTER is a part of a mailbox's name at either end.";
     }
     return {};

@@ -1,5 +1,6 @@
 #include "app/json.hpp"
 
+#include "app/failure_advice.hpp"
 #include "base/text.hpp"
 
 #include <fmt/chrono.h>
@@ -55,6 +56,7 @@ json::object json_of(const transfer::failure& f) {
             {"message_id", json_text(f.message_id)},
             {"class", name_of(f.cls)},
             {"reason", json_text(f.reason)},
+            {"advice", advice_for(f)},
             {"waived", f.waived}};
 }
 

@@ -22,16 +22,20 @@ void show(std::string_view kind, std::string json) {
 }
 
 bool show_report(const std::vector<transfer::mailbox_report>& reports) {
-    const auto file =
+    const auto place =
         std::filesystem::temp_directory_path() / ("postferry-samples-" + std::to_string(::getpid()) + ".json");
-    auto writer = report_writer::open(file, noon);
-    if (!writer) return false;
-    for (const auto& r : reports)
-        if (!writer->add(r)) return false;
-    if (!writer->finish(noon + std::chrono::hours(1))) return false;
+    auto file = atomic_file::create(place);
+    if (!file) return false;
+    const mailbox_walk walk = [&](const std::function<result<void>(std::string_view)>& take) -> result<void> {
+        for (const auto& r : reports)
+            if (auto ok = take(boost::json::serialize(json_of(r))); !ok) return ok;
+        return {};
+    };
+    const report_frame frame{.started = rfc3339(noon), .ended = rfc3339(noon + std::chrono::hours(1))};
+    if (!write_json_report(*file, frame, walk) || !file->commit()) return false;
     std::ostringstream text;
-    text << std::ifstream(file).rdbuf();
-    std::filesystem::remove(file);
+    text << std::ifstream(place).rdbuf();
+    std::filesystem::remove(place);
     show("report", text.str());
     return true;
 }
@@ -62,8 +66,8 @@ void show_events() {
 } // namespace
 
 int main() {
-    if (!show_report({}) ||
-        !show_report({samples::synced(), samples::with_failures(), samples::verified(), samples::wrong_password()}))
+    if (!show_report({}) || !show_report({samples::synced(), samples::with_failures(), samples::verified(),
+                                          samples::sampled(), samples::with_deletions(), samples::wrong_password()}))
         return 1;
     show_events();
     const std::vector<plan_entry> plans{samples::planned(), samples::not_planned()};

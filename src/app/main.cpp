@@ -4,6 +4,7 @@
 #include "app/exit_code.hpp"
 #include "app/log.hpp"
 #include "app/options.hpp"
+#include "app/report_command.hpp"
 #include "app/runner.hpp"
 #include "store/ledger_file.hpp"
 
@@ -13,6 +14,7 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <random>
 #include <span>
 
 namespace postferry::app {
@@ -28,9 +30,12 @@ int give_up(const error& why) {
 
 result<account_list> accounts_of(const run_options& options) {
     if (!options.one_mailbox())
-        return read_accounts(options.accounts,
-                             {.source = {.url = options.source_url, .password = options.source.password},
-                              .target = {.url = options.target_url, .password = options.target.password}});
+        return read_accounts(options.accounts, {.source = {.url = options.source_url,
+                                                           .password = options.source.password,
+                                                           .tokens = options.source.oauth.wanted()},
+                                                .target = {.url = options.target_url,
+                                                           .password = options.target.password,
+                                                           .tokens = options.target.oauth.wanted()}});
     auto from = mailbox::parse_endpoint(options.source_url);
     if (!from) return std::unexpected(from.error());
     auto to = mailbox::parse_endpoint(options.target_url);
@@ -55,7 +60,17 @@ bool may_start(const run_options& options, const account_list& list) {
     return false;
 }
 
+// Verify reads the ledger only, so that it can run beside a copy; what it proved is handed in at the end.
+void keep_what_was_proven(const run_options& options, const console& out) {
+    const mailbox_walk reports = out.kept();
+    if (!reports) return;
+    if (auto ok = keep_proofs(options.state, reports, rfc3339(std::chrono::system_clock::now())); !ok)
+        log::info({}, "the ledger does not keep this report: {}", ok.error().message());
+}
+
 int run_command(run_options options) {
+    if (options.what == command::report) return report_command(options);
+    if (options.sample.wanted() && !options.seed_given) options.sample.seed = std::random_device{}();
     if (auto ok = complete_passwords(options, password_sources::of_process()); !ok) return give_up(ok.error());
     auto list = accounts_of(options);
     if (!list) return give_up(list.error());
@@ -66,11 +81,16 @@ int run_command(run_options options) {
         complain("no mailbox to do");
         return exit_codes::usage;
     }
+    if (!options.waive.empty()) {
+        auto waived = waivers::read(options.waive, list->accounts.size() > 1);
+        if (!waived) return give_up(waived.error());
+        options.waived = std::make_shared<const waivers>(std::move(*waived));
+    }
     if (auto ok = log::start(options); !ok) return give_up(ok.error());
 
-    const bool reads_only = options.what == command::plan || options.what == command::check ||
-                            options.what == command::verify || options.dry_run ||
-                            options.pass == transfer::pass_kind::verify;
+    const bool reads_only = (options.what == command::plan && !options.delete_extra) ||
+                            options.what == command::check || options.what == command::verify ||
+                            (options.dry_run && !options.delete_extra) || options.pass == transfer::pass_kind::verify;
     boost::asio::io_context io; // before the ledger, so that it outlives the ledger's thread
     auto books = store::ledger_file::open(
         options.state,
@@ -80,7 +100,11 @@ int run_command(run_options options) {
     if (auto ok = out.open_report(); !ok) return give_up(ok.error());
     out.started();
     for (const csv_fault& fault : list->faults) out.row_skipped(fault);
-    return run_accounts(io, options, list->accounts, books->get(), out);
+    const int code = run_accounts(io, options, list->accounts, books->get(), out);
+    if (options.pass != transfer::pass_kind::verify) return code;
+    books->reset();
+    keep_what_was_proven(options, out);
+    return code;
 }
 
 } // namespace

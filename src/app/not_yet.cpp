@@ -13,17 +13,12 @@ namespace {
 constexpr std::array<std::string_view, 12> later_commands{"serve", "worker",   "domain", "account",
                                                           "batch", "bulletin", "dns",    "cutover",
                                                           "route", "user",     "ping",   "completion"};
-constexpr std::array<std::string_view, 8> later_options{"--repair",     "--no-repair",      "--preset",
-                                                        "--limit-rate", "--limit-messages", "--daily-bytes",
-                                                        "--no-wait",    "--delete-extra"};
 
 } // namespace
 
 std::optional<std::string> not_in_this_version(std::string_view word) {
     const std::string_view name = word.substr(0, word.find('='));
-    const bool later = std::ranges::find(later_commands, name) != later_commands.end() ||
-                       std::ranges::find(later_options, name) != later_options.end() ||
-                       (name.starts_with("--oauth-") && name.size() > 8);
+    const bool later = std::ranges::find(later_commands, name) != later_commands.end();
     if (!later) return std::nullopt;
     return fmt::format("{} is part of the command line but not in this version yet", name);
 }

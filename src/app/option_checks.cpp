@@ -2,9 +2,14 @@
 
 #include "app/accounts.hpp"
 #include "app/connect.hpp"
+#include "app/report_files.hpp"
 #include "base/text.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
 
 namespace postferry::app {
 
@@ -12,10 +17,6 @@ namespace {
 
 std::unexpected<error> refuse(std::string what, std::string advice = {}) {
     return fail(retry_class::config, phase::usage, std::move(what), std::move(advice));
-}
-
-std::string not_yet(std::string_view words) {
-    return fmt::format("{} is part of the command line but not in this version yet", words);
 }
 
 bool looks_like_url(std::string_view text) {
@@ -58,8 +59,14 @@ result<void> check_login(const login_options& login, const std::optional<mailbox
     const bool token = e->auth == sasl::choice::xoauth2 || e->auth == sasl::choice::oauthbearer;
     if (!login.token_file.empty() && !token)
         return refuse(fmt::format("--{}-token-file needs auth=xoauth2 or auth=oauthbearer in the {} URL", side, side));
-    if (one && token && login.token_file.empty())
-        return refuse(fmt::format("auth={} needs --{}-token-file", sasl::name_of(e->auth), side));
+    if (!login.oauth.wanted()) {
+        if (one && token && login.token_file.empty())
+            return refuse(
+                fmt::format("auth={0} needs --{1}-token-file, or --oauth-token-endpoint and what belongs to it",
+                            sasl::name_of(e->auth), side));
+    } else if (token && !login.token_file.empty()) {
+        return refuse(fmt::format("--{}-token-file and --oauth-token-endpoint exclude each other", side));
+    }
     return {};
 }
 
@@ -87,8 +94,16 @@ result<void> check_end(const run_options& out, const std::string& url, const log
 }
 
 result<void> check_ends(run_options& out, const raw_options& raw) {
-    out.source = {.password_file = raw.source_password_file, .token_file = raw.source_token_file, .password = {}};
-    out.target = {.password_file = raw.target_password_file, .token_file = raw.target_token_file, .password = {}};
+    out.source = {
+        .password_file = raw.source_password_file, .token_file = raw.source_token_file, .password = {}, .oauth = {}};
+    out.target = {
+        .password_file = raw.target_password_file, .token_file = raw.target_token_file, .password = {}, .oauth = {}};
+    for (auto [login, own, name] : {std::tuple{&out.source, &raw.guest.oauth_source, "source"},
+                                    std::tuple{&out.target, &raw.guest.oauth_target, "target"}}) {
+        auto oauth = check_oauth_options(raw.guest.oauth, *own, name);
+        if (!oauth) return std::unexpected(oauth.error());
+        login->oauth = std::move(*oauth);
+    }
     if (auto ok = check_end(out, out.source_url, out.source, "source"); !ok) return ok;
     if (auto ok = check_end(out, out.target_url, out.target, "target"); !ok) return ok;
     if (!out.one_mailbox()) return {};
@@ -122,29 +137,97 @@ result<void> check_selection(run_options& out, const raw_options& raw) {
     return {};
 }
 
+result<void> check_repairs(run_options& out, const raw_options& raw) {
+    if (raw.no_repair) out.repairs = {};
+    if (raw.repair.empty()) return {};
+    const auto list = message::parse_repairs(raw.repair);
+    if (!list)
+        return refuse(fmt::format("--repair takes all, or some of these with commas between: {}",
+                                  message::names_of(message::repair_set::all())));
+    out.repairs = *list;
+    return {};
+}
+
+constexpr std::array<transfer::pass_kind, 7> pass_kinds{
+    transfer::pass_kind::trial, transfer::pass_kind::bulk,   transfer::pass_kind::delta, transfer::pass_kind::final,
+    transfer::pass_kind::sweep, transfer::pass_kind::repair, transfer::pass_kind::verify};
+
 result<void> check_pass(run_options& out, const raw_options& raw) {
     const bool verify = out.what == command::verify;
     if (verify) out.pass = transfer::pass_kind::verify;
     if (raw.pass.empty()) return {};
-    for (const std::string_view later : {"trial", "final", "sweep", "repair"})
-        if (raw.pass == later) return refuse(not_yet(fmt::format("--pass {}", later)));
-    if (raw.pass == "verify") {
-        out.pass = transfer::pass_kind::verify;
-    } else if (raw.pass == "delta" || raw.pass == "bulk") {
-        if (verify) return refuse(fmt::format("verify is a pass of its own and takes no --pass {}", raw.pass));
-        out.pass = raw.pass == "bulk" ? transfer::pass_kind::bulk : transfer::pass_kind::delta;
-    } else {
-        return refuse("--pass takes bulk, delta or verify");
-    }
+    const auto kind =
+        std::ranges::find(pass_kinds, raw.pass, [](transfer::pass_kind k) { return transfer::name_of(k); });
+    if (kind == pass_kinds.end()) return refuse("--pass takes trial, bulk, delta, final, sweep, repair or verify");
+    if (verify && *kind != transfer::pass_kind::verify)
+        return refuse(fmt::format("verify is a pass of its own and takes no --pass {}", raw.pass));
+    out.pass = *kind;
     return {};
 }
 
+result<void> check_deletion(run_options& out, const raw_options& raw) {
+    out.delete_extra = raw.delete_extra;
+    if (!out.delete_extra) return {};
+    using enum transfer::pass_kind;
+    if (out.what == command::check || out.pass == verify)
+        return refuse(fmt::format("{} deletes nothing: --delete-extra is for copy, migrate and their --dry-run",
+                                  out.what == command::check ? "check" : "verify"));
+    if (out.pass == trial || out.pass == repair || out.pass == sweep)
+        return refuse(fmt::format("--delete-extra does not go with --pass {}, which does not look at everything",
+                                  transfer::name_of(out.pass)),
+                      "Use it with bulk, delta or final");
+    return {};
+}
+
+result<void> check_proof(run_options& out, const raw_options& raw) {
+    out.waive = raw.waive;
+    if ((!raw.sample.empty() || !raw.seed.empty()) && out.pass != transfer::pass_kind::verify)
+        return refuse("--sample and --seed are for verify");
+    if (!raw.sample.empty()) {
+        const std::string_view text = raw.sample;
+        if (text.ends_with('%')) {
+            if (const auto percent = parse_percent(text.substr(0, text.size() - 1))) out.sample.share = *percent / 100;
+        } else if (const auto n = parse_u64(text); n && *n > 0) {
+            out.sample.messages = n;
+        }
+        if (!out.sample.wanted())
+            return refuse("--sample takes a number of messages such as 600, or a share such as 1% (above 0, at most "
+                          "100%)");
+    }
+    if (raw.seed.empty()) return {};
+    const auto seed = parse_u64(raw.seed);
+    if (!seed || !out.sample.wanted()) return refuse("--seed takes a number and goes with --sample");
+    out.sample.seed = *seed;
+    out.seed_given = true;
+    return {};
+}
+
+result<void> check_reports(run_options& out, const raw_options& raw) {
+    const bool document = out.what == command::plan || out.what == command::check || out.dry_run;
+    for (const std::string& file : raw.report) {
+        const auto format = format_of(file);
+        if (!format) return refuse("--report takes the name of a .json, .csv or .html file");
+        if (document && (*format != report_format::json || raw.report.size() > 1))
+            return refuse("plan and check are reported as one .json file");
+        if (std::ranges::find(out.reports, std::filesystem::path(file)) != out.reports.end())
+            return refuse(fmt::format("--report {} is there twice", file));
+        out.reports.emplace_back(file);
+    }
+    out.sign_key = raw.sign_key;
+    if (!out.sign_key.empty() && (out.reports.empty() || document))
+        return refuse("--sign-key signs the files of --report, of copy, migrate, verify and report");
+    return {};
+}
+
+/// Proof needs a target that can be read.
+result<void> check_readable(const run_options& out) {
+    const auto target = mailbox::parse_endpoint(out.target_url);
+    if (out.pass != transfer::pass_kind::verify || !target || target->kind != mailbox::scheme::lmtp) return {};
+    return refuse("lmtp: delivers mail and lets nobody look at it, so there is nothing to verify",
+                  "Name the same mailbox by its IMAP server as the target");
+}
+
 result<void> check_output(run_options& out, const raw_options& raw) {
-    for (const std::string_view later : {".csv", ".html", ".htm"})
-        if (ascii_lower(raw.report).ends_with(later))
-            return refuse(not_yet(fmt::format("--report with a {} file", later)));
-    if (!raw.report.empty() && !ascii_lower(raw.report).ends_with(".json"))
-        return refuse("--report takes the name of a .json file");
     if (raw.log_format == "json") {
         out.log = log_format::json;
     } else if (!raw.log_format.empty() && raw.log_format != "text") {
@@ -152,7 +235,6 @@ result<void> check_output(run_options& out, const raw_options& raw) {
     }
     if (!raw.log_format.empty() && raw.log.empty() && raw.verbosity == 0)
         return refuse("--log-format has nothing to format without --log or -v");
-    out.report = raw.report;
     out.log_file = raw.log;
     out.verbosity = raw.verbosity;
     out.quiet = raw.quiet;
@@ -174,9 +256,49 @@ std::optional<std::chrono::sys_days> parse_day(std::string_view text) {
     return std::chrono::sys_days(date);
 }
 
+std::optional<double> parse_percent(std::string_view text) {
+    const std::size_t dot = text.find('.');
+    const std::string_view fraction = dot == std::string_view::npos ? std::string_view{} : text.substr(dot + 1);
+    const auto whole = parse_u32(text.substr(0, dot));
+    if (!whole || *whole > 100 || fraction.size() > 9) return std::nullopt;
+    double value = *whole;
+    if (dot != std::string_view::npos) {
+        const auto digits = parse_u32(fraction);
+        if (!digits) return std::nullopt;
+        value += *digits / std::pow(10.0, static_cast<double>(fraction.size()));
+    }
+    if (value <= 0 || value > 100) return std::nullopt;
+    return value;
+}
+
+namespace {
+
+/// `report` looks into a ledger and at files: no ends, no rules.
+result<run_options> check_report_command(run_options out, const raw_options& raw) {
+    out.filters = raw.where;
+    out.report_pass = raw.pass;
+    if (!raw.state.empty()) out.state = raw.state;
+    out.quiet = raw.quiet;
+    out.make_key = raw.make_key;
+    out.check_signature = raw.check_signature;
+    out.key = raw.key;
+    if (!raw.pass.empty() &&
+        std::ranges::none_of(pass_kinds, [&](transfer::pass_kind k) { return transfer::name_of(k) == raw.pass; }))
+        return refuse("--pass takes trial, bulk, delta, final, sweep, repair or verify");
+    if (!out.check_signature.empty() && out.key.empty())
+        return refuse("--check-signature needs --key, the public key of whoever signed");
+    if (!out.make_key.empty() && !out.check_signature.empty())
+        return refuse("--make-key and --check-signature are two things");
+    if (auto ok = check_reports(out, raw); !ok) return std::unexpected(ok.error());
+    return out;
+}
+
+} // namespace
+
 result<run_options> check_options(command what, const raw_options& raw) {
     run_options out;
     out.what = what;
+    if (what == command::report) return check_report_command(std::move(out), raw);
     if (raw.jobs == 0 || raw.jobs > 1000) return refuse("--jobs takes a number from 1 to 1000");
     out.jobs = raw.jobs;
     if (raw.timeout < 5 || raw.timeout > 3600) return refuse("--timeout takes seconds from 5 to 3600");
@@ -188,7 +310,16 @@ result<run_options> check_options(command what, const raw_options& raw) {
     if (auto ok = check_ends(out, raw); !ok) return std::unexpected(ok.error());
     if (out.skip_invalid && out.one_mailbox()) return refuse("--skip-invalid is for ACCOUNTS.csv");
     if (auto ok = check_selection(out, raw); !ok) return std::unexpected(ok.error());
+    if (auto ok = check_repairs(out, raw); !ok) return std::unexpected(ok.error());
+    auto guest = check_guest_options(raw.guest);
+    if (!guest) return std::unexpected(guest.error());
+    out.guest = std::move(*guest);
+    out.no_wait = raw.guest.no_wait;
     if (auto ok = check_pass(out, raw); !ok) return std::unexpected(ok.error());
+    if (auto ok = check_readable(out); !ok) return std::unexpected(ok.error());
+    if (auto ok = check_deletion(out, raw); !ok) return std::unexpected(ok.error());
+    if (auto ok = check_proof(out, raw); !ok) return std::unexpected(ok.error());
+    if (auto ok = check_reports(out, raw); !ok) return std::unexpected(ok.error());
     if (auto ok = check_output(out, raw); !ok) return std::unexpected(ok.error());
     return out;
 }

@@ -10,15 +10,20 @@ namespace postferry::app {
 /// As typed; an empty text was not given.
 struct raw_options {
     std::vector<std::string> where;
+    bool delete_extra = false;
+    std::string waive, sample, seed;
+    std::vector<std::string> report;
+    std::string sign_key, make_key, check_signature, key;
     std::string source, target;
     std::string source_password_file, target_password_file, source_token_file, target_token_file;
     std::vector<std::string> include, exclude, map;
-    std::string since, max_size, pass;
+    raw_guest guest;
+    std::string since, max_size, pass, repair;
     std::uint32_t jobs = 8;
     std::uint32_t timeout = 180; ///< seconds
     std::string state;
-    bool dry_run = false, skip_invalid = false;
-    std::string report, log, log_format;
+    bool dry_run = false, skip_invalid = false, no_repair = false;
+    std::string log, log_format;
     bool json = false, quiet = false;
     int verbosity = 0;
 };
@@ -28,5 +33,8 @@ struct raw_options {
 
 /// "2024-02-29"; nothing when there is no such day.
 [[nodiscard]] std::optional<std::chrono::sys_days> parse_day(std::string_view text);
+
+/// "1", "0.5": above 0, at most 100.
+[[nodiscard]] std::optional<double> parse_percent(std::string_view text);
 
 } // namespace postferry::app

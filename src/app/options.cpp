@@ -13,8 +13,8 @@ namespace postferry::app {
 
 namespace {
 
-constexpr std::array<command, 5> commands{command::copy, command::migrate, command::plan, command::check,
-                                          command::verify};
+constexpr std::array<command, 6> commands{command::copy,  command::migrate, command::plan,
+                                          command::check, command::verify,  command::report};
 
 /// Usage as people write it; CLI11's own would list every positional as optional.
 class formatter : public CLI::Formatter {
@@ -70,7 +70,14 @@ void add_selection_options(CLI::App& app, raw_options& raw) {
     add_text(app, "--since", raw.since, "only messages received on or after this day", "YYYY-MM-DD", group);
     add_text(app, "--max-size", raw.max_size, "skip larger messages: 25MB is 10^6, 25MiB is 2^20 octets each", "SIZE",
              group);
-    add_text(app, "--pass", raw.pass, "bulk (default), delta or verify", "PASS", group);
+    add_text(app, "--pass", raw.pass, "trial, bulk (default), delta, final, sweep, repair or verify", "PASS", group);
+    app.add_flag("--delete-extra", raw.delete_extra,
+                 "remove from the target what was copied and has vanished from the source; only what the same command "
+                 "with --dry-run has shown")
+        ->group(group);
+    add_text(app, "--waive", raw.waive, "failures that you accept: lines of FOLDER, tab, UID", "FILE", group);
+    add_text(app, "--sample", raw.sample, "verify: compare the content of so many messages only", "N|P%", group);
+    add_text(app, "--seed", raw.seed, "draw the same sample as the run that reported this seed", "N", group);
 }
 
 void add_run_options(CLI::App& app, raw_options& raw) {
@@ -81,14 +88,46 @@ void add_run_options(CLI::App& app, raw_options& raw) {
         ->type_name("SECONDS")
         ->group(group);
     add_text(app, "--state", raw.state, "the ledger: what was copied already (default postferry.db)", "FILE", group);
+    app.add_option(
+           "--repair", raw.repair,
+           "what may be done to a message that the target refuses: all (default), or some of line-endings, nul, "
+           "literal8, header, header-8bit, long-lines, final-newline")
+        ->type_name("LIST")
+        ->group(group);
+    app.add_flag("--no-repair", raw.no_repair, "a message that the target refuses is failed as it is")
+        ->excludes("--repair")
+        ->group(group);
     app.add_flag("--dry-run", raw.dry_run, "the same as plan: change nothing")->group(group);
     app.add_flag("--skip-invalid", raw.skip_invalid, "list faulty rows of the CSV and go on without them")
         ->group(group);
 }
 
+void add_report_files(CLI::App& app, raw_options& raw, const char* group) {
+    add_list(app, "--report", raw.report,
+             "write the report here, whole or not at all: .json, .csv or .html; may be "
+             "repeated",
+             "FILE", group);
+    add_text(app, "--sign-key", raw.sign_key, "sign each report with this Ed25519 key (PEM), as FILE.sig", "FILE",
+             group);
+}
+
+void add_ledger_report_options(CLI::App& app, raw_options& raw) {
+    constexpr const char* group = "What is shown";
+    add_text(app, "--state", raw.state, "the ledger (default postferry.db)", "FILE", group);
+    add_text(app, "--pass", raw.pass, "only of this kind of pass; else each mailbox's last one", "PASS", group);
+    add_report_files(app, raw, group);
+    app.add_flag("--quiet", raw.quiet, "nothing on standard output")->group(group);
+    constexpr const char* keys = "Signatures";
+    add_text(app, "--make-key", raw.make_key, "make a key: FILE, and FILE.pub to give away", "FILE", keys);
+    auto* check = app.add_option("--check-signature", raw.check_signature, "is REPORT what REPORT.sig was made for?")
+                      ->type_name("REPORT")
+                      ->group(keys);
+    app.add_option("--key", raw.key, "the public key for that")->type_name("FILE.pub")->group(keys)->needs(check);
+}
+
 void add_output_options(CLI::App& app, raw_options& raw) {
     constexpr const char* group = "Output";
-    add_text(app, "--report", raw.report, "write the report here, whole or not at all", "FILE.json", group);
+    add_report_files(app, raw, group);
     auto* json = app.add_flag("--json", raw.json, "one JSON event a line on standard output instead of the display")
                      ->group(group);
     auto* quiet = app.add_flag("--quiet", raw.quiet, "no display; failures are still told")->group(group);
@@ -143,9 +182,14 @@ void describe(CLI::App& app, std::optional<command> wanted, raw_options& raw) {
         sub->description({});
         sub->footer(std::string(examples_of(c)));
         sub->add_option("where", raw.where, "");
+        if (c == command::report) {
+            add_ledger_report_options(*sub, raw);
+            continue;
+        }
         add_endpoint_options(*sub, raw);
         add_selection_options(*sub, raw);
         add_run_options(*sub, raw);
+        add_guest_options(*sub, raw.guest);
         add_output_options(*sub, raw);
     }
 }
@@ -159,6 +203,7 @@ std::string_view name_of(command c) noexcept {
     case command::plan: return "plan";
     case command::check: return "check";
     case command::verify: return "verify";
+    case command::report: return "report";
     }
     return "unknown";
 }
@@ -167,10 +212,11 @@ command_line parse_command_line(std::span<const char* const> arguments) {
     const auto wanted = command_named(arguments);
     const std::string_view name = wanted ? name_of(*wanted) : std::string_view{};
     if (const auto sentence = find_not_yet(arguments)) return fault(name, *sentence);
-    if (arguments.empty()) return fault(name, "a command is needed: copy, migrate, plan, check or verify");
+    if (arguments.empty()) return fault(name, "a command is needed: copy, migrate, plan, check, verify or report");
     const auto first = std::ranges::find_if(arguments, [](std::string_view word) { return !word.starts_with('-'); });
     if (!wanted && first != arguments.end())
-        return fault(name, fmt::format("there is no command {}, but copy, migrate, plan, check and verify", *first));
+        return fault(name,
+                     fmt::format("there is no command {}, but copy, migrate, plan, check, verify and report", *first));
     raw_options raw;
     CLI::App app("Postferry moves mailboxes from an old mail server to a new one: nothing lost, nothing twice.",
                  "postferry");
@@ -185,7 +231,7 @@ command_line parse_command_line(std::span<const char* const> arguments) {
     } catch (const CLI::ParseError& e) {
         return fault(name, e.what());
     }
-    if (!wanted) return fault(name, "a command is needed: copy, migrate, plan, check or verify");
+    if (!wanted) return fault(name, "a command is needed: copy, migrate, plan, check, verify or report");
     auto checked = check_options(*wanted, raw);
     if (!checked) return fault(name, checked.error().message());
     return {.run = std::move(*checked), .exit_code = 0, .out = {}, .err = {}};

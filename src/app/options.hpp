@@ -1,22 +1,28 @@
 #pragma once
 // The command line: what was asked for, checked, in one struct; or what to print instead.
+#include "app/guest_options.hpp"
+#include "app/waivers.hpp"
 #include "base/error.hpp"
 #include "base/secret.hpp"
 #include "mailbox/endpoint.hpp"
+#include "message/repair.hpp"
 #include "transfer/folder_rules.hpp"
 #include "transfer/report.hpp"
+#include "transfer/sampling.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postferry::app {
 
-enum class command : std::uint8_t { copy, migrate, plan, check, verify };
+enum class command : std::uint8_t { copy, migrate, plan, check, verify, report };
 [[nodiscard]] std::string_view name_of(command c) noexcept;
 
 enum class log_format : std::uint8_t { text, json };
@@ -26,6 +32,7 @@ struct login_options {
     std::filesystem::path password_file;
     std::filesystem::path token_file; ///< with auth=xoauth2 or oauthbearer
     secret password;                  ///< the password or token; may stay empty with ACCOUNTS.csv
+    oauth_options oauth;              ///< with auth=xoauth2 or oauthbearer, where no token file is given
 };
 
 struct run_options {
@@ -40,13 +47,27 @@ struct run_options {
     std::uint32_t jobs = 8;            ///< mailboxes at a time, 1 to 1000
     std::chrono::seconds timeout{180}; ///< a server that says nothing for so long is taken for dead; 5 s to an hour
     std::filesystem::path state = "postferry.db";
-    std::filesystem::path report; ///< ends in .json; empty: none
+    std::vector<std::filesystem::path> reports; ///< .json, .csv, .html by their endings; of plan and check one .json
+    std::filesystem::path sign_key;             ///< PEM, Ed25519; empty: reports are not signed
     bool dry_run = false;
     transfer::folder_rules rules;
-    std::optional<std::chrono::sys_days> since;           ///< INTERNALDATE on or after this day (UTC)
-    std::optional<std::uint64_t> max_size;                ///< octets; larger messages are skipped and named
-    transfer::pass_kind pass = transfer::pass_kind::bulk; ///< verify when `what` is verify
+    std::optional<std::chrono::sys_days> since;               ///< INTERNALDATE on or after this day (UTC)
+    std::optional<std::uint64_t> max_size;                    ///< octets; larger messages are skipped and named
+    message::repair_set repairs = message::repair_set::all(); ///< that may be tried after a refusal
+    transfer::pass_kind pass = transfer::pass_kind::bulk;     ///< verify when `what` is verify
     bool skip_invalid = false;
+    guest_options guest;
+    bool no_wait = false;                  ///< end with exit code 4 rather than wait longer than a minute
+    bool delete_extra = false;             ///< with dry_run: mark what would go
+    transfer::sample_wish sample;          ///< of verify
+    bool seed_given = false;               ///< else whoever runs it throws the dice
+    std::filesystem::path waive;           ///< failures that were accepted
+    std::shared_ptr<const waivers> waived; ///< the same, once it was read
+
+    std::vector<std::string> filters;                ///< `report`: mailboxes, by a part of their names
+    std::string report_pass;                         ///< `report`: only this kind of pass
+    std::filesystem::path make_key, check_signature; ///< `report`: do this instead
+    std::filesystem::path key;                       ///< with check_signature: the public one
 
     std::filesystem::path log_file;
     log_format log = log_format::text;
@@ -68,7 +89,7 @@ struct command_line {
 /// version has not is refused by name, never ignored.
 [[nodiscard]] command_line parse_command_line(std::span<const char* const> arguments);
 
-/// The sentence for a word of the command line that is not there yet ("--daily-bytes", "serve", "--oauth-scope"),
+/// The sentence for a word of the command line that is not there yet ("serve", "--quota"),
 /// nothing for all others.
 [[nodiscard]] std::optional<std::string> not_in_this_version(std::string_view word);
 

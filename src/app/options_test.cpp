@@ -105,7 +105,7 @@ TEST(options, everything_ends_in_the_struct) {
     EXPECT_EQ(o.max_size, 25U << 20U);
     EXPECT_EQ(o.pass, transfer::pass_kind::delta);
     EXPECT_EQ(o.state, "l.db");
-    EXPECT_EQ(o.report, "r.JSON");
+    EXPECT_THAT(o.reports, ElementsAre("r.JSON"));
     EXPECT_TRUE(o.dry_run && o.json);
     EXPECT_EQ(o.log_file, "x.log");
     EXPECT_EQ(o.log, log_format::json);
@@ -120,21 +120,21 @@ TEST(options, what_is_not_there_yet_is_refused_by_name) {
         EXPECT_THAT(refusal({name, "create", "--x"}),
                     StartsWith(std::string("postferry: ") + name +
                                " is part of the command line but not in this version yet\n"));
-    for (const char* option : {"--repair", "--no-repair", "--preset", "--limit-rate", "--limit-messages",
-                               "--daily-bytes", "--no-wait", "--delete-extra", "--oauth-token-endpoint"}) {
-        const std::string sentence = std::string(option) + " is part of the command line but not in this version yet";
-        EXPECT_THAT(refusal({"copy", src, dst, option}), HasSubstr(sentence));
-        EXPECT_THAT(refusal({"migrate", "a.csv", (std::string(option) + "=1").c_str()}), HasSubstr(sentence));
-    }
-    for (const char* pass : {"trial", "final", "sweep", "repair"})
-        EXPECT_THAT(refusal({"copy", src, dst, "--pass", pass}),
-                    HasSubstr(std::string("--pass ") + pass + " is part of"));
-    EXPECT_THAT(refusal({"copy", src, dst, "--report", "r.csv"}), HasSubstr("--report with a .csv file is part of"));
-    EXPECT_THAT(refusal({"copy", src, dst, "--report", "r.html"}), HasSubstr("--report with a .html file is part of"));
     EXPECT_THAT(refusal({"copy", "pop3://a@h", dst}), HasSubstr("source: pop3: endpoints are part of"));
     EXPECT_THAT(refusal({"copy", src, "pop3://a@h"}), HasSubstr("it can only be a source"));
     EXPECT_THAT(refusal({"copy", "lmtp://a@h", dst}), HasSubstr("it can only be a target"));
-    EXPECT_THAT(refusal({"copy", src, "maildir:/x"}), HasSubstr("target: maildir: endpoints are part of"));
+    EXPECT_EQ(must({"copy", src, "maildir:/x"}).target_url, "maildir:/x");
+}
+
+TEST(options, repairs) {
+    using message::repair;
+    EXPECT_EQ(must({"copy", src, dst}).repairs, message::repair_set::all());
+    EXPECT_EQ(must({"copy", src, dst, "--repair", "all"}).repairs, message::repair_set::all());
+    EXPECT_EQ(must({"copy", src, dst, "--no-repair"}).repairs, message::repair_set{});
+    EXPECT_EQ(must({"migrate", "a.csv", "--repair=nul,long-lines"}).repairs,
+              (message::repair_set{repair::nul, repair::long_lines}));
+    EXPECT_THAT(refusal({"copy", src, dst, "--repair", "nul,noise"}), HasSubstr("--repair takes all, or some of"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--repair", "nul", "--no-repair"}), HasSubstr("excludes"));
 }
 
 TEST(options, faults_say_what_is_allowed) {
@@ -153,7 +153,7 @@ TEST(options, faults_say_what_is_allowed) {
     EXPECT_THAT(refusal({"copy", src, dst, "--since", "2023-02-29"}), HasSubstr("2024-02-29"));
     EXPECT_THAT(refusal({"copy", src, dst, "--max-size", "big"}), HasSubstr("25MiB"));
     EXPECT_THAT(refusal({"copy", src, dst, "--max-size", "0"}), HasSubstr("25MiB"));
-    EXPECT_THAT(refusal({"copy", src, dst, "--pass", "fast"}), HasSubstr("bulk, delta or verify"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--pass", "fast"}), HasSubstr("sweep, repair or verify"));
     EXPECT_THAT(refusal({"verify", src, dst, "--pass", "bulk"}), HasSubstr("takes no --pass bulk"));
     EXPECT_THAT(refusal({"copy", src, dst, "--report", "r.txt"}), HasSubstr(".json"));
     EXPECT_THAT(refusal({"copy", src, dst, "--map", "nothing"}), HasSubstr("=>"));
@@ -170,6 +170,65 @@ TEST(options, faults_say_what_is_allowed) {
     EXPECT_THAT(refusal({"copy", "imaps://a@h?auth=xoauth2", dst}), HasSubstr("needs --source-token-file"));
     EXPECT_THAT(refusal({"copy", src, dst, "--target-token-file", "t", "--target-password-file", "p"}),
                 HasSubstr("exclude each other"));
+}
+
+TEST(options, passes_by_name) {
+    for (const char* name : {"trial", "bulk", "delta", "final", "sweep", "repair", "verify"})
+        EXPECT_EQ(name_of(must({"copy", src, dst, "--pass", name}).pass), name);
+}
+
+TEST(options, delete_extra_looks_at_everything_or_is_refused) {
+    EXPECT_FALSE(must({"copy", src, dst}).delete_extra) << "never the default";
+    for (const char* pass : {"bulk", "delta", "final"})
+        EXPECT_TRUE(must({"copy", src, dst, "--delete-extra", "--pass", pass}).delete_extra);
+    for (const char* pass : {"trial", "repair", "sweep", "verify"})
+        EXPECT_THAT(refusal({"copy", src, dst, "--delete-extra", "--pass", pass}), HasSubstr("--delete-extra"));
+    EXPECT_THAT(refusal({"verify", src, dst, "--delete-extra"}), HasSubstr("verify deletes nothing"));
+    EXPECT_THAT(refusal({"check", src, dst, "--delete-extra"}), HasSubstr("check deletes nothing"));
+    EXPECT_TRUE(must({"copy", src, dst, "--delete-extra", "--dry-run"}).dry_run);
+}
+
+TEST(options, samples) {
+    EXPECT_FALSE(must({"verify", src, dst}).sample.wanted());
+    EXPECT_EQ(must({"verify", src, dst, "--sample", "600"}).sample.messages, 600U);
+    EXPECT_DOUBLE_EQ(must({"verify", src, dst, "--sample", "1%"}).sample.share.value_or(0), 0.01);
+    EXPECT_DOUBLE_EQ(must({"verify", src, dst, "--sample", "0.25%"}).sample.share.value_or(0), 0.0025);
+    const auto o = must({"copy", src, dst, "--pass", "verify", "--sample", "100%", "--seed", "18446744073709551615"});
+    EXPECT_EQ(o.sample.seed, UINT64_MAX);
+    EXPECT_TRUE(o.seed_given);
+    for (const char* text : {"0", "0%", "101%", "1.5.5%", "-1", "many", "%", "0.0%", "1,5%"})
+        EXPECT_THAT(refusal({"verify", src, dst, "--sample", text}), HasSubstr("--sample takes")) << text;
+    EXPECT_THAT(refusal({"copy", src, dst, "--sample", "600"}), HasSubstr("are for verify"));
+    EXPECT_THAT(refusal({"verify", src, dst, "--seed", "7"}), HasSubstr("goes with --sample"));
+}
+
+TEST(options, reports_of_each_kind) {
+    const auto o = must({"copy", src, dst, "--report", "r.json", "--report", "r.csv", "--report", "r.HTML", "--report",
+                         "r.htm", "--sign-key", "key.pem"});
+    EXPECT_THAT(o.reports, ElementsAre("r.json", "r.csv", "r.HTML", "r.htm"));
+    EXPECT_EQ(o.sign_key, "key.pem");
+    EXPECT_THAT(refusal({"copy", src, dst, "--report", "r.json", "--report", "r.json"}), HasSubstr("twice"));
+    EXPECT_THAT(refusal({"plan", src, dst, "--report", "r.html"}), HasSubstr("one .json file"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--dry-run", "--report", "a.json", "--report", "b.json"}),
+                HasSubstr("one .json file"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--sign-key", "key.pem"}), HasSubstr("--sign-key signs"));
+    EXPECT_THAT(refusal({"check", src, dst, "--report", "r.json", "--sign-key", "key.pem"}), HasSubstr("--sign-key"));
+}
+
+TEST(options, report_renders_a_ledger) {
+    const auto o = must({"report", "alice", "bob@", "--state", "s.db", "--pass", "verify", "--report", "r.html"});
+    EXPECT_EQ(o.what, command::report);
+    EXPECT_THAT(o.filters, ElementsAre("alice", "bob@"));
+    EXPECT_EQ(o.report_pass, "verify");
+    EXPECT_EQ(o.state, "s.db");
+    EXPECT_THAT(o.reports, ElementsAre("r.html"));
+    EXPECT_EQ(must({"report"}).state, "postferry.db");
+    EXPECT_EQ(must({"report", "--make-key", "k"}).make_key, "k");
+    EXPECT_EQ(must({"report", "--check-signature", "r.json", "--key", "k.pub"}).key, "k.pub");
+    EXPECT_THAT(refusal({"report", "--check-signature", "r.json"}), HasSubstr("needs --key"));
+    EXPECT_THAT(refusal({"report", "--pass", "fast"}), HasSubstr("--pass takes"));
+    EXPECT_THAT(refusal({"report", "--jobs", "3"}), HasSubstr("--jobs"));
+    EXPECT_THAT(parse({"report", "--help"}).out, HasSubstr("--make-key"));
 }
 
 TEST(options, a_password_in_a_url_is_not_repeated) {

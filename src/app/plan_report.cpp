@@ -16,7 +16,7 @@ namespace {
 constexpr double unknown_message_octets = 60'000;
 
 struct totals {
-    std::uint64_t folders = 0, messages = 0, known = 0, to_copy = 0;
+    std::uint64_t folders = 0, messages = 0, known = 0, to_copy = 0, to_delete = 0;
     double octets_to_copy = 0;
     std::uint64_t octets = 0;
     bool all_octets_known = true;
@@ -30,6 +30,7 @@ totals totals_of(const transfer::mailbox_plan& plan) {
         t.messages += f.messages;
         t.known += f.known;
         t.to_copy += f.to_copy;
+        t.to_delete += f.to_delete;
         t.octets += f.octets.value_or(0);
         t.all_octets_known = t.all_octets_known && (f.octets || f.messages == 0);
         const double average = f.octets && f.messages > 0
@@ -53,6 +54,10 @@ json::object json_of(const transfer::planned_folder& f) {
                      {"exists_on_target", f.exists_on_target},
                      {"target_messages", f.target_messages}};
     out["bytes"] = f.octets ? json::value(*f.octets) : json::value(nullptr);
+    if (f.to_delete > 0) {
+        out["to_delete"] = f.to_delete;
+        out["delete_target_uids"] = f.delete_uids.to_string();
+    }
     return out;
 }
 
@@ -73,6 +78,9 @@ std::string line_of(const transfer::planned_folder& f, std::size_t width) {
     if (f.target_messages > 0) line += fmt::format(", {} on the target", grouped(f.target_messages));
     if (!f.exists_on_target) line += ", new folder";
     if (!f.folder.why.empty()) line += fmt::format(" ({})", f.folder.why);
+    if (f.to_delete > 0)
+        line += fmt::format("\n    would delete {} from the target: UIDs {}", counted(f.to_delete, "message"),
+                            fitted(f.delete_uids.to_string(), 200, false));
     return line + "\n";
 }
 
@@ -97,6 +105,10 @@ json::object json_of(const plan_entry& entry) {
                      {"collisions", json_of(entry.plan.collisions)},
                      {"notes", json_texts(entry.plan.notes)},
                      {"seconds", entry.seconds}};
+    if (entry.plan.deletes) {
+        out["to_delete"] = totals_of(entry.plan).to_delete;
+        out["not_deleted"] = json_texts(entry.plan.not_deleted);
+    }
     if (entry.failed) out["stopped_by"] = json_of(*entry.failed);
     return out;
 }
@@ -118,8 +130,15 @@ std::string text_of(const plan_entry& entry) {
         out += fmt::format("  {}: {} and {}: {}\n", c.fatal ? "collision" : "note", fmt::join(c.sources, ", "),
                            c.target, c.how);
     for (const std::string& note : entry.plan.notes) out += fmt::format("  note: {}\n", note);
+    for (const std::string& why : entry.plan.not_deleted) out += fmt::format("  not deleted: {}\n", why);
     const totals t = totals_of(entry.plan);
     const time_band time = estimated_time(entry.plan);
+    if (entry.plan.deletes)
+        out += t.to_delete == 0
+                   ? "  nothing would be deleted\n"
+                   : fmt::format("  {} would be deleted from the target; the same command without --dry-run "
+                                 "deletes them, and nothing else\n",
+                                 counted(t.to_delete, "message"));
     out += fmt::format("  {}, {}, {}; {} to copy or to match{}\n", counted(t.folders, "folder"),
                        counted(t.messages, "message"),
                        t.all_octets_known ? format_size(t.octets) : "size not told by the server", grouped(t.to_copy),

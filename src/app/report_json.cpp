@@ -15,13 +15,21 @@ json::object counts(const std::map<std::string, std::uint64_t>& numbers) {
 }
 
 json::object json_of(const transfer::verify_report& v) {
-    return {{"identical", v.identical},
-            {"missing", v.missing},
-            {"different", v.different},
-            {"extra", v.extra},
-            {"altered_by_server", v.altered_by_server},
-            {"changed_since", v.changed_since},
-            {"sampled", v.sampled}};
+    json::object out{{"identical", v.identical},
+                     {"missing", v.missing},
+                     {"different", v.different},
+                     {"extra", v.extra},
+                     {"altered_by_server", v.altered_by_server},
+                     {"changed_since", v.changed_since},
+                     {"altered_by_repair", v.altered_by_repair},
+                     {"kept", v.kept},
+                     {"compared", v.compared},
+                     {"sampled", v.sampled}};
+    if (!v.seed) return out;
+    out["seed"] = *v.seed;
+    out["confidence"] = 0.95;
+    out["at_most"] = v.at_most;
+    return out;
 }
 
 json::array json_of(const std::vector<transfer::folder_report>& folders) {
@@ -33,6 +41,7 @@ json::array json_of(const std::vector<transfer::folder_report>& folders) {
                             {"messages", json_of_messages(f.messages)},
                             {"bytes", json_of_octets(f.octets)},
                             {"state", f.state}};
+        if (f.deleted > 0) folder["deleted"] = f.deleted;
         if (!f.notes.empty()) folder["notes"] = json_texts(f.notes);
         out.push_back(std::move(folder));
     }
@@ -41,7 +50,7 @@ json::array json_of(const std::vector<transfer::folder_report>& folders) {
 
 } // namespace
 
-json::object json_of(const transfer::mailbox_report& r) {
+json::object json_of(const transfer::mailbox_report& r, std::size_t most_failures) {
     json::object out{{"source", json_text(r.source)},
                      {"target", json_text(r.target)},
                      {"state", name_of(r.state)},
@@ -51,47 +60,77 @@ json::object json_of(const transfer::mailbox_report& r) {
                      {"bytes", json_of_octets(r.octets)},
                      {"flags_updated", r.flags_updated},
                      {"keywords_dropped", json_texts(r.keywords_dropped)},
-                     {"repairs", json::object{}}, // this version repairs nothing
+                     {"repairs", counts(r.repairs)},
                      {"skip_rules", counts(r.skip_rules)},
                      {"vanished", r.vanished},
                      {"seconds", r.seconds}};
     if (r.verify) out["verify"] = json_of(*r.verify);
     out["folders"] = json_of(r.folders);
     json::array failures;
-    for (const transfer::failure& f : r.failures) failures.push_back(app::json_of(f));
+    for (const transfer::failure& f : r.failures) {
+        if (failures.size() == most_failures) break;
+        failures.push_back(app::json_of(f));
+    }
     out["failures"] = std::move(failures);
+    if (r.deleted > 0 || !r.not_deleted.empty()) out["deleted"] = r.deleted;
+    if (!r.not_deleted.empty()) out["not_deleted"] = json_texts(r.not_deleted);
     if (!r.warnings.empty()) out["warnings"] = json_texts(r.warnings);
+    if (!r.throttled.by.empty())
+        out["throttled"] = json::object{{"times", r.throttled.times},
+                                        {"seconds", r.throttled.seconds},
+                                        {"by", json_text(r.throttled.by)},
+                                        {"reason", json_text(r.throttled.reason)},
+                                        {"until", rfc3339(wall_time(std::chrono::seconds(r.throttled.until_unix)))}};
     if (r.stopped_by) out["stopped_by"] = app::json_of(*r.stopped_by);
     return out;
 }
 
-result<report_writer> report_writer::open(const std::filesystem::path& file, wall_time started) {
-    auto created = atomic_file::create(file);
-    if (!created) return std::unexpected(created.error());
-    report_writer writer(std::move(*created));
-    if (auto ok =
-            writer.file_.write(fmt::format("{{\"version\":1,\"started\":\"{}\",\"mailboxes\":[", rfc3339(started)));
-        !ok)
-        return std::unexpected(ok.error());
-    return writer;
-}
-
-result<void> report_writer::add(const transfer::mailbox_report& report) {
-    messages_ += report.messages;
-    octets_ += report.octets;
-    const std::string_view comma = mailboxes_++ == 0 ? "\n" : ",\n";
-    if (auto ok = file_.write(comma); !ok) return ok;
-    return file_.write(json::serialize(json_of(report)));
-}
-
-result<void> report_writer::finish(wall_time ended) {
-    const json::object totals{
-        {"mailboxes", mailboxes_}, {"messages", json_of_messages(messages_)}, {"bytes", json_of_octets(octets_)}};
-    if (auto ok =
-            file_.write(fmt::format("],\n\"ended\":\"{}\",\"totals\":{}}}\n", rfc3339(ended), json::serialize(totals)));
-        !ok)
+result<void> write_json_report(atomic_file& file, const report_frame& frame, const mailbox_walk& mailboxes) {
+    report_sums sums;
+    if (auto ok = file.write(fmt::format("{{\"version\":1,\"started\":\"{}\",\"mailboxes\":[", frame.started)); !ok)
         return ok;
-    return file_.commit();
+    auto walked = mailboxes([&](std::string_view text) -> result<void> {
+        const std::string_view comma = sums.mailboxes == 0 ? "\n" : ",\n";
+        if (auto ok = sums.add(text); !ok) return std::unexpected(ok.error());
+        if (auto ok = file.write(comma); !ok) return ok;
+        return file.write(text);
+    });
+    if (!walked) return walked;
+    const json::object totals{{"mailboxes", sums.mailboxes},
+                              {"messages", json_of_messages(sums.messages)},
+                              {"bytes", json_of_octets(sums.octets)}};
+    return file.write(fmt::format("],\n\"ended\":\"{}\",\"totals\":{}}}\n", frame.ended, json::serialize(totals)));
+}
+
+transfer::balance balance_of(const json::object& counts) {
+    const auto number = [&](std::string_view name) { return number_in(counts, name); };
+    return {.source = number("source"),
+            .copied = number("copied"),
+            .present = number("present"),
+            .skipped = number("skipped"),
+            .failed = number("failed")};
+}
+
+std::uint64_t number_in(const json::object& from, std::string_view name) {
+    const json::value* value = from.if_contains(name);
+    if (value == nullptr || !value->is_number()) return 0;
+    boost::system::error_code not_whole;
+    const auto n = value->to_number<std::uint64_t>(not_whole);
+    return not_whole ? 0 : n;
+}
+
+result<json::object> report_sums::add(std::string_view mailbox) {
+    boost::system::error_code wrong;
+    const json::value parsed = json::parse(mailbox, wrong);
+    if (wrong || !parsed.is_object())
+        return fail(retry_class::local, phase::ledger, "What was kept of a report is no JSON object",
+                    "Run the pass again: it is reported anew");
+    const json::object& one = parsed.get_object();
+    ++mailboxes;
+    if (const auto* m = one.if_contains("messages"); m != nullptr && m->is_object())
+        messages += balance_of(m->get_object());
+    if (const auto* b = one.if_contains("bytes"); b != nullptr && b->is_object()) octets += balance_of(b->get_object());
+    return one;
 }
 
 result<void> write_document(atomic_file file, const json::value& document) {

@@ -2,31 +2,37 @@
 // The JSON report (docs/json.md, docs/schema/report.schema.json).
 #include "app/atomic_file.hpp"
 #include "app/json.hpp"
+#include "app/report_spool.hpp"
 #include "transfer/report.hpp"
 
-#include <filesystem>
+#include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace postferry::app {
 
-/// One element of "mailboxes".
-[[nodiscard]] boost::json::object json_of(const transfer::mailbox_report& report);
+/// One element of "mailboxes". A ledger keeps no more than so many failures.
+[[nodiscard]] boost::json::object json_of(const transfer::mailbox_report& report, std::size_t most_failures = SIZE_MAX);
 
-/// Writes mailboxes as they end, so that memory does not grow with their number. The file appears with finish(), whole;
-/// a run that is killed before leaves the old one. Errors: class local.
-class report_writer {
-  public:
-    /// Before the run starts: fails when the file cannot be written.
-    [[nodiscard]] static result<report_writer> open(const std::filesystem::path& file, wall_time started);
-    [[nodiscard]] result<void> add(const transfer::mailbox_report& report);
-    [[nodiscard]] result<void> finish(wall_time ended);
-
-  private:
-    explicit report_writer(atomic_file file) noexcept : file_(std::move(file)) {}
-
-    atomic_file file_;
-    std::uint64_t mailboxes_ = 0;
-    transfer::balance messages_, octets_;
+/// When a run began and ended, RFC 3339 in UTC.
+struct report_frame {
+    std::string started, ended;
 };
+
+/// What mailboxes add up to.
+struct report_sums {
+    std::uint64_t mailboxes = 0;
+    transfer::balance messages, octets;
+    /// Adds an element of "mailboxes" and answers it. Errors: class local, it is no JSON object.
+    [[nodiscard]] result<boost::json::object> add(std::string_view mailbox);
+};
+/// Of "messages" or "bytes"; what is missing counts 0.
+[[nodiscard]] transfer::balance balance_of(const boost::json::object& counts);
+[[nodiscard]] std::uint64_t number_in(const boost::json::object& from, std::string_view name); ///< 0 if it is none
+
+/// The whole document. The file is still to be committed.
+[[nodiscard]] result<void> write_json_report(atomic_file& file, const report_frame& frame,
+                                             const mailbox_walk& mailboxes);
 
 /// Writes a whole document (plan, check) in the same safe way.
 [[nodiscard]] result<void> write_document(atomic_file file, const boost::json::value& document);

@@ -1,5 +1,5 @@
 #include "app/events.hpp"
-#include "app/report_json.hpp"
+#include "app/report_files.hpp"
 #include "app/sample_reports.hpp"
 
 #include <gmock/gmock.h>
@@ -35,14 +35,23 @@ struct scratch : testing::Test {
     }
 };
 
-using report_json = scratch;
+class report_json : public scratch {
+  protected:
+    const report_frame frame{.started = rfc3339(noon), .ended = rfc3339(noon + std::chrono::seconds(61))};
+    static mailbox_walk walk(std::vector<transfer::mailbox_report> reports) {
+        return [all = std::move(reports)](const std::function<result<void>(std::string_view)>& take) -> result<void> {
+            for (const auto& r : all)
+                if (auto ok = take(json::serialize(json_of(r))); !ok) return ok;
+            return {};
+        };
+    }
+    result<report_files> open(const std::filesystem::path& place) { return report_files::open({place}, {}); }
+};
 
 TEST_F(report_json, is_as_documented) {
-    auto writer = report_writer::open(folder / "r.json", noon);
-    ASSERT_TRUE(writer);
-    ASSERT_TRUE(writer->add(samples::synced()));
-    ASSERT_TRUE(writer->add(samples::with_failures()));
-    ASSERT_TRUE(writer->finish(noon + std::chrono::seconds(61)));
+    auto files = open(folder / "r.json");
+    ASSERT_TRUE(files);
+    ASSERT_TRUE(files->write(frame, walk({samples::synced(), samples::with_failures()})));
     const json::value doc = json::parse(read(folder / "r.json"));
     EXPECT_EQ(doc.at("version"), 1);
     EXPECT_EQ(doc.at("started"), "2024-02-29T12:00:00Z");
@@ -59,6 +68,7 @@ TEST_F(report_json, is_as_documented) {
     const json::value& failure = doc.at("mailboxes").at(1).at("failures").at(0);
     EXPECT_EQ(failure.at("folder"), "Archive/2019\\xff"); // JSON is UTF-8; this name is not
     EXPECT_EQ(failure.at("class"), "permanent");
+    EXPECT_THAT(std::string(failure.at("advice").get_string()), HasSubstr("Raise the target's limit"));
     EXPECT_EQ(failure.at("waived"), false);
     EXPECT_EQ(doc.at("totals").at("mailboxes"), 2);
     EXPECT_EQ(doc.at("totals").at("messages").at("source"), 10000);
@@ -74,36 +84,33 @@ TEST_F(report_json, residual_may_be_negative) {
 TEST_F(report_json, a_report_that_is_not_finished_leaves_the_old_one) {
     std::ofstream(folder / "r.json") << "old";
     {
-        auto writer = report_writer::open(folder / "r.json", noon);
-        ASSERT_TRUE(writer);
-        ASSERT_TRUE(writer->add(samples::synced()));
+        ASSERT_TRUE(open(folder / "r.json"));
     }
     EXPECT_EQ(read(folder / "r.json"), "old");
     EXPECT_EQ(files(), 1U);
-    auto writer = report_writer::open(folder / "r.json", noon);
-    ASSERT_TRUE(writer->finish(noon));
+    ASSERT_TRUE(open(folder / "r.json")->write(frame, walk({})));
     EXPECT_THAT(read(folder / "r.json"), HasSubstr("\"mailboxes\":[],"));
     EXPECT_EQ(files(), 1U);
 }
 
 TEST_F(report_json, what_a_killed_run_left_is_taken_over_and_what_a_living_one_writes_is_not) {
     std::ofstream(folder / ".r.json.part") << std::string(100'000, 'x');
-    auto first = report_writer::open(folder / "r.json", noon);
+    auto first = open(folder / "r.json");
     ASSERT_TRUE(first);
-    const auto second = report_writer::open(folder / "r.json", noon);
+    const auto second = open(folder / "r.json");
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().cls, retry_class::local);
     EXPECT_THAT(second.error().message(), HasSubstr("another run is writing it"));
-    ASSERT_TRUE(first->finish(noon));
+    ASSERT_TRUE(first->write(frame, walk({})));
     EXPECT_EQ(json::parse(read(folder / "r.json")).at("totals").at("mailboxes"), 0);
 }
 
 TEST_F(report_json, a_place_that_cannot_be_written_is_found_out_before_the_run) {
     for (const auto& place : {folder / "missing" / "r.json", folder, std::filesystem::path("/proc/r.json")}) {
-        const auto writer = report_writer::open(place, noon);
-        ASSERT_FALSE(writer) << place;
-        EXPECT_EQ(writer.error().cls, retry_class::local);
-        EXPECT_THAT(writer.error().message(), HasSubstr("cannot write " + place.string()));
+        const auto opened = open(place);
+        ASSERT_FALSE(opened) << place;
+        EXPECT_EQ(opened.error().cls, retry_class::local);
+        EXPECT_THAT(opened.error().message(), HasSubstr("cannot write " + place.string()));
     }
 }
 
@@ -114,15 +121,64 @@ TEST_F(report_json, a_full_disk_is_local_trouble) {
     auto* handler = std::signal(SIGXFSZ, SIG_IGN);
     const rlimit small{.rlim_cur = 4096, .rlim_max = before.rlim_max};
     ::setrlimit(RLIMIT_FSIZE, &small);
-    auto writer = report_writer::open(folder / "r.json", noon);
-    for (int i = 0; i < 10; ++i) EXPECT_TRUE(writer->add(samples::with_failures()));
-    const auto done = writer->finish(noon);
+    const auto done = open(folder / "r.json")
+                          ->write(frame, walk(std::vector<transfer::mailbox_report>(10, samples::with_failures())));
+    auto spool = report_spool::open(folder);
+    ASSERT_TRUE(spool);
+    const auto kept = spool->add(1, std::string(10'000, 'x'));
     ::setrlimit(RLIMIT_FSIZE, &before);
     std::signal(SIGXFSZ, handler);
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().cls, retry_class::local);
     EXPECT_THAT(done.error().message(), HasSubstr("r.json: File too large"));
     EXPECT_FALSE(std::filesystem::exists(folder / "r.json"));
+    ASSERT_FALSE(kept);
+    EXPECT_EQ(kept.error().cls, retry_class::local);
+}
+
+TEST_F(report_json, mailboxes_stand_in_the_order_of_the_accounts_not_of_their_ends) {
+    auto spool = report_spool::open(folder);
+    ASSERT_TRUE(spool);
+    EXPECT_EQ(files(), 0U) << "it has no name";
+    for (const auto& [number, text] :
+         {std::pair(3, "three"), std::pair(1, "one"), std::pair(2, "two"), std::pair(1, "1")})
+        ASSERT_TRUE(spool->add(static_cast<std::uint64_t>(number), text));
+    for (int again = 0; again < 2; ++again) {
+        std::string seen;
+        ASSERT_TRUE(spool->walk()([&](std::string_view text) -> result<void> {
+            seen += std::string(text) + " ";
+            return {};
+        }));
+        EXPECT_EQ(seen, "1 two three ");
+    }
+    const auto stopped =
+        spool->walk()([](std::string_view) -> result<void> { return fail(retry_class::local, phase::usage, "full"); });
+    EXPECT_FALSE(stopped);
+}
+
+TEST_F(report_json, what_is_kept_may_be_damaged) {
+    const mailbox_walk walk = [](const auto& take) { return take("{\"messages\":"); };
+    EXPECT_FALSE(open(folder / "r.json")->write(frame, walk));
+    EXPECT_EQ(balance_of(json::parse(R"({"source":-1,"copied":"x","present":2.5,"failed":7})").get_object()).failed,
+              7U);
+}
+
+TEST_F(report_json, signatures_lie_beside_each_file) {
+    const auto key = signing_key::make();
+    std::ofstream(folder / "key") << key->private_pem();
+    auto files = report_files::open({folder / "r.json", folder / "r.csv", folder / "r.html"}, folder / "key");
+    ASSERT_TRUE(files) << files.error().message();
+    ASSERT_TRUE(files->write(frame, walk({samples::synced()})));
+    for (const char* name : {"r.json", "r.csv", "r.html"}) {
+        const std::string text = read(folder / name);
+        const std::string signature = read(folder / (std::string(name) + ".sig"));
+        EXPECT_EQ(is_signed(text, signature, key->public_pem()), true) << name;
+        EXPECT_EQ(is_signed(text + "\n", signature, key->public_pem()), false) << name;
+    }
+    const auto refused = report_files::open({folder / "r.json"}, folder / "r.json");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().cls, retry_class::config);
+    EXPECT_THAT(refused.error().message(), HasSubstr("r.json: It holds no private key"));
 }
 
 struct lines {

@@ -2,7 +2,10 @@
 
 #include "app/check.hpp"
 #include "app/connect.hpp"
+#include "app/guests.hpp"
 #include "app/log.hpp"
+#include "app/report_list.hpp"
+#include "app/tokens.hpp"
 #include "transfer/pass.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -40,16 +43,8 @@ class throttle {
     std::chrono::steady_clock::time_point last_{};
 };
 
-// A mailbox in work holds one connection to each of its servers, so the smallest max-connections= that any row names
-// bounds how many may run at once.
-std::size_t mailboxes_at_a_time(const run_options& options, const std::vector<account>& accounts) {
-    std::size_t n = std::min<std::size_t>(options.jobs, accounts.size());
-    for (const account& a : accounts) {
-        if (const auto cap = a.source().max_connections) n = std::min<std::size_t>(n, *cap);
-        if (const auto cap = a.target().max_connections) n = std::min<std::size_t>(n, *cap);
-    }
-    return std::max<std::size_t>(n, 1);
-}
+// Mailboxes that are begun: those at work, and some that wait for a server without keeping the others from working.
+std::size_t begun_at_a_time(std::size_t jobs, std::size_t accounts) { return std::min(accounts, jobs * 4 + 16); }
 
 // Connections of one mailbox to each of its servers, from what a server may be asked for in all (four, or what
 // max-connections= says) and how many mailboxes share that.
@@ -64,15 +59,21 @@ class run {
     run(boost::asio::io_context& io, const run_options& options, const std::vector<account>& accounts,
         store::ledger_file* books, console& out)
         : io_(io), options_(options), accounts_(accounts), books_(books), out_(out),
-          jobs_(mailboxes_at_a_time(options, accounts)),
+          jobs_(std::clamp<std::size_t>(accounts.size(), 1, options.jobs)),
           share_(shares_for(static_cast<std::uint32_t>(jobs_), options.timeout)),
+          guests_(guests::make(options.guest, jobs_, books)),
+          tokens_{tokens_of(options.source, io.get_executor()), tokens_of(options.target, io.get_executor())},
           control_(boost::asio::make_strand(io_)), signals_(control_, SIGINT, SIGTERM), clock_(control_) {}
 
     int go() {
         watch_signals();
         next_tick();
-        running_ = jobs_;
-        for (std::size_t i = 0; i < jobs_; ++i) spawn_worker();
+        boost::asio::co_spawn(control_, begin(), [this](std::exception_ptr thrown) {
+            const std::lock_guard lock(mutex_);
+            if (!thrown) return;
+            crashed_ = thrown;
+            boost::asio::post(control_, [this] { end(); });
+        });
         const std::size_t threads = std::min<std::size_t>(jobs_, std::max(1U, std::thread::hardware_concurrency()));
         std::vector<std::jthread> others;
         for (std::size_t i = 1; i < threads; ++i) others.emplace_back([this] { io_.run(); });
@@ -83,17 +84,27 @@ class run {
     }
 
   private:
+    task<> begin() {
+        // Without its past a budget would only be too generous.
+        if (auto ok = co_await guests_->load(); !ok) log::warning({}, "{}", ok.error().message());
+        running_ = begun_at_a_time(jobs_, accounts_.size());
+        for (std::size_t i = running_; i > 0; --i) spawn_worker();
+        if (accounts_.empty()) end();
+    }
+
+    void end() {
+        signals_.cancel();
+        ended_ = true;
+        clock_.cancel();
+    }
+
     void spawn_worker() {
         const executor strand = boost::asio::make_strand(io_);
         boost::asio::co_spawn(strand, work(strand), [this](std::exception_ptr thrown) {
             const std::lock_guard lock(mutex_);
             if (thrown && !crashed_) crashed_ = thrown;
             if (--running_ > 0) return;
-            boost::asio::post(control_, [this] {
-                signals_.cancel();
-                ended_ = true;
-                clock_.cancel();
-            });
+            boost::asio::post(control_, [this] { end(); });
         });
     }
 
@@ -112,15 +123,20 @@ class run {
         const std::string name = from.display();
         const std::uint64_t number = i + 1;
         const std::shared_ptr<mailbox::name_book> names = books_->names(name, to.display());
+        const std::shared_ptr<visit> stay = guests_->receive(from, to);
+        const services with{
+            .share = share_, .names = names.get(), .stay = stay.get(), .tokens = {tokens_[0].get(), tokens_[1].get()}};
         if (options_.what == command::check) {
-            const services with{.share = share_, .names = names.get()};
-            out_.checked(number, co_await check_mailbox(from, to, options_, with));
+            const auto room = co_await stay->admit();
+            if (!stopping_) out_.checked(number, co_await check_mailbox(from, to, options_, with));
             co_return;
         }
         const auto limiter = std::make_shared<throttle>();
         transfer::pass_environment env;
-        env.open_source = [this, from, names] { return open_source(from, {.share = share_, .names = names.get()}); };
-        env.open_target = [this, to, names] { return open_target(to, {.share = share_, .names = names.get()}); };
+        env.open_source = [from, with, names, stay] { return open_source(from, with); };
+        env.open_target = [to, with, names, stay] { return open_target(to, with); };
+        env.admit = [stay] { return stay->admit(); };
+        env.on_throttled = [stay](bool target, const error& why) { stay->throttled(target, why); };
         env.books = books_;
         env.on_progress = [this, limiter, number, name](const transfer::progress& p) {
             if (limiter->lets_through(p)) out_.progress(number, name, p);
@@ -143,9 +159,19 @@ class run {
         } else if (options_.pass == transfer::pass_kind::verify) {
             out_.ended(number, co_await pass->verify());
         } else {
-            out_.ended(number, co_await pass->run());
+            const transfer::mailbox_report report = co_await pass->run();
+            co_await keep(report);
+            out_.ended(number, report);
         }
         dismiss(number);
+        if (auto ok = co_await guests_->save(); !ok) log::warning(name, "{}", ok.error().message());
+    }
+
+    // A ledger that cannot keep the report has kept the rest, or the pass would have failed.
+    task<> keep(const transfer::mailbox_report& report) {
+        if (never_started(report)) co_return;
+        auto kept = co_await books_->keep_report(kept_report_of(report, rfc3339(std::chrono::system_clock::now())));
+        if (!kept) log::warning(report.source, "{}", kept.error().message());
     }
 
     transfer::pass_options pass_options(const mailbox::endpoint& from, const mailbox::endpoint& to) const {
@@ -153,10 +179,14 @@ class run {
         o.connections = connections_of(from, to, jobs_);
         o.kind = options_.pass;
         o.rules = options_.rules;
+        o.delete_extra = options_.delete_extra;
+        o.sample = options_.sample;
+        if (options_.waived) o.waived = options_.waived->of(from.display());
         o.max_octets = options_.max_size;
         if (options_.since)
             o.since_unix = std::chrono::duration_cast<std::chrono::seconds>(options_.since->time_since_epoch()).count();
         o.limits = share_.pipeline;
+        o.no_wait = options_.no_wait;
         o.repairs = options_.repairs;
         return o;
     }
@@ -189,11 +219,17 @@ class run {
         });
     }
 
+    // Every few seconds: a run that is killed must not forget much of what budgets count.
+    task<> save() {
+        if (auto ok = co_await guests_->save(); !ok) log::warning({}, "{}", ok.error().message());
+    }
+
     void next_tick() {
         clock_.expires_after(std::chrono::milliseconds(200));
         clock_.async_wait([this](boost::system::error_code) {
             if (ended_) return;
             out_.tick();
+            if (++ticks_ % ticks_to_save == 0) boost::asio::co_spawn(control_, save(), boost::asio::detached);
             next_tick();
         });
     }
@@ -205,11 +241,15 @@ class run {
     console& out_;
     std::size_t jobs_;
     shares share_;
+    std::shared_ptr<guests> guests_;
+    std::array<std::shared_ptr<client::token_source>, 2> tokens_;         ///< of source and target
     boost::asio::strand<boost::asio::io_context::executor_type> control_; ///< of the signals and the clock
     boost::asio::signal_set signals_;
     boost::asio::steady_timer clock_;
     std::mutex mutex_;
     std::size_t next_ = 0, running_ = 0;
+    static constexpr std::uint64_t ticks_to_save = 25;
+    std::uint64_t ticks_ = 0;
     std::atomic<bool> stopping_ = false, ended_ = false;
     std::map<std::uint64_t, std::pair<executor, std::shared_ptr<mailbox_pass>>> passes_;
     std::exception_ptr crashed_;

@@ -27,6 +27,9 @@ endpoint_check good_end(std::string name) {
     e.tls = "TLSv1.3 TLS_AES_256_GCM_SHA384";
     e.login = "SCRAM-SHA-256";
     e.delimiter = "/";
+    e.preset = "gmail";
+    e.preset_why = "host imap.gmail.com";
+    e.limits = {"15 connections an account", "2.5 GB a day from the account"};
     return e;
 }
 
@@ -86,6 +89,25 @@ mailbox_report verified() {
     return r;
 }
 
+mailbox_report sampled() {
+    mailbox_report r = verified();
+    r.source = "imaps://dora@old";
+    r.verify = transfer::verify_report{
+        .identical = 599, .altered_by_repair = 1, .kept = 2, .compared = 600, .seed = 42, .at_most = 0.00498};
+    r.verify->sampled = 0.12;
+    r.repairs = {{"nul", 1}};
+    return r;
+}
+
+mailbox_report with_deletions() {
+    mailbox_report r = synced();
+    r.source = "imaps://<script>alert(1)</script>@old";
+    r.pass = transfer::pass_kind::final;
+    r.deleted = r.folders[0].deleted = 3;
+    r.not_deleted = {"Trash: 9 messages that vanished from the source stay: the source lists no message"};
+    return r;
+}
+
 mailbox_report wrong_password() {
     mailbox_report r;
     r.source = "imaps://alice@old";
@@ -125,6 +147,10 @@ plan_entry planned() {
     p.plan.folders = {inbox, sent, trash};
     p.plan.collisions = {{.sources = {"Work", "work"}, .target = "Work", .how = "differ only in case", .fatal = false}};
     p.plan.notes = {"shared folders are left out"};
+    p.plan.deletes = true;
+    p.plan.folders[0].to_delete = 3;
+    p.plan.folders[0].delete_uids = uid_set::of(7, 9);
+    p.plan.not_deleted = {"Trash: 9 messages that vanished from the source would stay: the source lists no message"};
     p.seconds = 0.4;
     return p;
 }

@@ -9,6 +9,8 @@ namespace postferry::app::samples {
 [[nodiscard]] transfer::mailbox_report synced();        ///< everything arrived
 [[nodiscard]] transfer::mailbox_report with_failures(); ///< one message refused, one waived, keywords dropped
 [[nodiscard]] transfer::mailbox_report verified();
+[[nodiscard]] transfer::mailbox_report sampled();        ///< a sampled proof, one message repaired
+[[nodiscard]] transfer::mailbox_report with_deletions(); ///< and a name that wants to be a script
 [[nodiscard]] transfer::mailbox_report wrong_password();
 [[nodiscard]] plan_entry planned();
 [[nodiscard]] plan_entry not_planned();

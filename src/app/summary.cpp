@@ -3,6 +3,7 @@
 #include "app/exit_code.hpp"
 #include "app/words.hpp"
 #include "base/text.hpp"
+#include "transfer/sampling.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -16,7 +17,11 @@ void summary::add_verify(const transfer::verify_report& v) noexcept {
     verify_->different += v.different;
     verify_->extra += v.extra;
     verify_->altered_by_server += v.altered_by_server;
+    verify_->altered_by_repair += v.altered_by_repair;
     verify_->changed_since += v.changed_since;
+    verify_->kept += v.kept;
+    verify_->compared += v.compared;
+    if (v.seed) verify_->seed = v.seed;
     verify_->sampled = std::min(verify_->sampled, v.sampled);
 }
 
@@ -31,8 +36,12 @@ void summary::add(const transfer::mailbox_report& r) {
     flags_updated_ += r.flags_updated;
     vanished_ += r.vanished;
     for (const auto& [rule, n] : r.skip_rules) skip_rules_[rule] += n;
+    for (const auto& [name, n] : r.repairs) repairs_[name] += n;
     for (const std::string& k : r.keywords_dropped)
         if (keywords_.size() < shown_failures) keywords_.insert(k);
+    deleted_ += r.deleted;
+    for (const std::string& why : r.not_deleted)
+        if (not_deleted_.size() < shown_failures) not_deleted_.push_back(why);
     warning_count_ += r.warnings.size();
     for (const std::string& w : r.warnings)
         if (warnings_.size() < shown_failures) warnings_.push_back(w);
@@ -64,11 +73,24 @@ std::string summary::balance_lines() const {
                            "only on the target",
                            grouped(verify_->identical), grouped(verify_->missing), grouped(verify_->different),
                            grouped(verify_->altered_by_server), grouped(verify_->extra));
+        if (verify_->altered_by_repair > 0) out += fmt::format(", {} repaired", grouped(verify_->altered_by_repair));
         if (verify_->changed_since > 0)
             out += fmt::format(", {} changed by their owners since", grouped(verify_->changed_since));
-        out += verify_->sampled < 1 ? fmt::format(" (a sample of {:.1f} %)\n", verify_->sampled * 100) : "\n";
+        if (verify_->kept > 0) out += fmt::format(", {} kept that vanished from the source", grouped(verify_->kept));
+        out += "\n" + sample_line();
     }
     return out;
+}
+
+// A sample of 600 of 120,000 without a difference: with 95 % confidence fewer than 0.5 % differ.
+std::string summary::sample_line() const {
+    if (!verify_->seed) return {};
+    const std::uint64_t odd = verify_->different + verify_->altered_by_server;
+    return fmt::format("  a sample of {} of {}, {}: with 95 % confidence no more than {:.2g} % of all differ{}\n",
+                       grouped(verify_->compared), counted(messages_.source, "message"),
+                       odd == 0 ? "without a difference" : fmt::format("{} of which differ", grouped(odd)),
+                       transfer::differs_at_most(verify_->compared, odd) * 100,
+                       mailboxes_ == 1 ? fmt::format(" (--seed {} draws it again)", *verify_->seed) : "");
 }
 
 std::string summary::difference_lines() const {
@@ -76,11 +98,16 @@ std::string summary::difference_lines() const {
     if (flags_updated_ > 0)
         out += fmt::format("  flags brought up to date on {}\n", counted(flags_updated_, "message"));
     for (const auto& [rule, n] : skip_rules_) out += fmt::format("  skipped: {} by {}\n", counted(n, "message"), rule);
+    for (const auto& [name, n] : repairs_) out += fmt::format("  repaired: {} by {}\n", counted(n, "message"), name);
     if (vanished_ > 0)
         out += fmt::format("  {} vanished from the source before they were read\n", counted(vanished_, "message"));
     if (!keywords_.empty())
         out += fmt::format("  keywords that the target does not keep: {}\n", fmt::join(keywords_, ", "));
     if (waived_ > 0) out += fmt::format("  {} waived\n", counted(waived_, "failure"));
+    if (deleted_ > 0)
+        out += fmt::format("  {} deleted from the target, vanished from the source before\n",
+                           counted(deleted_, "message"));
+    for (const std::string& why : not_deleted_) out += fmt::format("  not deleted: {}\n", why);
     for (const std::string& w : warnings_) out += fmt::format("  note: {}\n", w);
     if (warning_count_ > warnings_.size())
         out += fmt::format("  and {}\n", counted(warning_count_ - warnings_.size(), "more note"));
@@ -115,11 +142,21 @@ std::string summary::failure_lines(const std::string& report_file, const std::st
 std::string summary::advice(int exit_code) const {
     switch (exit_code) {
     case exit_codes::done:
+        if (verify_ && verify_->seed)
+            return "Counted: every message is on the target; the content of a sample was compared.\n";
         if (what_ == command::verify || verify_) return "Proven: everything on the source is on the target.\n";
         return "Run it again at any time for what is new; postferry verify proves that the copy is identical.\n";
     case exit_codes::incomplete:
+        if (verify_)
+            return "Not proven. Run copy or migrate again for what is missing, then verify again; what is accepted can "
+                   "be "
+                   "named with --waive.\n";
+        if (failure_count_ == 0 && stopped_count_ == 0 && !not_deleted_.empty() && messages_.residual() == 0)
+            return "Everything arrived; what was to be deleted from the target stays, for the reasons above.\n";
         return "Run it again: it copies only what is missing. What the target refuses stays named above.\n";
     case exit_codes::nothing_started: return "Nothing was changed. postferry check shows step by step what is wrong.\n";
+    case exit_codes::stopped_by_budget:
+        return "A server or a budget wants a pause, and --no-wait was given. Run the same command again later.\n";
     case exit_codes::local_trouble: return "The state is safe. Put right what is said above and run it again.\n";
     case exit_codes::interrupted:
     case exit_codes::terminated:

@@ -32,6 +32,7 @@ class summary {
   private:
     void add_verify(const transfer::verify_report& v) noexcept;
     [[nodiscard]] std::string balance_lines() const;
+    [[nodiscard]] std::string sample_line() const;
     [[nodiscard]] std::string difference_lines() const;
     [[nodiscard]] std::string failure_lines(const std::string& report_file, const std::string& log_file) const;
     [[nodiscard]] std::string advice(int exit_code) const;
@@ -40,7 +41,9 @@ class summary {
     std::uint64_t mailboxes_ = 0, complete_ = 0, rows_skipped_ = 0;
     std::string only_source_, only_target_; ///< of the first mailbox
     transfer::balance messages_, octets_;
-    std::uint64_t flags_updated_ = 0, vanished_ = 0, waived_ = 0;
+    std::uint64_t flags_updated_ = 0, vanished_ = 0, waived_ = 0, deleted_ = 0;
+    std::vector<std::string> not_deleted_;
+    std::map<std::string, std::uint64_t> repairs_;
     std::map<std::string, std::uint64_t> skip_rules_;
     std::set<std::string> keywords_;
     std::vector<std::string> warnings_;

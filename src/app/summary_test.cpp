@@ -79,6 +79,19 @@ TEST(summary, a_proof_says_what_was_proven) {
     EXPECT_THAT(s.text(0, "", "", 1), HasSubstr("Proven: everything on the source is on the target."));
 }
 
+TEST(summary, repairs_are_named_and_counted) {
+    auto r = samples::synced();
+    r.repairs = {{"nul", 2}};
+    summary s(command::copy);
+    s.add(r);
+    EXPECT_THAT(s.text(0, "", "", 1), HasSubstr("  repaired: 2 messages by nul\n"));
+    auto proof = samples::verified();
+    proof.verify->altered_by_repair = 2;
+    summary proven(command::verify);
+    proven.add(proof);
+    EXPECT_THAT(proven.text(0, "", "", 1), HasSubstr("1 only on the target, 2 repaired, 4 changed"));
+}
+
 TEST(summary, each_exit_code_has_its_advice) {
     summary s(command::copy);
     s.add(samples::wrong_password());

@@ -326,6 +326,6 @@ class PairCase(Case):
         return run
 
 
-__all__ = ["Append", "Case", "Dovecot", "PASSWORD", "PairCase", "ROOT", "Run", "SHM", "connect", "digest", "encode_name",
+__all__ = ["Append", "Case", "Dovecot", "PASSWORD", "PairCase", "ROOT", "Run", "SHM", "TALLY", "connect", "digest", "encode_name",
            "folder", "json", "mail", "mails", "need_servers", "os", "parse", "pathlib", "program", "quote", "re", "samples",
-           "shutil", "signal", "start_pair", "subprocess", "tempfile", "time", "unittest"]
+           "shutil", "signal", "start_pair", "subprocess", "tempfile", "time", "unittest", "validator"]

@@ -1,0 +1,30 @@
+#pragma once
+// The report as one page that can be kept, printed and given to the mailbox's owner: no script, no picture from
+// elsewhere, light and dark. Every text that comes from a server is escaped.
+#include "app/report_json.hpp"
+
+#include <boost/json.hpp>
+
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace postferry::app {
+
+/// For element content and double-quoted attributes; control characters become U+FFFD.
+[[nodiscard]] std::string html_text(std::string_view text);
+
+/// The picture of a balance: a bar of its parts, each at least wide enough to be seen, with words for those who cannot
+/// see it.
+[[nodiscard]] std::string balance_picture(const transfer::balance& messages, std::string_view css_class);
+
+/// One mailbox in detail. `number` is its anchor.
+[[nodiscard]] std::string html_of(const boost::json::object& mailbox, std::uint64_t number);
+
+/// @param walk is gone through twice: for the overview, then for the details
+[[nodiscard]] result<void> write_html_report(atomic_file& file, const report_frame& frame, const mailbox_walk& walk);
+
+/// What stands in <style>.
+[[nodiscard]] std::string_view report_style() noexcept;
+
+} // namespace postferry::app
