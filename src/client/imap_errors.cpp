@@ -100,7 +100,11 @@ void judge_refusal_by_text(error& e, std::string_view text) {
 // What the words mean where they say more than the code.
 void judge_by_text(error& e, std::string_view text) {
     // quirk connected-only: Exchange says so to the first command after a login that it should have refused.
-    if (contains_nocase(text, "authenticated but not connected")) e.cls = retry_class::auth;
+    if (contains_nocase(text, "authenticated but not connected")) {
+        e.cls = retry_class::auth;
+        e.where = phase::login;
+        e.advice = "Check user name and password, and whether the mailbox may be used by IMAP";
+    }
     e.backoff_ms = backoff_in(text);
     // quirk append-limit: Dovecot answers an oversize APPEND with [LIMIT]: that one message will never do.
     if (e.where == phase::append && e.response_code == "LIMIT") e.cls = retry_class::permanent;
