@@ -239,7 +239,7 @@ TEST(imap_search, by_size_and_by_age) {
         S: P4 OK)"),
                 ElementsAre("3,7", "", ""));
     // Cyrus 3.6 has APPENDLIMIT=4294967295 and answers LARGER 4294967295 with "* BYE Fatal error: num too big".
-    EXPECT_THAT(search({.larger_than = 4'294'967'295, .older_than_unix = {}}, ""), ElementsAre("", ""));
+    EXPECT_THAT(search({.larger_than = 4'294'967'295, .older_than_unix = {}}, ""), ElementsAre("", "", ""));
     EXPECT_THAT(search({.larger_than = {}, .older_than_unix = 1'000'000'000}, R"(
         C: P1 EXAMINE a
         C: P2 UID SEARCH RETURN (ALL) BEFORE 8-Sep-2001
