@@ -71,12 +71,23 @@ def verdicts(results: Results) -> list[Verdict]:
     for storage in ("mdbox", "maildir"):
         least(f"first copy to {storage}, TLS on both sides", _times_as_fast(results, f"tls-{storage}", RAWS), 0.75,
               "the raw limit over TLS")
+    least("first copy to mdbox from POP3, plain", _times_as_fast(results, "pop3-mdbox", RAWS), 0.8,
+          "a raw client that pipelines RETR")
     for storage in ("mdbox", "maildir"):
         far, near = (_series(results, f"{row}-{storage}", *POSTFERRY) for row in ("line80", "copy"))
         most(f"first copy to {storage}, 80 ms on both sides: 1.25 x loopback + 15 round trips", far and far.wall,
              1.25 * near.wall + 15 * ROUND_TRIP if near else 0.0, " s") if near else _add(
                  made, void, f"first copy to {storage}, 80 ms on both sides", "<= 1.25 x loopback + 15 round trips",
                  None, None)
+    for where in ("source", "target"):
+        least(f"COMPRESS left to itself, letters, a {where} behind 10 Mbit/s",
+              _times_as_fast(results, f"deflate-{where}", ("postferry, compress=off",)), 1.5, "compress=off")
+    least("COMPRESS left to itself, letters, loopback", _times_as_fast(
+        results, "deflate-loopback", ("postferry, compress=off",)), 0.8, "compress=off: it is not used")
+    least("IMAP into a Maildir on the disk, every message synced", _times_as_fast(results, "imap-maildir-disk", DOVEADM), 1.0,
+          "doveadm, mail_fsync=always")
+    again = _series(results, "imap-maildir-rerun", *POSTFERRY)
+    most("the same, re-run", again and again.wall, 0.1, " s")
     _short_rerun(made, void, results)
     _other_rows(most, results)
     return made

@@ -9,7 +9,7 @@ import time
 
 from bench.measure import Launcher, Run, Series
 from bench.scene import Scene, totals
-from bench.tools import Doveadm, End, Job, Mbsync, Postferry, Raw
+from bench.tools import Doveadm, End, Job, Mbsync, Postferry, PostferryMaildir, Raw
 from lab.imap_client import ImapError
 
 LINE_20, LINE_80 = 20, 80  # milliseconds of round trip, on each side
@@ -189,6 +189,66 @@ def many(bench: Bench, title: str, *, mailboxes: int = 1000) -> Result:
     return bench.alternate(Result(title, facts={"mailboxes": mailboxes}), bench.postferry, 1, once)
 
 
+def pop3(bench: Bench, title: str, *, storage: str, repetitions: int) -> Result:
+    """The usual messages, all in INBOX, read by POP3."""
+    bench.scene().sample("inbox5000")
+    ends = bench.scene().pop3_ends(storage)
+
+    def once(tool) -> Run:
+        return bench.first_copy(tool, "tmpfs", storage, ends, ["inbox5000"])[0]
+
+    once(bench.raws[0])  # not counted: fills the source's caches
+    return bench.alternate(Result(title), bench.postferry + [bench.raws[0]], repetitions, once)
+
+
+def deflate(bench: Bench, title: str, *, where: str, rate: int = 1_250_000) -> Result:
+    """The same copy with compression off and left to itself, from and to servers that offer it."""
+    if not bench.programs.line:
+        raise Skipped("there is no line_proxy")
+    if not bench.programs.postferry:
+        raise Skipped("there is no postferry")
+    tools = [Postferry(bench.programs.postferry), Postferry(bench.programs.postferry, "off"),
+             Postferry(bench.programs.postferry, "on")]
+    scene = bench.scene()
+    with scene.deflating_ends(bench.programs.line, rate) as (old, new, far_old, far_new):
+        ends = {"source": (far_old, new), "target": (old, far_new), "loopback": (old, new)}[where]
+        messages, octets = totals(old.server, "letters")
+
+        def once(tool) -> Run:
+            job = Job(*ends, [("letters", scene.fresh_user())], bench.folder(), 1)
+            run = bench.launcher.run(tool.commands(job), job.folder)
+            there = totals(new.server, job.pairs[0][1])
+            if not run.error and there != (messages, octets):
+                run.error = f"wrong copy: {there[0]} messages, {there[1]} octets instead of {messages}, {octets}"
+            return run
+
+        return bench.alternate(Result(title, facts={"messages": messages}), tools, 1 if bench.quick else 3, once)
+
+
+def onto_disk(bench: Bench, title: str, *, user: str = "bench5000", again: bool = False) -> Result:
+    """Into a Maildir on the disk, every message synced, no server between; again: its re-run, nothing new."""
+    if not bench.programs.postferry:
+        raise Skipped("there is no postferry")
+    bench.scene("disk").sample(user)
+    tools = [PostferryMaildir(bench.programs.postferry), Doveadm(fsync="always"), Doveadm(tuned=True, fsync="always")]
+    with bench.ends("disk", "maildir") as (source, target, _):
+        ends = (source, target)
+        if not again:
+            def once(tool) -> Run:
+                return bench.first_copy(tool, "disk", "maildir", ends, [user])[0]
+
+            return bench.alternate(Result(title), tools, 1 if bench.quick else 3, once)
+        run, job = bench.first_copy(tools[0], "disk", "maildir", ends, [user], keep=True)
+        result = Result(title)
+        if run.error:
+            result.series[tools[0].name] = Series([run])
+            return result
+        bench.alternate(result, tools[:1], 5 if bench.quick else 20,
+                        lambda tool: bench.launcher.run(tool.commands(job), job.folder))
+        bench.drop("disk", "maildir", job)
+        return result
+
+
 def huge(bench: Bench, title: str, *, user: str, again: bool) -> Result:
     """A first copy of one folder of very many small messages, or (again) its re-run."""
     bench.scene().sample(user)
@@ -244,12 +304,19 @@ def all_rows(bench: Bench) -> list[Row]:
             storage=storage, users=eight, tools=some, repetitions=repetitions, quick=storage == "mdbox")
     row("eight-line80", "eight mailboxes of 1,000 messages at a time, first copy to mdbox, 80 ms round trip", copy,
         storage="mdbox", users=eight, tools=some, repetitions=1, line_ms=LINE_80, quick=False)
+    row("pop3-mdbox", "first copy to mdbox, plain, read by POP3", pop3, storage="mdbox", repetitions=repetitions)
     row("memory-large", "three messages of 100 MB, first copy to mdbox", large)
     row("memory-many", "1,000 mailboxes of 50 messages, fifty at a time, first copy to mdbox", many)
     row("huge-5000", "a folder of 5,000 messages of 1 to 2 kB, first copy to mdbox", huge, user="huge5000", again=False)
     row("huge-200000", "a folder of 200,000 messages of 1 to 2 kB, first copy to mdbox", huge, user="huge200000",
         again=False)
     row("huge-rerun", "the same folder of 200,000 messages, re-run, nothing new", huge, user="huge200000", again=True)
+    for where, words in (("source", "a source behind 10 Mbit/s"), ("target", "a target behind 10 Mbit/s"),
+                         ("loopback", "no line at all")):
+        row(f"deflate-{where}", f"300 letters of 20 kB, servers that offer COMPRESS, {words}", deflate, where=where)
+    row("imap-maildir-disk", "IMAP into a Maildir on the disk, without its server, every message synced", onto_disk,
+        quick=False)
+    row("imap-maildir-rerun", "the same, re-run, nothing new", onto_disk, again=True, quick=False)
     for storage in ("mdbox", "maildir"):
         row(f"disk-{storage}", f"first copy to {storage}, plain, stores on disk", copy, storage=storage, kind="disk",
             repetitions=repetitions, quick=False)

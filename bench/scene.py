@@ -28,7 +28,7 @@ class Scene:
         common = {"fsync": fsync, "fast_login": True, "idle_processes": 4, "mechanisms": ("plain", "login"), "special_use": {}}
         self._servers = contextlib.ExitStack()
         enter = self._servers.enter_context
-        self.source = enter(Dovecot(folder / "source", name="source", users=users, storage="maildir", **common))
+        self.source = enter(Dovecot(folder / "source", name="source", users=users, storage="maildir", pop3=True, **common))
         self.targets = {
             storage: enter(Dovecot(folder / storage, name=storage, users=names, storage=storage, delimiter="/",
                                    prefix="", **common))
@@ -77,6 +77,24 @@ class Scene:
             return End(server, server.imaps_port if tls else server.imap_port, tls)
 
         return end(self.source), end(self.targets[storage])
+
+    def pop3_ends(self, storage: str) -> tuple[End, End]:
+        return (End(self.source, self.source.pop3_port, protocol="pop3"),
+                End(self.targets[storage], self.targets[storage].imap_port))
+
+    @contextlib.contextmanager
+    def deflating_ends(self, program: str, rate: int):
+        """A source of letters and an empty target that offer COMPRESS=DEFLATE: (source end, target end, the same two
+        behind a line of `rate` octets a second and 10 ms on each side)."""
+        users = {name: PASSWORD for name in ("letters", *(f"run{number:04}" for number in range(2000)))}
+        common = {"users": users, "fast_login": True, "mechanisms": ("plain", "login"), "special_use": {},
+                  "compress": True}
+        with (Dovecot(self.folder / "deflating-source", name="deflating source", **common) as old,
+              Dovecot(self.folder / "deflating-target", name="deflating target", storage="mdbox", **common) as new,
+              Line(program, old, 10, rate) as from_old, Line(program, new, 10, rate) as to_new):
+            samples.fill(old, "letters", samples.letters())
+            yield (End(old, old.imap_port, False), End(new, new.imap_port, False),
+                   End(old, from_old.port, False), End(new, to_new.port, False))
 
     @contextlib.contextmanager
     def far_ends(self, program: str, storage: str, round_trip_ms: int):
@@ -129,6 +147,7 @@ SAMPLES = {
     "bench5000": lambda: samples.bench(5000),
     "bench500": lambda: samples.bench(500),
     "folders200": lambda: _folders(200),
+    "inbox5000": lambda: samples.bench(5000, folders=1),
     "large": lambda: samples.large(3),
     "huge5000": lambda: samples.huge(5000),
     "huge200000": lambda: samples.huge(200_000),

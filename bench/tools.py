@@ -6,6 +6,7 @@ import pathlib
 import shutil
 
 from bench.measure import Command
+from lab.dovecot import MAIL_UID
 
 PASSWORD = "secret"
 
@@ -17,6 +18,7 @@ class End:
     server: object            # lab.dovecot.Dovecot
     port: int                 # of the server, or of the line in front of it
     tls: bool = False
+    protocol: str = "imap"    # or pop3, as a source
 
     @property
     def host(self) -> str:
@@ -35,16 +37,15 @@ class Job:
 
 
 class Postferry:
-    name = "postferry"
-
-    def __init__(self, program: str):
+    def __init__(self, program: str, compress: str = ""):
         self._program = program
+        self._compress = f"&compress={compress}" if compress else ""
+        self.name = f"postferry, compress={compress}" if compress else "postferry"
 
-    @staticmethod
-    def _url(end: End, user: str) -> str:
+    def _url(self, end: End, user: str) -> str:
         if end.tls:
-            return f"imaps://{user}@{end.host}:{end.port}?ca={end.server.ca}"
-        return f"imap://{user}@{end.host}:{end.port}?tls=off"
+            return f"{end.protocol}s://{user}@{end.host}:{end.port}?ca={end.server.ca}{self._compress}"
+        return f"{end.protocol}://{user}@{end.host}:{end.port}?tls=off{self._compress}"
 
     def commands(self, job: Job) -> list[Command]:
         state = ["--state", str(job.folder / "postferry.db"), "--quiet"]
@@ -61,6 +62,20 @@ class Postferry:
         return [Command([self._program, "migrate", str(accounts), "--jobs", str(job.at_a_time), *state])]
 
 
+class PostferryMaildir(Postferry):
+    """IMAP into the target's Maildir on the disk, without its server."""
+
+    def commands(self, job: Job) -> list[Command]:
+        (user, new_user), = job.pairs
+        home = job.target.server.home(new_user)
+        if not home.exists():  # as whoever makes the account does it
+            home.mkdir()
+            os.chown(home, MAIL_UID, MAIL_UID)
+        argv = [self._program, "copy", self._url(job.source, user), f"maildir:{job.target.server.store(new_user)}",
+                "--state", str(job.folder / "postferry.db"), "--quiet"]
+        return [Command(argv, {"POSTFERRY_SOURCE_PASSWORD": PASSWORD})]
+
+
 class Raw:
     """The limit of the servers. connections: pairs of connections that share the folders of a mailbox."""
 
@@ -71,7 +86,7 @@ class Raw:
 
     def commands(self, job: Job) -> list[Command]:
         def url(end: End, user: str) -> str:
-            return f"{'imaps' if end.tls else 'imap'}://{user}@{end.host}:{end.port}"
+            return f"{end.protocol}{'s' if end.tls else ''}://{user}@{end.host}:{end.port}"
 
         return [Command([self._program, "--source", url(job.source, user), "--target", url(job.target, new_user),
                          "--connections", str(self._connections)],
@@ -116,8 +131,10 @@ class Mbsync:
 class Doveadm:
     """doveadm backup over imapc: reads the source by IMAP and writes the target's store directly, without a server."""
 
-    def __init__(self, tuned: bool = False):
+    def __init__(self, tuned: bool = False, fsync: str = ""):
+        """fsync: the target's mail_fsync instead of the server's own."""
         self._tuned = tuned
+        self._fsync = fsync
         self.name = "doveadm, tuned" if tuned else "doveadm"
 
     def commands(self, job: Job) -> list[Command]:
@@ -127,6 +144,8 @@ class Doveadm:
         }
         if job.source.tls:
             options |= {"imapc_ssl": "imaps", "ssl_client_ca_file": job.source.server.ca}
+        if self._fsync:
+            options["mail_fsync"] = self._fsync
         if self._tuned:
             options |= {"imapc_features": "rfc822.size fetch-headers", "mail_prefetch_count": 200}
         given = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]

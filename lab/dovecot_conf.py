@@ -20,7 +20,7 @@ GERMAN = {"Entwürfe": "\\Drafts", "Gesendete Objekte": "\\Sent", "Papierkorb": 
 class Options:
     """How a private server differs from the plain one. The defaults suit tests."""
 
-    storage: str = "maildir"                # maildir, mdbox or sdbox
+    storage: str = "maildir"                # maildir, mdbox, sdbox or mbox
     delimiter: str | None = None            # default: "." for maildir, "/" otherwise
     prefix: str | None = None               # default: "INBOX." for maildir, none otherwise
     mechanisms: tuple[str, ...] = ("plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256")
@@ -37,6 +37,8 @@ class Options:
     fast_login: bool = False                # login processes are reused; the benchmarks use it for every tool
     idle_processes: int = 0                 # how many imap processes wait ready for a login
     pop3: bool = False                      # also on pop3_port (STLS) and pop3s_port
+    lmtp: bool = False                      # delivers to its users on lmtp_port
+    compress: bool = False                  # COMPRESS=DEFLATE
     extra: str = ""                         # appended to the configuration as it is
 
 
@@ -55,6 +57,7 @@ class Places:
     gid: int
     pop3_port: int = 0
     pop3s_port: int = 0
+    lmtp_port: int = 0
 
 
 def layout(options: Options) -> tuple[str, str]:
@@ -121,7 +124,7 @@ service imap {{
   process_limit = 1000
   process_min_avail = {options.idle_processes}
 }}
-{_pop3_services(options, places, login)}service anvil {{
+{_pop3_services(options, places, login)}{_lmtp_service(options, places)}service anvil {{
   client_limit = 8000
   # Without this listener a wrong password costs its address up to 15 seconds at each later login.
   unix_listener anvil-auth-penalty {{
@@ -129,6 +132,12 @@ service imap {{
   }}
 }}
 """
+
+
+def _lmtp_service(options: Options, places: Places) -> str:
+    if not options.lmtp:
+        return ""
+    return f"service lmtp {{\n  inet_listener lmtp {{\n    port = {places.lmtp_port}\n  }}\n}}\n"
 
 
 def _pop3_services(options: Options, places: Places, login: str) -> str:
@@ -172,7 +181,14 @@ def _quota(options: Options) -> str:
         rules += f"  quota_max_mail_size = {options.max_message_bytes}\n"
     return ("mail_plugins = $mail_plugins quota\n"
             "protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n"
+            "protocol lmtp {\n  mail_plugins = $mail_plugins\n}\n"
             f"plugin {{\n{rules}}}\n")
+
+
+def _compress(options: Options) -> str:
+    if not options.compress:
+        return ""
+    return "mail_plugins = $mail_plugins zlib\nprotocol imap {\n  mail_plugins = $mail_plugins imap_zlib\n}\n"
 
 
 def configuration(options: Options, places: Places) -> str:
@@ -182,7 +198,7 @@ def configuration(options: Options, places: Places) -> str:
     else:
         tls = "ssl = no\n"
     return f"""# written by Postferry's lab
-protocols = {'imap pop3' if options.pop3 else 'imap'}
+protocols = imap{' pop3' if options.pop3 else ''}{' lmtp' if options.lmtp else ''}
 listen = {', '.join(places.addresses)}
 base_dir = {places.run}
 state_dir = {places.run}
@@ -198,5 +214,5 @@ mail_fsync = {options.fsync}
 shutdown_clients = yes
 verbose_proctitle = no
 {tls}{_auth(options, places.folder)}{_services(options, places)}{_namespace(options)}{_capability(options)}\
-{_quota(options)}{options.extra}
+{_quota(options)}{_compress(options)}{options.extra}
 """

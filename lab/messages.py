@@ -88,6 +88,13 @@ class Writer:
                 b"Content-Transfer-Encoding: base64\r\n")) + b"\r\n"
             yield Append(head + self._base64(size - len(head)), self.random.choice(flags), date)
 
+    def letters(self, sizes: collections.abc.Iterable[int]) -> collections.abc.Iterator[Append]:
+        """Plain text of about each size."""
+        for size in sizes:
+            date = self.date()
+            head = self._header(date, more=b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n")
+            yield Append(head + b"\r\n" + self._text(size), (), date)
+
     def ordinary(self, count: int) -> list[Append]:
         """Text of 1 to 6 kB, now and then multipart with an attachment of up to 60 kB."""
         made = []

@@ -1,4 +1,5 @@
 // Bringing messages: MULTIAPPEND batches, pipelined, streamed from the blocks they arrived in.
+#include "mailbox/detail/upload_pace.hpp"
 #include "mailbox/imap_mailbox.hpp"
 #include "net/event.hpp"
 
@@ -13,9 +14,8 @@ namespace postferry::mailbox {
 
 namespace {
 
-constexpr std::size_t write_octets = 256U << 10U;   ///< gathered before they go to the socket in one call
-constexpr std::uint64_t heard_octets = 512U << 10U; ///< of the batches whose pace is measured
-constexpr std::size_t write_pieces = 500;           ///< below IOV_MAX
+constexpr std::size_t write_octets = 256U << 10U; ///< gathered before they go to the socket in one call
+constexpr std::size_t write_pieces = 500;         ///< below IOV_MAX
 /// An open batch waits so long for the next message before it is closed: the source is slow, not the line.
 constexpr std::chrono::milliseconds batch_patience{200};
 
@@ -136,7 +136,7 @@ class imap_append {
         const std::vector<std::size_t> flagged = std::move(b->flagged);
         const std::string handle = std::move(b->handle);
         box_.plus_habit_known_ = box_.plus_habit_known_ || b->unasked;
-        if (listening_) measured_ = measured{std::chrono::steady_clock::now() - opened_, b->octets, waits_};
+        pace_.answered(b->octets);
         const bool still_flowing = b->open && !c.cut_short;
         if (still_flowing)
             b->tokens.clear(); // refused in mid-stream; the writer finishes what it announced
@@ -174,7 +174,8 @@ class imap_append {
         while (!failure_) {
             if (current() != nullptr && !feed_.ready()) {
                 if (!co_await send()) break;
-                if (!co_await feed_.wait(batch_patience)) {
+                const bool fed = co_await wait_for_message();
+                if (!fed) {
                     close_batch();
                     if (!co_await send()) break;
                 }
@@ -209,25 +210,10 @@ class imap_append {
         co_return true;
     }
 
-    // The first batches are short where compression could pay: how long the server takes for them decides.
-    [[nodiscard]] bool listens() const noexcept { return listening_ && session_.may_compress(); }
-
-    task<bool> compress_if_slow() {
-        if (!measured_ || !listens() || !batches_.empty() || !talk_.can_open()) co_return true;
-        const measured m = *std::exchange(measured_, std::nullopt);
-        const bool tells = m.octets >= heard_octets / 4;
-        listening_ = !tells && --short_batches_left_ > 0;
-        if (!tells) co_return true;
-        if (!client::sent_slowly(m.took, m.octets, m.waits, session_.round_trip())) co_return true;
-        if (auto ok = co_await session_.compress(); !ok) die(ok.error());
-        co_return !failure_;
-    }
-
     [[nodiscard]] bool fits(const batch& b, const append_item& item) const {
         if (!multiappend_ || b.folder != item.folder || talk_.refused_early()) return false;
         if (item.batch_limit != 0 && b.tokens.size() >= item.batch_limit) return false;
-        const std::uint64_t most = listens() ? std::min(heard_octets, tuning_.batch_octets) : tuning_.batch_octets;
-        return b.tokens.size() < b.limit && b.octets + item.octets <= most;
+        return b.tokens.size() < b.limit && b.octets + item.octets <= pace_.batch_octets(tuning_.batch_octets);
     }
 
     [[nodiscard]] bool must_synchronise(const append_item& item) const {
@@ -269,7 +255,7 @@ class imap_append {
     [[nodiscard]] bool must_wait(const append_item& item) {
         // A message that is suspected of killing lines goes alone: when it happens again, it was this one.
         if (item.batch_limit == 1 || plus_is_doubtful(item)) return !batches_.empty();
-        if (current() == nullptr && listens()) return !batches_.empty();
+        if (current() == nullptr && pace_.listens()) return !batches_.empty();
         return current() == nullptr && batches_.size() >= tuning_.batches_in_flight;
     }
 
@@ -285,7 +271,7 @@ class imap_append {
     }
 
     task<bool> until_asked() {
-        ++waits_;
+        pace_.waits_for_server();
         if (!co_await send()) co_return false;
         wake_reader_.notify();
         while (talk_.held() && !failure_) co_await wake_writer_.wait();
@@ -295,7 +281,9 @@ class imap_append {
     // False: the line is dead.
     task<bool> bring(const append_item& item) {
         if (!co_await make_way(item)) co_return false;
-        if (!co_await compress_if_slow()) co_return false;
+        if (batches_.empty() && talk_.can_open())
+            if (auto ok = co_await pace_.compress_if_slow(); !ok) die(ok.error());
+        if (failure_) co_return false;
         if (current() == nullptr) open_batch(item);
         batch& b = batches_.back();
         const imap::command_id id = b.id;
@@ -323,8 +311,7 @@ class imap_append {
         imap::command_encoder command = session_.encoder();
         command.raw("APPEND ").astring(item.handle);
         const imap::command_id id = talk_.open(command.take());
-        opened_ = std::chrono::steady_clock::now();
-        waits_ = 0;
+        pace_.opened();
         session_.watch(id, [this](imap::conversation::completed& c) { on_done(c); });
         const std::size_t limit =
             item.batch_limit == 0 ? tuning_.batch_messages : std::min(item.batch_limit, tuning_.batch_messages);
@@ -356,7 +343,7 @@ class imap_append {
         while (left > 0) {
             if (gather_.full() || (!feed_.chunk_ready() && !gather_.empty()))
                 if (!co_await send()) co_return false;
-            auto c = co_await feed_.read();
+            auto c = co_await fed();
             if (!c) {
                 // The source broke off within a message that was announced with its size. Octets of anything else must
                 // never fill it up: the line goes, and with it this one message.
@@ -373,6 +360,16 @@ class imap_append {
         if (talk_.refused_early()) close_batch();
         if (gather_.full()) co_return co_await send();
         co_return true;
+    }
+
+    task<result<chunk>> fed() {
+        const auto starving = pace_.starves();
+        co_return co_await feed_.read();
+    }
+
+    task<bool> wait_for_message() {
+        const auto starving = pace_.starves();
+        co_return co_await feed_.wait(batch_patience);
     }
 
     task<bool> discard(const append_item& item) {
@@ -434,16 +431,7 @@ class imap_append {
     const imap_tuning& tuning_;
     net::event wake_writer_, wake_reader_;
     gather gather_;
-    struct measured {
-        std::chrono::steady_clock::duration took;
-        std::uint64_t octets;
-        unsigned waits; ///< for the server's "+"
-    };
-    std::optional<measured> measured_; ///< of the last batch that was answered
-    std::chrono::steady_clock::time_point opened_;
-    unsigned waits_ = 0;
-    unsigned short_batches_left_ = 3;        ///< many small folders: to wait for each would cost a round trip each
-    bool listening_ = true;                  ///< nobody knows yet how fast the line is
+    detail::upload_pace pace_{session_};
     std::deque<batch> batches_;              ///< oldest first; the last may still be open
     std::map<std::string, uid_set> to_flag_; ///< by handle
     std::optional<error> failure_;
