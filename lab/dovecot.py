@@ -45,7 +45,8 @@ class Dovecot:
     detach   the server outlives this process; stop it with stop_folder()
     options  fields of dovecot_conf.Options, e.g. storage="mdbox", hide=("LITERAL+",)
 
-    Attributes: host, imap_port (plain, STARTTLS), imaps_port, pop3_port and pop3s_port (with pop3=True), ca (path), users, master (name, password), delimiter,
+    Attributes: host, imap_port (plain, STARTTLS), imaps_port, pop3_port and pop3s_port (with pop3=True),
+    lmtp_port (with lmtp=True), ca (path), users, master (name, password), delimiter,
     prefix, special_use, conf, log, pid, folder.
     """
 
@@ -113,10 +114,10 @@ class Dovecot:
 
     def _write_configuration(self) -> None:
         addresses = (self.host, "::1") if self.host == HOST and _has_ipv6() else (self.host,)
-        self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port = _free_ports(4, addresses)
+        self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port, self.lmtp_port = _free_ports(5, addresses)
         self.conf.write_text(configuration(self.options, Places(
             self.folder, self._run, self.imap_port, self.imaps_port, addresses, self._certificate, self._key,
-            MAIL_UID, MAIL_UID, self.pop3_port, self.pop3s_port)))
+            MAIL_UID, MAIL_UID, self.pop3_port, self.pop3s_port, self.lmtp_port)))
 
     def _launch(self, detach: bool) -> None:
         with open(self.log, "ab") as log:
@@ -215,7 +216,8 @@ class Dovecot:
         """What another process needs to use this server."""
         return {"name": self.name, "folder": str(self.folder), "pid": self.pid, "host": self.host,
                 "imap_port": self.imap_port, "imaps_port": self.imaps_port,
-                **({"pop3_port": self.pop3_port, "pop3s_port": self.pop3s_port} if self.options.pop3 else {}), "ca": str(self.ca),
+                **({"pop3_port": self.pop3_port, "pop3s_port": self.pop3s_port} if self.options.pop3 else {}),
+                **({"lmtp_port": self.lmtp_port} if self.options.lmtp else {}), "ca": str(self.ca),
                 "users": self.users, "master": {"user": self.master[0], "password": self.master[1]},
                 "storage": self.options.storage, "delimiter": self.delimiter, "prefix": self.prefix,
                 "special_use": self.special_use, "conf": str(self.conf), "log": str(self.log)}

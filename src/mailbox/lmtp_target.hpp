@@ -11,7 +11,7 @@ namespace postferry::mailbox {
 /// A mailbox that can be reached by delivery only: everything goes to the recipient's INBOX (or where the server's own
 /// filters put it), as new mail: folders, flags, keywords, dates and UIDs are lost. Nothing can be looked at, so a copy
 /// stands on its ledger alone: a message is sent again when the line died between its last octet and the answer, or
-/// when the program was killed before the answer was recorded (docs/adr/0015-lmtp.md).
+/// when the program was killed before the answer was recorded (docs/adr/0016-lmtp.md).
 ///
 /// As a source it lists nothing, and refuses to be read with class config.
 class lmtp_target final : public target {

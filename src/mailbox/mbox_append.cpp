@@ -1,9 +1,11 @@
 // Bringing messages: each is turned into its mbox form as it comes, a batch goes into the file in one go.
 #include "base/digest.hpp"
 #include "mailbox/mbox_mailbox.hpp"
+#include "message/mbox_fields.hpp"
 #include "message/mbox_writer.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -110,11 +112,21 @@ class mbox_append {
         message::mbox_writer writer(item.flags, date, beginning, left == 0);
         if (left > 0) co_return co_await take_large(item, writer, beginning, left);
         const std::uint64_t begin = text_.size();
-        text_ += writer.opening();
+        text_ += opening(writer);
         writer.put(beginning, text_);
         writer.finish(text_);
         add(item, sha256::of(beginning), begin, text_.size(), item.octets);
         co_return result<void>{};
+    }
+
+    /// The first message of a file also says which keywords there are.
+    [[nodiscard]] std::string opening(const message::mbox_writer& writer) const {
+        std::string out = writer.opening();
+        const mbox_mailbox::folder& f = box_.folders_[handle_];
+        if (f.index.stamp.size > 0 || !batch_.empty()) return out;
+        const auto now = std::chrono::system_clock::now().time_since_epoch();
+        const auto validity = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+        return out.insert(out.find('\n') + 1, message::make_imap_base(static_cast<std::uint32_t>(validity)));
     }
 
     // By way of a file without a name, so that the mbox is locked for a copy on the disk only, not for the source's
@@ -132,7 +144,7 @@ class mbox_append {
         });
         if (!spool) co_return std::unexpected(spool.error());
         sha256 hash;
-        std::string text = writer.opening();
+        std::string text = opening(writer);
         hash.update(beginning);
         writer.put(beginning, text);
         while (true) {
@@ -218,7 +230,12 @@ class mbox_append {
         auto file = co_await box_.lock(f.path, false);
         if (!file) co_return std::unexpected(file.error());
         f.written = true;
+        std::vector<std::string> keywords;
+        for (const written& w : batch_)
+            for (const std::string& flag : f.index.flag_sets[w.entry.flags])
+                if (!flag.starts_with('\\') && f.keywords.insert(flag).second) keywords.push_back(flag);
         struct outcome {
+            std::vector<std::string> unnamed;
             std::uint64_t at = 0;
             bool others_wrote = false;
             mbox_stamp stamp;
@@ -230,6 +247,11 @@ class mbox_append {
             out.others_wrote = *before != f.index.stamp;
             const auto at = spool_ ? file->append(*spool_) : file->append(text_);
             if (!at) return std::unexpected(at.error());
+            if (!keywords.empty()) {
+                auto unnamed = file->name_keywords(keywords);
+                if (!unnamed) return std::unexpected(unnamed.error());
+                out.unnamed = std::move(*unnamed);
+            }
             const auto after = stamp_of(file->get());
             if (!after) return std::unexpected(after.error());
             out.at = *at;
@@ -238,6 +260,11 @@ class mbox_append {
             return out;
         });
         if (!done) co_return std::unexpected(done.error());
+        if (!done->unnamed.empty())
+            box_.remarks_.insert(
+                fmt::format("{}: keywords that its X-IMAPbase does not name, so Dovecot and UW-IMAP will "
+                            "not show them: {}",
+                            quote_server_text(handle_), fmt::join(done->unnamed, " ")));
         // What others added is to be seen at the next look; until then ours are known where they are.
         if (done->others_wrote) f.indexed = false;
         f.index.stamp = done->stamp;

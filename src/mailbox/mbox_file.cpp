@@ -1,6 +1,7 @@
 #include "mailbox/mbox_file.hpp"
 
 #include "base/text.hpp"
+#include "message/mbox_fields.hpp"
 #include "message/mbox_reader.hpp"
 
 #include <fmt/format.h>
@@ -17,6 +18,7 @@ namespace postferry::mailbox {
 namespace {
 
 constexpr std::size_t piece = 256U << 10U;
+constexpr std::size_t first_header_octets = 65'536;
 
 std::string journal_name(const std::string& file) { return fmt::format(".{}.postferry", file); }
 
@@ -264,6 +266,20 @@ result<std::uint64_t> mbox_file::append(std::string_view messages) {
 
 result<std::uint64_t> mbox_file::append(const mbox_spool& messages) {
     return append_by([&](std::uint64_t at) { return copy_to(messages.get(), messages.size(), fd_.get(), at); });
+}
+
+result<std::vector<std::string>> mbox_file::name_keywords(const std::vector<std::string>& keywords) {
+    std::string beginning(first_header_octets, '\0');
+    const ssize_t n = ::pread(fd_.get(), beginning.data(), beginning.size(), 0);
+    if (n < 0) return file_failure(errno, phase::append, "The beginning of the mbox cannot be read");
+    beginning.resize(static_cast<std::size_t>(n));
+    message::imap_base_change change = message::name_keywords(beginning, keywords);
+    if (!change.text.empty()) {
+        // Spaces are overwritten: nothing moves, and a reader in between sees one keyword more or less.
+        if (auto ok = write_at(fd_.get(), change.text, change.offset); !ok) return std::unexpected(ok.error());
+        if (auto ok = sync_file(fd_.get(), place_.file); !ok) return std::unexpected(ok.error());
+    }
+    return std::move(change.no_room);
 }
 
 } // namespace postferry::mailbox

@@ -45,6 +45,9 @@ class mbox_file {
     /// failure leaves the file as it was.
     [[nodiscard]] result<std::uint64_t> append(std::string_view messages);
     [[nodiscard]] result<std::uint64_t> append(const mbox_spool& messages);
+    /// Makes keywords known to servers that ask the first message's X-IMAPbase for them, in the room that it has.
+    /// Returns those that it has no room for.
+    [[nodiscard]] result<std::vector<std::string>> name_keywords(const std::vector<std::string>& keywords);
     /// Removes ".FILE.postferry".
     void forget_journal() noexcept;
 

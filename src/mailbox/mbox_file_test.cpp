@@ -1,7 +1,7 @@
 // What a run that was killed in the middle of a batch leaves, and what the next one makes of it.
 #include "mailbox/mbox_file.hpp"
-#include "mailbox/mbox_for_test.hpp"
 #include "message/mbox_for_test.hpp"
+#include "support/mbox_place.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

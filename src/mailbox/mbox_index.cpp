@@ -1,6 +1,5 @@
 #include "mailbox/mbox_index.hpp"
 
-
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -71,7 +71,8 @@ class mbox_mailbox final : public target {
         mbox_index index;
         std::uint32_t uid_validity = 0, uid_next = 1;
         bool indexed = false;
-        bool written = false; ///< by us, in this session: there is a journal to be removed
+        std::set<std::string> keywords; ///< that the file names, or has no room for
+        bool written = false;           ///< by us, in this session: there is a journal to be removed
     };
     friend class mbox_append;
     friend class mbox_fetch;

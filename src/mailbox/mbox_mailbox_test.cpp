@@ -1,4 +1,4 @@
-#include "mailbox/mbox_for_test.hpp"
+#include "support/mbox_place.hpp"
 
 #include <sys/stat.h>
 

@@ -1,5 +1,5 @@
-#include "mailbox/mbox_for_test.hpp"
 #include "message/mbox_for_test.hpp"
+#include "support/mbox_place.hpp"
 
 #include <csignal>
 #include <sys/resource.h>
@@ -55,10 +55,14 @@ TEST_F(mbox_target_test, what_is_brought_is_read_again) {
     const std::uint32_t v = names_.pages[{"mbox:/test", "INBOX"}].uid_validity;
     EXPECT_THAT(log_, ElementsAre(fmt::format("stored 1,2 as v{} 1,2", v), HasSubstr("stored 3")));
     EXPECT_THAT(files(), ElementsAre("Work/&AMk-t&AOk-", "inbox"));
-    EXPECT_EQ(read("inbox"),
-              "From postferry Mon Jan  1 11:00:00 2001 +0100\nStatus: RO\nX-Status: F\nX-Keywords: $Label1\n"
-              "Subject: 1\n\ntext\n\n"
-              "From postferry Mon Jan  1 11:00:00 2001 +0100 no-eol\nStatus: O\n>From x\n\n>From y\n\n");
+    std::string text = read("inbox");
+    const std::size_t base = text.find("X-IMAPbase: ");
+    EXPECT_THAT(text.substr(base, text.find('\n', base) - base),
+                testing::ContainsRegex("^X-IMAPbase: [0-9]+ 0000000000 .Label1 +$"));
+    text.erase(base, text.find('\n', base) + 1 - base);
+    EXPECT_EQ(text, "From postferry Mon Jan  1 11:00:00 2001 +0100\nStatus: RO\nX-Status: F\nX-Keywords: $Label1\n"
+                    "Subject: 1\n\ntext\n\n"
+                    "From postferry Mon Jan  1 11:00:00 2001 +0100 no-eol\nStatus: O\n>From x\n\n>From y\n\n");
     auto all = everything();
     EXPECT_THAT(all["INBOX"].contents(), ElementsAre(messages[0].body, messages[1].body));
     EXPECT_THAT(all["INBOX"].uids(), ElementsAre(1, 2));
@@ -76,6 +80,22 @@ TEST_F(mbox_target_test, appends_to_what_others_have_written) {
         EXPECT_THAT(everything()["INBOX"].contents(),
                     testing::UnorderedElementsAre(testing::StartsWith("Subject: old"), mailed("new")));
     }
+}
+
+TEST_F(mbox_target_test, keywords_are_named_as_they_come_and_those_without_room_are_told) {
+    ASSERT_TRUE(bring({{.flags = "", .body = mailed("1"), .handle = "m"}}));
+    ASSERT_TRUE(bring({{.flags = "Work $Label1", .body = mailed("2"), .handle = "m"}}));
+    ASSERT_TRUE(bring({{.flags = "$Label1 Play", .body = mailed("3"), .handle = "m"}}));
+    EXPECT_THAT(read("m"), HasSubstr(" 0000000000 Work $Label1 Play   "));
+    EXPECT_THAT(remarks_, IsEmpty());
+    ASSERT_TRUE(
+        bring({{.flags = std::string(250, 'x') + " " + std::string(250, 'y'), .body = mailed("4"), .handle = "m"}}));
+    EXPECT_THAT(remarks_, ElementsAre(HasSubstr("yyy")));
+    EXPECT_THAT(everything()["m"].contents(), ElementsAre(mailed("1"), mailed("2"), mailed("3"), mailed("4")));
+    write("theirs", foreign("1"));
+    ASSERT_TRUE(bring({{.flags = "Work", .body = mailed("2"), .handle = "theirs"}}));
+    EXPECT_THAT(remarks_, ElementsAre(HasSubstr("does not name, so Dovecot and UW-IMAP will not show them: Work")));
+    EXPECT_EQ(everything()["theirs"].messages[1].flags, "Work");
 }
 
 TEST_F(mbox_target_test, equal_messages_are_as_many) {

@@ -24,6 +24,7 @@ constexpr std::size_t sniffed_octets = 65'536;
 constexpr int deepest = 64;
 constexpr std::string_view children_suffix = ".sbd", own_suffix = ".mbox";
 constexpr const char* subscriptions = ".subscriptions";
+constexpr std::string_view version_2 = "V\t2\n\n"; ///< of Dovecot's file: levels are separated by tabs, else by "/"
 constexpr std::uint64_t most_subscriptions = 1U << 20U;
 
 /// A "/" within a level is U+2215 in the house.
@@ -89,12 +90,14 @@ std::set<std::string> read_subscriptions(int root, bool& known) {
     known = text && *text;
     if (!known) return out;
     std::string_view rest = **text;
+    const char separator = rest.starts_with(version_2) ? '\t' : '/';
+    if (separator == '\t') rest.remove_prefix(version_2.size());
     while (!rest.empty()) {
         const std::size_t end = std::min(rest.find('\n'), rest.size());
         std::string name;
         std::string_view line = rest.substr(0, end);
         while (!line.empty()) {
-            const std::size_t slash = std::min(line.find('/'), line.size());
+            const std::size_t slash = std::min(line.find(separator), line.size());
             name += (name.empty() ? "" : "/") + decode_level(line.substr(0, slash));
             line.remove_prefix(std::min(slash + 1, line.size()));
         }
@@ -287,11 +290,16 @@ result<void> mbox_tree::subscribe(const std::vector<std::string>& names) const {
     if (!text) return std::unexpected(text.error());
     bool known = false;
     const std::set<std::string> there = read_subscriptions(root->get(), known);
-    std::string all = text->value_or("");
+    std::string all = text->value_or(std::string(version_2));
+    const bool tabs = all.starts_with(version_2);
     if (!all.empty() && !all.ends_with('\n')) all += '\n';
     const std::size_t before = all.size();
-    for (const std::string& name : names)
-        if (!there.contains(name)) all += imap::encode_mutf7(name).value_or(name) + "\n";
+    for (const std::string& name : names) {
+        if (there.contains(name)) continue;
+        std::string line = imap::encode_mutf7(name).value_or(name);
+        if (tabs) std::ranges::replace(line, '/', '\t');
+        all += line + "\n";
+    }
     if (all.size() == before) return {};
     return replace_file(root->get(), subscriptions, ".subscriptions.postferry", all, owner_like(root->get()));
 }

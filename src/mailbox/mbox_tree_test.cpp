@@ -1,4 +1,4 @@
-#include "mailbox/mbox_for_test.hpp"
+#include "support/mbox_place.hpp"
 
 #include <sys/stat.h>
 
@@ -96,6 +96,10 @@ TEST_F(mbox_tree_test, subscriptions_of_dovecot) {
     EXPECT_THAT(names(), ElementsAre("a -", "É <&AMk->"));
     ASSERT_TRUE(mbox_tree(root_.string()).subscribe({"a", "É", "Ö/x"}));
     EXPECT_EQ(read(".subscriptions"), "&AMk-\na\n&ANY-/x\n");
+    write(".subscriptions", "V\t2\n\na\nWork\t&AMk-\n");
+    EXPECT_THAT(names(), ElementsAre("a", "É <&AMk-> -"));
+    ASSERT_TRUE(mbox_tree(root_.string()).subscribe({"Work/É", "a", "Ö/x"}));
+    EXPECT_EQ(read(".subscriptions"), "V\t2\n\na\nWork\t&AMk-\n&ANY-\tx\n");
 }
 
 TEST_F(mbox_tree_test, what_is_not_there_yet) {

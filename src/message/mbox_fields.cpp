@@ -15,6 +15,7 @@ constexpr std::array<std::string_view, 7> names{
     "Status:", "X-Status:", "X-Keywords:", "X-UID:", "X-IMAP:", "X-IMAPbase:", "Content-Length:"};
 constexpr std::array<std::string_view, 5> system_flags{"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"};
 constexpr std::size_t most_keywords = 100;
+constexpr std::size_t room_for_keywords = 400;
 constexpr std::uint32_t mozilla_read = 1, mozilla_replied = 2, mozilla_marked = 4, mozilla_expunged = 8;
 
 template <class F> void for_each_word(std::string_view text, F f) {
@@ -117,6 +118,39 @@ std::string make_mbox_fields(std::string_view flags) {
     std::string out = seen ? "Status: RO\n" : "Status: O\n";
     if (!x_status.empty()) out += fmt::format("X-Status: {}\n", x_status);
     if (!keywords.empty()) out += fmt::format("X-Keywords: {}\n", keywords);
+    return out;
+}
+
+std::string make_imap_base(std::uint32_t uid_validity) {
+    return fmt::format("X-IMAPbase: {} 0000000000{:{}}\n", uid_validity, "", room_for_keywords);
+}
+
+imap_base_change name_keywords(std::string_view beginning, const std::vector<std::string>& keywords) {
+    imap_base_change out;
+    std::string_view line;
+    for (std::size_t at = 0; line.empty();) {
+        const std::size_t end = beginning.find('\n', at);
+        if (end == std::string_view::npos || end == at) break; // the header has ended, or is not known any further
+        const auto field = mbox_field_at(beginning.substr(at, end - at));
+        if (field == mbox_field::x_imapbase) {
+            line = beginning.substr(at, end - at);
+            out.offset = at;
+        }
+        at = end + 1;
+    }
+    std::vector<std::string_view> known;
+    for_each_word(line, [&known](std::string_view word) { known.push_back(word); });
+    const std::size_t used = line.find_last_not_of(' ') + 1; // 0 where there is none
+    std::string added;
+    for (const std::string& keyword : keywords) {
+        if (std::ranges::find(known, keyword) != known.end()) continue;
+        if (used + added.size() + 1 + keyword.size() < line.size())
+            added += " " + keyword;
+        else
+            out.no_room.push_back(keyword);
+    }
+    out.offset += used;
+    out.text = std::move(added);
     return out;
 }
 

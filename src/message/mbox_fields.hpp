@@ -40,4 +40,16 @@ class mbox_flags {
 /// X-Status and X-Keywords where there is need of them.
 [[nodiscard]] std::string make_mbox_fields(std::string_view flags);
 
+/// The X-IMAPbase line for the first message of a new mbox. Dovecot and UW-IMAP heed a keyword in X-Keywords only if it
+/// is named there; behind it is room for some.
+[[nodiscard]] std::string make_imap_base(std::uint32_t uid_validity);
+/// Where keywords that are to be known go into the beginning of an mbox: text of the same length as what it replaces.
+struct imap_base_change {
+    std::size_t offset = 0;
+    std::string text;
+    std::vector<std::string> no_room; ///< keywords for which there is none, or no X-IMAPbase at all
+};
+/// @param beginning of the file: the first message's header, as far as it is known
+[[nodiscard]] imap_base_change name_keywords(std::string_view beginning, const std::vector<std::string>& keywords);
+
 } // namespace postferry::message

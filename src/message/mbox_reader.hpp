@@ -11,8 +11,8 @@
 
 namespace postferry::message {
 
-/// How a file tells where a message ends and what ">From " means (docs/mbox.md). Messages of mbox_writer are known by
-/// their From_ line and always read by its rules.
+/// How a file tells where a message ends and what ">From " means (docs/adr/0015-mbox.md). Messages of mbox_writer are
+/// known by their From_ line and always read by its rules.
 enum class mbox_format : std::uint8_t {
     automatic, ///< mboxcl2 where the first message's Content-Length holds, else mboxrd
     mboxrd,    ///< ">From " is "From ", ">>From " is ">From "

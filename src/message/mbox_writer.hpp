@@ -8,7 +8,7 @@
 
 namespace postferry::message {
 
-/// Writes one message as mboxrd, so that mbox_reader gives back the same octets (docs/mbox.md):
+/// Writes one message as mboxrd, so that mbox_reader gives back the same octets (docs/adr/0015-mbox.md):
 /// - a From_ line whose sender is "postferry", with date and zone;
 /// - our Status, X-Status, X-Keywords, and nothing else that was not in the message;
 /// - ">" before every line that is a From_ line or, in the header, one of the mbox's own fields, whatever the number of
