@@ -67,6 +67,7 @@ class maildir_mailbox final : public target {
     task<result<void>> subscribe(std::span<const std::string> handles) override;
     task<result<void>> append(append_feed& feed) override;
     task<result<void>> change_flags(std::string_view handle, std::span<const flag_change> changes) override;
+    task<result<void>> remove(std::string_view handle, std::uint32_t uid_validity, uid_set uids) override;
     [[nodiscard]] std::vector<std::string> take_remarks() override;
 
   private:

@@ -274,6 +274,21 @@ result<void> change_letters(const maildir_directories& d, maildir_finder& finder
     return fail(retry_class::transient, phase::store_flags, "A message's file is renamed all the time");
 }
 
+/// The list's record stays until a server writes the list anew, so the UID is not given again.
+result<void> remove_file(const maildir_directories& d, maildir_finder& finder, const maildir_entry& entry) {
+    bool in_new = entry.in_new;
+    std::string name(entry.name);
+    for (unsigned attempt = 0; attempt < 5; ++attempt) {
+        if (::unlinkat(in_new ? d.fresh.get() : d.cur.get(), name.c_str(), 0) == 0) return {};
+        if (errno != ENOENT) return file_failure(errno, phase::store_flags, "A message cannot be removed");
+        auto there = finder.look_for(entry.unique);
+        if (!there) return std::unexpected(there.error());
+        if (!*there) return {};
+        std::tie(in_new, name) = std::move(**there);
+    }
+    return fail(retry_class::transient, phase::store_flags, "A message's file is renamed all the time");
+}
+
 bool is_known(const message::maildir_keywords& keywords, const std::string& flag) {
     return message::letter_of_system_flag(flag) ||
            std::ranges::any_of(keywords.names, [&](const std::string& k) { return iequals(k, flag); });
@@ -322,6 +337,23 @@ task<result<void>> maildir_mailbox::change_flags(std::string_view handle, std::s
                     if (auto ok = change_letters(*(*seen)->directories, finder, e, add, remove); !ok) return ok;
         }
         return sync_file((*seen)->directories->cur.get(), "cur/");
+    });
+}
+
+task<result<void>> maildir_mailbox::remove(std::string_view handle, std::uint32_t uid_validity, uid_set uids) {
+    const auto seen = co_await view_of(std::string(handle), true);
+    if (!seen) co_return std::unexpected(seen.error());
+    const opened_folder& folder = **seen;
+    if (folder.view.uid_validity != uid_validity)
+        co_return fail(retry_class::transient, phase::store_flags, "The folder's UIDVALIDITY has changed");
+    co_return co_await options_.files->run([&]() -> result<void> {
+        maildir_finder finder(folder.directories);
+        for (const maildir_entry& e : folder.view.entries)
+            if (uids.contains(e.uid))
+                if (auto ok = remove_file(*folder.directories, finder, e); !ok) return ok;
+        if (folder.directories->fresh)
+            if (auto ok = sync_file(folder.directories->fresh.get(), "new/"); !ok) return ok;
+        return sync_file(folder.directories->cur.get(), "cur/");
     });
 }
 

@@ -295,6 +295,19 @@ TEST_F(maildir_target, flags_are_changed_by_renaming_even_when_somebody_else_ren
     EXPECT_FALSE(run(b->change_flags("INBOX", stale)));
 }
 
+TEST_F(maildir_target, messages_are_removed_by_uid_and_their_uids_not_given_again) {
+    const auto b = open(box::role::target);
+    prepare(*b, wish("INBOX", 11, 50));
+    ready_feed feed({letter(1), letter(2), letter(3)});
+    ASSERT_TRUE(append(*b, feed));
+    EXPECT_EQ(run(b->remove("INBOX", 12, uid_set::of(2, 9))).error().cls, retry_class::transient);
+    ASSERT_TRUE(run(b->remove("INBOX", 11, uid_set::of(2, 9))));
+    EXPECT_THAT(subjects(), ElementsAre(std::pair(1U, "1")));
+    ready_feed again({letter(2)});
+    ASSERT_TRUE(append(*b, again));
+    EXPECT_THAT(again.uids, ElementsAre(std::pair(0U, 50U)));
+}
+
 TEST_F(maildir_target, subscriptions_are_added_for_dovecot_and_where_it_has_a_list_for_courier) {
     folder("");
     write(root / "courierimapsubscribed", "INBOX.Sent\n");
