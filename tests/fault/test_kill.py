@@ -98,6 +98,29 @@ class KillAndTearTheLog(KillMixin, rig.Pair):
     TORN = True
 
 
+class KillSeveralConnections(KillMixin, rig.Pair):
+    """Enough messages for four pairs of connections, which all die at once."""
+
+    COUNT = 8
+    SAMPLE = staticmethod(lambda: [
+        rig.samples.Folder(("INBOX",) if number == 0 else (f"Folder {number}",),
+                           lambda number=number: rig.samples.Writer(number).sized([1000 + number] * 550))
+        for number in range(8)])
+
+    def survive(self, moment: Moment, totals: dict) -> None:
+        super().survive(moment, totals)
+        self.assertGreater(self.most_connections, 1)
+
+    def measure(self) -> dict:
+        totals = super().measure()
+        copy = self.new_copy()
+        with LineProxy(copy.source) as line:
+            copy.source = line.port
+            self.assert_done(copy, copy.run())
+            self.most_connections = len(line.stop())
+        return totals
+
+
 class KillOnASlowLine(rig.Pair):
     """What the line still carries when the program dies arrives later, while the next run is there already."""
 
