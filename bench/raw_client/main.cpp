@@ -2,6 +2,7 @@
 // two servers go; nothing is checked but the servers' tagged answers. Its time is the yardstick in bench/results.md.
 
 #include "options.hpp"
+#include "pop3_pump.hpp"
 #include "pump.hpp"
 #include "session.hpp"
 
@@ -37,6 +38,17 @@ void report(const totals& t, double wall) {
                 seconds_of(usage.ru_utime), seconds_of(usage.ru_stime), static_cast<unsigned long long>(t.batches),
                 static_cast<unsigned long long>(t.reads), static_cast<unsigned long long>(t.writes),
                 static_cast<unsigned long long>(t.polls), static_cast<unsigned long long>(t.empty));
+}
+
+totals copy_maildrop(const options& o) {
+    session target;
+    std::unique_ptr<connection> source;
+    std::uint64_t messages = 0;
+    {
+        std::jthread other([&] { target = open_session(o.target, false, 0, o.target_sndbuf); });
+        source = open_maildrop(o.source, o.source_rcvbuf, messages);
+    }
+    return pop3_pump(*source, *target.io, o, messages).run();
 }
 
 totals copy(const options& o) {
@@ -77,7 +89,7 @@ totals copy(const options& o) {
 int main(int argc, char** argv) {
     const auto begin = std::chrono::steady_clock::now();
     const auto o = raw_client::parse_options(argc, argv);
-    const auto sum = raw_client::copy(o);
+    const auto sum = o.source.pop3 ? raw_client::copy_maildrop(o) : raw_client::copy(o);
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
     if (!o.quiet) raw_client::report(sum, wall.count());
     return 0;

@@ -11,7 +11,8 @@ namespace {
 
 constexpr const char* usage =
     "usage: raw_client --source imap://user@host:port --target imaps://user@host:port [options] [FOLDER ...]\n"
-    "Copies as fast as two IMAP servers can: no ledger, no digest, no safety. For benchmarks only.\n"
+    "       raw_client --source pop3://user@host:port --target imaps://user@host:port [options]\n"
+    "Copies as fast as the two servers can: no ledger, no digest, no safety. For benchmarks only.\n"
     "Passwords: RAW_SOURCE_PASSWORD and RAW_TARGET_PASSWORD in the environment.\n"
     "  --batch-messages N   messages in one MULTIAPPEND          --batch-octets N  octets in one MULTIAPPEND\n"
     "  --ring N             buffer per connection, octets        --read N          octets asked for by one read\n"
@@ -25,14 +26,14 @@ constexpr const char* usage =
     std::exit(2);
 }
 
-// imap://user@host:port; the user may hold an '@' of its own, so the last one counts.
+// imap://user@host:port, and for the source pop3://; the user may hold an '@' of its own, so the last one counts.
 server parse_url(std::string_view url, const char* password_variable) {
     server s;
-    if (url.starts_with("imaps://"))
-        s.tls = true;
-    else if (!url.starts_with("imap://"))
-        refuse("not an IMAP URL: " + std::string(url));
-    url.remove_prefix(s.tls ? 8 : 7);
+    const auto scheme = url.substr(0, url.find("://"));
+    s.pop3 = scheme == "pop3" || scheme == "pop3s";
+    s.tls = scheme == "imaps" || scheme == "pop3s";
+    if (!s.pop3 && scheme != "imap" && !s.tls) refuse("not a URL: " + std::string(url));
+    url.remove_prefix(scheme.size() + 3);
     const auto at = url.rfind('@');
     const auto colon = url.rfind(':');
     if (at == std::string_view::npos || colon == std::string_view::npos || colon < at)
@@ -81,6 +82,8 @@ options parse_options(int argc, char** argv) {
         }
     }
     if (o.source.user.empty() || o.target.user.empty()) refuse("--source and --target are needed");
+    if (o.target.pop3) refuse("POP3 takes no mail");
+    if (o.source.pop3 && (o.connections > 1 || !o.folders.empty())) refuse("POP3 has one connection and one folder");
     if (o.connections < 1 || o.batch_messages < 1 || o.ring_octets < (64 << 10)) refuse("a number is too small");
     return o;
 }

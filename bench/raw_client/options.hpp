@@ -9,7 +9,8 @@ namespace raw_client {
 struct server {
     std::string host = "127.0.0.1";
     int port = 143;
-    bool tls = false; // implicit TLS, certificate not verified: this is a yardstick, not a mail tool
+    bool pop3 = false; // a source only; its INBOX
+    bool tls = false;  // implicit TLS, certificate not verified: this is a yardstick, not a mail tool
     std::string user;
     std::string password;
 };

@@ -43,7 +43,7 @@ std::string_view date_of(std::string_view line) {
 } // namespace
 
 pump::pump(connection& source, connection& target, const options& how, std::vector<folder_pair> folders)
-    : source_(source), target_(target), how_(how), folders_(std::move(folders)), ring_(how.ring_octets),
+    : source_(source), how_(how), ring_(how.ring_octets), target_(target), folders_(std::move(folders)),
       glue_(glue_octets) {}
 
 totals pump::run() {

@@ -33,7 +33,22 @@ struct totals {
 class pump {
   public:
     pump(connection& source, connection& target, const options& how, std::vector<folder_pair> folders);
+    virtual ~pump() = default;
     totals run();
+
+  protected:
+    virtual void send_fetches();
+    virtual bool parse_line(); // and what is between the literals; false: more octets are needed
+    void begin_message(std::string_view line);
+    void end_batch();
+    void push_ring(std::uint64_t from, std::size_t octets);
+
+    connection& source_;
+    const options& how_;
+    mirror_ring ring_;         // from the source
+    std::uint64_t parsed_ = 0; // of the ring
+    std::size_t literal_left_ = 0;
+    std::size_t folder_ = 0; // index into folders_
 
   private:
     struct segment {
@@ -43,32 +58,21 @@ class pump {
         std::uint64_t glue_end;
     };
 
-    void send_fetches();
     bool fill(); // false: nothing to read, or no room
     void parse();
-    bool parse_line();
-    void begin_message(std::string_view line);
-    void end_batch();
     void end_of_folder(std::string_view line);
     void push_glue(std::string_view text);
-    void push_ring(std::uint64_t from, std::size_t octets);
     bool drain(); // false: the target takes no more now
     void written(std::size_t octets);
     void read_answers();
     void wait(bool full);
     bool finished() const;
 
-    connection& source_;
     connection& target_;
-    const options& how_;
     std::vector<folder_pair> folders_;
-    mirror_ring ring_; // from the source
     mirror_ring glue_; // what goes between the literals
     std::deque<segment> queue_;
     std::size_t queued_octets_ = 0;
-    std::uint64_t parsed_ = 0; // of the ring
-    std::size_t literal_left_ = 0;
-    std::size_t folder_ = 0; // index into folders_
     bool folder_selected_ = false;
     bool source_has_buffered_ = false; // TLS: decrypted octets that poll() does not know of
     std::size_t batch_messages_ = 0;

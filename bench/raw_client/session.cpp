@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <poll.h>
 
 namespace raw_client {
@@ -31,7 +32,6 @@ class line_reader {
         return lines;
     }
 
-  private:
     std::string next() {
         std::array<char, 16 << 10> chunk{};
         std::size_t end = 0;
@@ -45,6 +45,7 @@ class line_reader {
         return line;
     }
 
+  private:
     connection& io_;
     std::string text_;
 };
@@ -117,6 +118,21 @@ session open_session(const server& where, bool list, int rcvbuf, int sndbuf) {
         if (line.starts_with("* LIST ")) take_list(s, line);
     }
     return s;
+}
+
+std::unique_ptr<connection> open_maildrop(const server& where, int rcvbuf, std::uint64_t& messages) {
+    auto io = std::make_unique<connection>(where, rcvbuf, 0);
+    using namespace std::string_literals;
+    io->send_all("AUTH PLAIN " + base64("\0"s + where.user + "\0"s + where.password) + "\r\n");
+    line_reader answers(*io);
+    errno = 0;
+    for (const char* what : {"greeting", "login"})
+        if (!answers.next().starts_with("+OK")) die(what);
+    io->send_all("STAT\r\n");
+    const std::string stat = answers.next();
+    if (!stat.starts_with("+OK ")) die(stat);
+    messages = std::strtoull(stat.c_str() + 4, nullptr, 10);
+    return io;
 }
 
 std::string target_name(const session& source, const session& target, std::string_view name) {

@@ -2,6 +2,7 @@
 
 #include "connection.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ struct session {
 
 // Connects, logs in and asks for NAMESPACE (and LIST, where wanted) in one flight.
 session open_session(const server& where, bool list, int rcvbuf, int sndbuf);
+
+// Connects to a POP3 server, logs in and asks how many messages there are.
+std::unique_ptr<connection> open_maildrop(const server& where, int rcvbuf, std::uint64_t& messages);
 
 // The name on the target of a folder of the source: prefix and delimiter are exchanged, nothing else.
 std::string target_name(const session& source, const session& target, std::string_view name);
