@@ -136,6 +136,14 @@ class Copies(Pop3Case):
         self.assertEqual((run.messages["copied"], run.messages["skipped"]), (3, 4), run)
         self.assertEqual(set(self.subjects(self.new, "INBOX")), {"letter 4", "letter 5", "dots"})
 
+    def test_a_message_that_breaks_the_protocol_is_named_and_the_others_arrive(self):
+        # docs/quirks.md#pop3-first-dot
+        self.append(self.old, "INBOX", mail("poison")._replace(data=b".\r\nSubject: poison\r\n\r\ntext\r\n"), mail("behind"))
+        run = self.copy_pop3(code=1)
+        self.assertEqual((run.messages["copied"], run.messages["failed"], run.messages["residual"]), (8, 1, 0), run)
+        self.assertIn("behind", self.subjects(self.new, "INBOX"))
+        self.assertEqual([f["source_uid"] for f in run.mailbox["failures"]], [8], run)
+
     def test_a_wrong_password(self):
         run = self.copy_pop3(code=3, environment=self.environment(POSTFERRY_SOURCE_PASSWORD="wrong"))
         self.assertIn("refused the login", run.text)
