@@ -92,6 +92,39 @@ class ImapToMbox(MboxCase):
         run = self.into(command="verify", code=None)
         self.assertEqual((run.mailbox["verify"]["identical"], run.mailbox["verify"]["missing"]), (4, 0), run)
 
+    def test_dovecot_delivers_while_we_append(self):
+        self.fill(self.old, folder("INBOX", mails(400, size=40_000)))
+        with connect(self.new, self.user) as client:
+            client.append("INBOX", [mail("before")])
+            process = self.start("copy", self.url(self.old, self.user), f"mbox:{self.place()}")
+            count = 0
+            while process.poll() is None:
+                count += 1
+                client.append("INBOX", [mail(f"delivered {count}")])
+        out, err = process.communicate()
+        self.assertEqual(process.returncode, 0, out + err)
+        self.assertGreater(count, 3)
+        found = self.subjects(self.new, "INBOX")
+        self.assertEqual(set(found.values()), {1})
+        self.assertEqual(len(found), 401 + count)
+        run = self.into(command="verify", code=None)
+        self.assertEqual((run.mailbox["verify"]["identical"], run.mailbox["verify"]["missing"]), (400, 0), run)
+        self.assertEqual(self.into().messages["copied"], 0)
+
+    def test_many_mailboxes_by_a_list(self):
+        users = [self.user, next(self.users), next(self.users)]
+        for user in users:
+            self.fill(self.old, folder("INBOX", mails(3, user)), folder("Work", mails(2, user + "-work")), user=user)
+        rows = self.folder / "accounts.csv"
+        rows.write_text("source_user,source_password\n" + "".join(f"{user},{PASSWORD}\n" for user in users))
+        run = self.run_program("migrate", rows, "--source", f"imap://{self.old.host}:{self.old.imap_port}?tls=off",
+                               "--target", f"mbox:{self.folder}/{{user}}")
+        self.assertEqual(run.report["totals"]["messages"]["copied"], 15, run)
+        for user in users:
+            files = self.files(self.folder / user)
+            self.assertEqual(set(files) - {".subscriptions"}, {"inbox", "Work"})
+            self.assertEqual(files["inbox"].count(b"\nSubject: " + user.encode()), 3)
+
     def test_flags_that_change_later_are_left_and_said(self):
         self.fill(self.old, folder("INBOX", mails(2)))
         self.into()
