@@ -115,6 +115,7 @@ task<result<std::unique_ptr<mailbox::maildir_mailbox>>> open_maildir(mailbox::en
     options.place = where.display();
     options.prefix = where.prefix;
     options.names = with.names;
+    options.window_octets = with.share.pipeline.buffered_octets;
     using role = mailbox::maildir_mailbox::role;
     return mailbox::maildir_mailbox::open(std::move(options), which == side::source ? role::source : role::target);
 }
@@ -170,18 +171,6 @@ task<result<std::unique_ptr<mailbox::pop3_mailbox>>> open_pop3(mailbox::endpoint
     co_return std::make_unique<mailbox::pop3_mailbox>(
         std::move(*session), blocks, *with.names,
         mailbox::pop3_options{.place = where.display(), .in_memory = share.pipeline.whole_octets});
-}
-
-result<void> check_side(const mailbox::endpoint& where, side which) {
-    using enum mailbox::scheme;
-    if (which == side::source && where.kind == lmtp)
-        return fail(retry_class::config, phase::usage, "lmtp: delivers mail and gives none: it can only be a target");
-    if (which == side::target && (where.kind == pop3 || where.kind == pop3s))
-        return fail(retry_class::config, phase::usage, "pop3: gives mail and takes none: it can only be a source");
-    if (which == side::target && where.uidl)
-        return fail(retry_class::config, phase::usage,
-                    "uidl= tells where a source's unique IDs are; a target has none");
-    return {};
 }
 
 task<result<std::unique_ptr<mailbox::source>>> open_source(mailbox::endpoint where, services with) {
