@@ -68,8 +68,7 @@ class head_log final : public message_sink {
 struct outcome {
     std::vector<std::string> log, notes;
     std::optional<error> failure;
-    std::shared_ptr<line_record> line = std::make_shared<line_record>();
-    int sessions = 0;
+    std::vector<std::shared_ptr<line_record>> lines; ///< one a POP3 session
 };
 
 /// @param scripts of the POP3 sessions, behind the login
@@ -77,12 +76,11 @@ task<int> fetch_all(std::vector<std::string> inbox, std::vector<std::string> scr
     auto folders = std::make_unique<two_folders>();
     folders->inbox = std::move(inbox);
     uidl_source box(std::move(folders), [&]() -> task<result<std::unique_ptr<client::pop3_session>>> {
-        const std::string script =
-            out.sessions < std::ssize(scripts) ? scripts[static_cast<std::size_t>(out.sessions)] : "";
-        ++out.sessions;
+        const std::string script = out.lines.size() < scripts.size() ? scripts[out.lines.size()] : "";
+        out.lines.push_back(std::make_shared<line_record>());
         auto line = std::make_unique<support::scripted_line>(
             "S: +OK\nC: CAPA\nS: -ERR\nC: USER anna\nS: +OK\nC: PASS secret\nS: +OK\nC: CAPA\nS: -ERR\n" + script,
-            out.line);
+            out.lines.back());
         line->encrypted_ = true;
         client::pop3_settings settings;
         settings.where = {.host = "pop.example.org", .port = 995};
@@ -108,7 +106,7 @@ task<int> fetch_all(std::vector<std::string> inbox, std::vector<std::string> scr
 outcome play(std::vector<std::string> inbox, std::vector<std::string> scripts) {
     outcome out;
     (void)support::run_to_end(fetch_all(std::move(inbox), std::move(scripts), out));
-    EXPECT_THAT(out.line->complaints, IsEmpty());
+    for (const auto& line : out.lines) EXPECT_THAT(line->complaints, IsEmpty());
     return out;
 }
 
@@ -133,8 +131,8 @@ TEST(uidl_source, messages_of_inbox_get_their_uidls_others_none_and_pop3_is_aske
     )"});
     EXPECT_FALSE(out.failure) << out.failure->message();
     EXPECT_THAT(out.log, ElementsAre("0/11 <aa>", "0/12 <bb>", "1/11 <>", "0/11 <aa>", "0/12 <bb>", "1/11 <>"));
-    EXPECT_EQ(out.sessions, 1);
-    EXPECT_TRUE(out.line->finished);
+    ASSERT_EQ(out.lines.size(), 1U);
+    EXPECT_TRUE(out.lines.front()->finished);
     EXPECT_THAT(out.notes, IsEmpty());
 }
 
