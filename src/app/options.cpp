@@ -71,6 +71,8 @@ void add_selection_options(CLI::App& app, raw_options& raw) {
     add_text(app, "--max-size", raw.max_size, "skip larger messages: 25MB is 10^6, 25MiB is 2^20 octets each", "SIZE",
              group);
     add_text(app, "--pass", raw.pass, "trial, bulk (default), delta, final, sweep, repair or verify", "PASS", group);
+    app.add_flag("--acl", raw.acl, "copy the access rights of folders too (RFC 4314), where both servers keep them")
+        ->group(group);
     app.add_flag("--delete-extra", raw.delete_extra,
                  "remove from the target what was copied and has vanished from the source; only what the same command "
                  "with --dry-run has shown")

@@ -58,6 +58,7 @@ struct run_options {
     bool skip_invalid = false;
     guest_options guest;
     bool no_wait = false;                  ///< end with exit code 4 rather than wait longer than a minute
+    bool acl = false;                      ///< copy access rights of folders
     bool delete_extra = false;             ///< with dry_run: mark what would go
     transfer::sample_wish sample;          ///< of verify
     bool seed_given = false;               ///< else whoever runs it throws the dice

@@ -149,6 +149,7 @@ class run {
         if (options_.what == command::plan || options_.dry_run) {
             const auto began = std::chrono::steady_clock::now();
             auto plan = co_await pass->plan();
+            if (never_begun(*stay)) co_return dismiss(number);
             plan_entry entry;
             if (plan) entry.plan = std::move(*plan);
             entry.plan.source = name;
@@ -157,9 +158,12 @@ class run {
             entry.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
             out_.planned(number, std::move(entry));
         } else if (options_.pass == transfer::pass_kind::verify) {
-            out_.ended(number, co_await pass->verify());
+            const transfer::mailbox_report report = co_await pass->verify();
+            if (never_begun(*stay)) co_return dismiss(number);
+            out_.ended(number, report);
         } else {
             const transfer::mailbox_report report = co_await pass->run();
+            if (never_begun(*stay)) co_return dismiss(number);
             co_await keep(report);
             out_.ended(number, report);
         }
@@ -174,11 +178,15 @@ class run {
         if (!kept) log::warning(report.source, "{}", kept.error().message());
     }
 
+    // It waited for its turn when the run was stopped: there is nothing to tell of it.
+    bool never_begun(const visit& stay) const { return stopping_ && !stay.was_admitted(); }
+
     transfer::pass_options pass_options(const mailbox::endpoint& from, const mailbox::endpoint& to) const {
         transfer::pass_options o;
         o.connections = connections_of(from, to, jobs_);
         o.kind = options_.pass;
         o.rules = options_.rules;
+        o.copy_rights = options_.acl;
         o.delete_extra = options_.delete_extra;
         o.sample = options_.sample;
         if (options_.waived) o.waived = options_.waived->of(from.display());

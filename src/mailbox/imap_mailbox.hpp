@@ -55,6 +55,8 @@ class imap_mailbox final : public target {
     task<result<void>> subscribe(std::span<const std::string> handles) override;
     task<result<void>> append(append_feed& feed) override;
     task<result<void>> change_flags(std::string_view handle, std::span<const flag_change> changes) override;
+    task<result<std::vector<folder_extras>>> extras(std::span<const std::string> handles) override;
+    task<result<std::vector<std::string>>> grant(std::span<const rights_wish> wishes) override;
     task<result<void>> remove(std::string_view handle, std::uint32_t uid_validity, uid_set uids) override;
 
     [[nodiscard]] const std::string& personal_prefix() const noexcept { return names_.prefix; } ///< after list()

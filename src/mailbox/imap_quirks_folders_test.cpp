@@ -305,5 +305,41 @@ TEST(imap_quirks, flags_are_not_changed_where_the_uids_mean_other_messages) {
     EXPECT_THAT(changed.error().what, HasSubstr("UIDVALIDITY"));
 }
 
+// RFC 4314, RFC 5464
+TEST(imap_rights, are_read_without_the_owners_and_annotations_are_noticed) {
+    const std::vector<std::string> handles{"INBOX", "Team x"};
+    const auto got = play<result<std::vector<folder_extras>>>("ACL METADATA", R"(
+        C: P1 GETACL INBOX
+        C: P2 GETMETADATA (DEPTH infinity) INBOX (/private /shared)
+        C: P3 GETACL "Team x"
+        C: P4 GETMETADATA (DEPTH infinity) "Team x" (/private /shared)
+        S: * ACL INBOX anna lrswipkxtecda
+        S: P1 OK
+        S: * METADATA INBOX (/private/comment "mine")
+        S: P2 OK
+        S: * ACL "Team x" "otto the \\"great\\"" lrs anyone l "$staff" "l r" anna lrs
+        S: P3 OK
+        S: P4 NO none)",
+                                                              [&](imap_mailbox& box) { return box.extras(handles); });
+    ASSERT_TRUE(got);
+    EXPECT_THAT((*got)[0].rights, IsEmpty());
+    EXPECT_TRUE((*got)[0].annotated);
+    EXPECT_THAT((*got)[1].rights, ElementsAre(access_right{"otto the \"great\"", "lrs"}, access_right{"anyone", "l"},
+                                              access_right{"$staff", "lr"}));
+    EXPECT_FALSE((*got)[1].annotated);
+}
+
+TEST(imap_rights, that_are_refused_are_named) {
+    const std::vector<rights_wish> wishes{{.handle = "Team", .rights = {{"otto", "lrs"}, {"nobody here", "l"}}}};
+    const auto refused = play<result<std::vector<std::string>>>("ACL", R"(
+        C: P1 SETACL Team otto lrs
+        C: P2 SETACL Team "nobody here" l
+        S: P1 OK
+        S: P2 NO [CANNOT] no such user)",
+                                                                [&](imap_mailbox& box) { return box.grant(wishes); });
+    ASSERT_TRUE(refused);
+    EXPECT_THAT(*refused, ElementsAre("l for \"nobody here\" to Team: \"NO [CANNOT] no such user\""));
+}
+
 } // namespace
 } // namespace postferry::mailbox

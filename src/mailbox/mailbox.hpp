@@ -117,6 +117,23 @@ struct search_criterion {
         older_than_unix; ///< INTERNALDATE's day before this instant's day, less one day for zones
 };
 
+/// Who else may use a folder, and how (RFC 4314): "otto", "lrs".
+struct access_right {
+    std::string identifier, rights;
+    bool operator==(const access_right&) const = default;
+};
+
+/// What a folder has beside its messages.
+struct folder_extras {
+    std::vector<access_right> rights; ///< without the owner's
+    bool annotated = false;           ///< METADATA (RFC 5464)
+};
+
+struct rights_wish {
+    std::string handle;
+    std::vector<access_right> rights;
+};
+
 /// A place mail is read from. Reading changes nothing there.
 class source {
   public:
@@ -129,6 +146,10 @@ class source {
     /// Which messages of each request meet a criterion, in the same order.
     virtual task<result<std::vector<uid_set>>> search(std::span<const fetch_request> requests,
                                                       search_criterion what) = 0;
+    /// In the order of `handles`; empty where the place has nothing of the kind.
+    virtual task<result<std::vector<folder_extras>>> extras(std::span<const std::string>) {
+        co_return std::vector<folder_extras>{};
+    }
     virtual void close() noexcept = 0;
     virtual task<> leave() = 0;
     /// Whether a second connection to the same mailbox may work beside this one: another object of the same kind reads,
@@ -221,6 +242,10 @@ class target : public source {
     /// Brings everything the feed has. Returns when next() said end and everything is answered, or at the first
     /// failure of the line (what was not answered by then is unknown and must be looked for).
     virtual task<result<void>> append(append_feed& feed) = 0;
+    /// Sets access rights; those of others stay. What was refused, in words.
+    virtual task<result<std::vector<std::string>>> grant(std::span<const rights_wish>) {
+        co_return std::vector<std::string>{"the target keeps no access rights (ACL)"};
+    }
     virtual task<result<void>> change_flags(std::string_view handle, std::span<const flag_change> changes) = 0;
     /// Removes for good those of `uids` that are there, and no other message. For --delete-extra only. Class config:
     /// the place cannot do just that; transient: the folder has another uid_validity now.

@@ -184,6 +184,7 @@ task<result<void>> mailbox_pass::state::attempt() {
     folders_.clear();
     leftovers_.clear();
     halt_.reset();
+    if (auto ok = co_await unless_stopped(enter()); !ok) co_return ok;
     progress_now(mailbox_state::connecting);
     if (auto ok = co_await connect(); !ok) co_return ok;
     if (auto ok = co_await unless_stopped(list(false)); !ok) co_return ok;
@@ -200,6 +201,7 @@ task<result<void>> mailbox_pass::state::attempt() {
     if (auto ok = co_await update_flags(); !ok) co_return ok;
     if (auto ok = co_await read_back_dates(); !ok) co_return ok;
     if (auto ok = co_await subscribe(); !ok) co_return ok;
+    if (auto ok = co_await copy_rights(); !ok) co_return ok;
     if (auto ok = co_await name_failures(); !ok) co_return ok;
     if (auto ok = co_await close_folders(); !ok) co_return ok;
     if (!halt_)

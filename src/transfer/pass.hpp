@@ -27,6 +27,7 @@ struct pass_options {
     std::size_t connections = 1;                   ///< pairs of source and target at most, where both ends share well
     std::uint64_t messages_per_connection = 1'000; ///< fewer are not worth a further login
     std::uint64_t trial_messages = 10;             ///< of each folder in a trial pass: half the oldest, half the newest
+    bool copy_rights = false;                      ///< access rights of folders (RFC 4314)
     bool delete_extra = false;                     ///< remove copies whose source message vanished (docs/adr/0009)
     sample_wish sample;                            ///< of verify; nothing: all messages
     /// Source folder and UID of failures that somebody has accepted.

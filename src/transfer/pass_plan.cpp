@@ -390,6 +390,7 @@ task<result<mailbox_plan>> mailbox_pass::state::plan() {
         ok = co_await load_rows();
     }
     if (ok) ok = co_await scan();
+    if (ok) ok = co_await look_at_extras(source_list_.notes);
     mailbox_plan out{.source = names_.source,
                      .target = names_.target,
                      .folders = {},

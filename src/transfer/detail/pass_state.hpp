@@ -147,6 +147,9 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     void choose_wanted(folder_work& f);
     static void leave_elsewhere(folder_work& f);
     task<result<void>> apply_limits();
+    // pass_rights.cpp
+    task<result<void>> look_at_extras(std::vector<std::string>& notes);
+    task<result<void>> copy_rights();
     // pass_kinds.cpp: what the kinds of passes leave out
     [[nodiscard]] bool only_new() const noexcept;
     void limit_to_kind(folder_work& f) const;
@@ -262,6 +265,8 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     std::optional<error> replan_;                  ///< a folder changed under our hands: another attempt plans it anew
     std::optional<error> books_failure_;
     std::map<std::string, uid_set> claimed_; ///< by target handle: UIDs that are some message's partner already
+    std::vector<mailbox::folder_extras> extras_; ///< of the source's folders
+    std::vector<std::size_t> extras_of_;         ///< which folder each belongs to
     bool suspicion_ = false;                 ///< a message was under way when the line died: it may be its fault
     /// Its line died with messages unanswered, it may still be storing them; nobody knows what an earlier run left.
     bool target_owes_ = true;
