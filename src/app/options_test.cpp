@@ -131,6 +131,8 @@ TEST(options, repairs) {
     EXPECT_EQ(must({"copy", src, dst}).repairs, message::repair_set::all());
     EXPECT_EQ(must({"copy", src, dst, "--repair", "all"}).repairs, message::repair_set::all());
     EXPECT_EQ(must({"copy", src, dst, "--no-repair"}).repairs, message::repair_set{});
+    EXPECT_TRUE(must({"copy", src, dst, "--acl"}).acl);
+    EXPECT_FALSE(must({"copy", src, dst}).acl);
     EXPECT_EQ(must({"migrate", "a.csv", "--repair=nul,long-lines"}).repairs,
               (message::repair_set{repair::nul, repair::long_lines}));
     EXPECT_THAT(refusal({"copy", src, dst, "--repair", "nul,noise"}), HasSubstr("--repair takes all, or some of"));
