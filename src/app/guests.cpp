@@ -65,7 +65,14 @@ class guests::line final : public net::allowance {
         return server_.octets ? server_.octets->take(static_cast<double>(octets), now) : now;
     }
 
-    [[nodiscard]] std::size_t turn() const noexcept override { return server_.turn; }
+    [[nodiscard]] std::size_t turn() const noexcept override {
+        // What has been read counts, also when it is thrown away: not much more than the budget is to be read.
+        std::size_t most = server_.turn;
+        for (const net::day_budget* b : {budget_, server_budget_})
+            if (const auto n = b->limit(); n != 0)
+                most = std::min(most, static_cast<std::size_t>(std::max<std::uint64_t>(n / 64, 4096)));
+        return most;
+    }
 
     result<time> begin_messages(std::size_t messages, time now) override {
         if (auto spent = spent_budget()) return std::unexpected(std::move(*spent));
@@ -140,7 +147,7 @@ task<result<void>> guests::load() {
     auto all = co_await book_->traffic_since(net::day_budget::hour_of(unix_now()) - net::day_budget::hours_a_day);
     if (!all) co_return std::unexpected(all.error());
     const std::lock_guard lock(mutex_);
-    remembered_ = std::move(*all);
+    for (net::traffic& t : *all) remembered_[t.place].push_back(std::move(t));
     co_return result<void>{};
 }
 
@@ -149,20 +156,44 @@ task<result<void>> guests::save() {
     std::vector<net::traffic> news;
     {
         const std::lock_guard lock(mutex_);
-        const auto gather = [&](const std::string& place, std::array<net::day_budget, 2>& day) {
-            for (const bool sent : {false, true}) {
-                net::day_budget& b = day[sent ? 1 : 0];
-                if (!b.limited()) continue; // nobody asks
-                for (const auto& [hour, octets] : b.take_news())
-                    news.push_back({.place = place, .sent = sent, .hour = hour, .octets = octets});
-            }
-        };
-        for (auto& [key, s] : servers_) gather(key, s->day);
-        for (auto& [key, a] : accounts_) gather(key, a->day);
+        for (auto& [key, s] : servers_) gather_news(key, s->day, news);
+        for (auto& [key, a] : accounts_) gather_news(key, a->day, news);
+        let_go_of_idle_accounts();
     }
     if (news.empty()) co_return result<void>{};
     co_return co_await book_->add_traffic(std::move(news),
                                           net::day_budget::hour_of(unix_now()) - net::day_budget::hours_a_day);
+}
+
+void guests::recall(const std::string& place, std::array<net::day_budget, 2>& day) {
+    auto known = remembered_.extract(place);
+    if (known.empty()) return;
+    for (const net::traffic& t : known.mapped()) day[t.sent ? 1 : 0].remember(t.hour, t.octets);
+}
+
+void guests::gather_news(const std::string& place, std::array<net::day_budget, 2>& day,
+                         std::vector<net::traffic>& into) {
+    for (const bool sent : {false, true}) {
+        net::day_budget& b = day[sent ? 1 : 0];
+        if (!b.limited()) continue; // nobody asks
+        for (const auto& [hour, octets] : b.take_news())
+            into.push_back({.place = place, .sent = sent, .hour = hour, .octets = octets});
+    }
+}
+
+// A run may have a hundred thousand accounts, and few of them at a time.
+void guests::let_go_of_idle_accounts() {
+    std::erase_if(accounts_, [this](auto& entry) {
+        auto& [key, a] = entry;
+        if (a.use_count() > 1) return false;
+        for (const bool sent : {false, true}) {
+            const net::day_budget& b = a->day[sent ? 1 : 0];
+            if (!b.limited()) continue;
+            for (const auto& [hour, octets] : b.hours())
+                remembered_[key].push_back({.place = key, .sent = sent, .hour = hour, .octets = octets});
+        }
+        return true;
+    });
 }
 
 std::shared_ptr<guests::server> guests::server_of(const mailbox::endpoint& where) {
@@ -184,8 +215,7 @@ std::shared_ptr<guests::server> guests::server_of(const mailbox::endpoint& where
     if (const auto rate = options_.logins_per_second)
         s->logins = std::make_unique<net::token_bucket>(*rate, std::max(*rate, 1.0), now);
     for (net::day_budget& b : s->day) b.limit(options_.server_octets_per_day.value_or(0));
-    for (const net::traffic& t : remembered_)
-        if (t.place == key) s->day[t.sent ? 1 : 0].remember(t.hour, t.octets);
+    recall(key, s->day);
     return s;
 }
 
@@ -198,8 +228,7 @@ std::shared_ptr<guests::account> guests::account_of(const mailbox::endpoint& whe
         if (!found) {
             found = std::make_shared<account>();
             found->key = key;
-            for (const net::traffic& t : remembered_)
-                if (t.place == key) found->day[t.sent ? 1 : 0].remember(t.hour, t.octets);
+            recall(key, found->day);
         }
         a = found;
     }
@@ -260,7 +289,7 @@ task<result<std::shared_ptr<void>>> visit::admit() {
     net::gate::permit all = co_await at_->gate_->enter(std::move(keys));
     for (end& e : ends_) e.reserved = all.split(e.keys);
     job_ = std::move(all);
-    inside_ = true;
+    inside_ = was_admitted_ = true;
     co_return std::shared_ptr<void>(this, [self = shared_from_this()](void*) {
         self->inside_ = false;
         for (end& e : self->ends_) e.reserved.give_back();

@@ -5,6 +5,7 @@
 #include "mailbox/endpoint.hpp"
 #include "net/allowance.hpp"
 #include "net/awaitable.hpp"
+#include "net/day_budget.hpp"
 #include "net/gate.hpp"
 #include "net/token_bucket.hpp"
 #include "net/traffic_book.hpp"
@@ -56,6 +57,9 @@ class guests : public std::enable_shared_from_this<guests> {
 
     guests(guest_options options, net::traffic_book* book, guest_clocks now);
     [[nodiscard]] std::shared_ptr<server> server_of(const mailbox::endpoint& where);
+    void recall(const std::string& place, std::array<net::day_budget, 2>& day);
+    void gather_news(const std::string& place, std::array<net::day_budget, 2>& day, std::vector<net::traffic>& into);
+    void let_go_of_idle_accounts();
     [[nodiscard]] std::shared_ptr<account> account_of(const mailbox::endpoint& where, bool target);
     [[nodiscard]] net::token_bucket* logins_of(server& s);
     void apply(account& a, const client::chosen_preset& preset, bool target);
@@ -68,7 +72,7 @@ class guests : public std::enable_shared_from_this<guests> {
     std::mutex mutex_;
     std::map<std::string, std::shared_ptr<server>, std::less<>> servers_;
     std::map<std::string, std::shared_ptr<account>, std::less<>> accounts_;
-    std::vector<net::traffic> remembered_; ///< of places that nobody has visited yet
+    std::map<std::string, std::vector<net::traffic>, std::less<>> remembered_; ///< of places that nobody visits now
 };
 
 /// One mailbox's stay at its two servers. One strand.
@@ -79,6 +83,7 @@ class visit : public std::enable_shared_from_this<visit> {
     /// Waits for a place among the mailboxes at work and for one connection to each end. Whoever holds the answer holds
     /// the places.
     task<result<std::shared_ptr<void>>> admit();
+    [[nodiscard]] bool was_admitted() const noexcept { return was_admitted_; }
     /// Room for one connection to an end: the one that admit() got, or a further one. Waits for the rate of logins.
     /// Errors: transient (no room for a further one), throttled (the account's budget is spent; BUDGET).
     task<result<std::shared_ptr<net::allowance>>> connect(bool target);
@@ -113,7 +118,7 @@ class visit : public std::enable_shared_from_this<visit> {
     std::shared_ptr<guests> at_;
     std::array<end, 2> ends_;
     net::gate::permit job_;
-    bool inside_ = false;
+    bool inside_ = false, was_admitted_ = false;
 };
 
 } // namespace postferry::app

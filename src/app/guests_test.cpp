@@ -189,6 +189,19 @@ TEST_F(guests_test, a_budget_is_spent_survives_the_run_and_returns) {
     EXPECT_TRUE(run(stay->connect(false)));
 }
 
+TEST_F(guests_test, an_account_that_is_let_go_of_is_known_again) {
+    options.octets_per_day = 1'000;
+    const auto g = open();
+    {
+        const auto line = run(g->receive(at("old"), local())->connect(false)).value();
+        line->moved(net::direction::received, 1'000, steady);
+    }
+    EXPECT_TRUE(run(g->save())); // lets go of it
+    EXPECT_FALSE(run(g->receive(at("old"), local())->connect(false)));
+    EXPECT_TRUE(run(g->save()));
+    EXPECT_THAT(book.text(), ElementsAre("old:993 alice down 1000")) << "and nothing is counted twice";
+}
+
 TEST_F(guests_test, what_no_budget_counts_is_not_written) {
     const auto g = open();
     const auto line = run(g->receive(at("old"), local())->connect(false)).value();

@@ -55,6 +55,11 @@ std::optional<day_budget::unix_time> day_budget::spent_until(unix_time now) cons
     return std::nullopt; // nothing was moved, and the limit is above nothing
 }
 
+std::map<std::int64_t, std::uint64_t> day_budget::hours() const {
+    const std::lock_guard lock(mutex_);
+    return hours_;
+}
+
 std::map<std::int64_t, std::uint64_t> day_budget::take_news() {
     const std::lock_guard lock(mutex_);
     return std::exchange(news_, {});

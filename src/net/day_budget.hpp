@@ -28,6 +28,7 @@ class day_budget {
     /// Nothing: there is something left. Else when a quarter of the limit will be back, so that not every hour a few
     /// octets move.
     [[nodiscard]] std::optional<unix_time> spent_until(unix_time now) const;
+    [[nodiscard]] std::map<std::int64_t, std::uint64_t> hours() const;
     /// What was added since the last call, by hour, for the book.
     [[nodiscard]] std::map<std::int64_t, std::uint64_t> take_news();
 

@@ -325,7 +325,7 @@ TEST_F(pass_refusal_test, it_enters_where_there_is_room_and_leaves_while_it_wait
         co_return std::shared_ptr<void>(&entered, [&](void*) { ++left; });
     };
     on_progress = [&](const progress& p) { // the second attempt begins
-        if (p.state == mailbox_state::connecting && entered == 1) {
+        if (p.state == mailbox_state::connecting && entered == 2) {
             EXPECT_EQ(left, 1U);
         }
     };

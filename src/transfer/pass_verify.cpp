@@ -80,6 +80,7 @@ task<result<void>> mailbox_pass::state::verify_once() {
     report_.skip_rules.clear();
     report_.repairs.clear();
     report_.verify = verify_report{};
+    if (auto ok = co_await unless_stopped(enter()); !ok) co_return ok;
     progress_now(mailbox_state::connecting);
     if (auto ok = co_await connect(); !ok) co_return ok;
     if (auto ok = co_await list(false); !ok) co_return ok;
