@@ -110,11 +110,13 @@ std::string unique_name(std::string name, std::string_view wire, std::optional<c
 }
 
 std::string hidden_prefix(const std::vector<imap::list_data>& folders) {
+    // Only with "." as delimiter, as Courier and its like have it: elsewhere nobody may have made a folder beside INBOX
+    // yet, and names must not change on the day when somebody does.
     std::string prefix;
     for (const imap::list_data& l : folders) {
         if (is_inbox(l.name)) continue;
         constexpr std::size_t inbox = 5;
-        if (!l.delimiter || l.name.size() <= inbox + 1 || !istarts_with(l.name, "INBOX") ||
+        if (l.delimiter != '.' || l.name.size() <= inbox + 1 || !istarts_with(l.name, "INBOX") ||
             l.name[inbox] != *l.delimiter)
             return {};
         if (prefix.empty()) prefix = l.name.substr(0, inbox + 1);

@@ -41,6 +41,11 @@ TEST(imap_quirks, a_prefix_that_no_namespace_tells_of_is_seen) {
         S: * LIST () "." Archive)")),
                 ElementsAre("INBOX <INBOX>", "INBOX/Sent <INBOX.Sent>", "Archive <Archive>"));
     EXPECT_THAT(listed("S: * LIST () \".\" INBOX").notes, IsEmpty());
+    EXPECT_THAT(names(listed(R"(
+        S: * LIST () "/" INBOX
+        S: * LIST () "/" INBOX/Sent)")),
+                ElementsAre("INBOX <INBOX>", "INBOX/Sent <INBOX/Sent>"))
+        << "it may be that nobody has made another folder yet";
 }
 
 TEST(imap_quirks, where_the_prefix_was_seen_new_folders_get_it) {
@@ -73,6 +78,19 @@ TEST(imap_quirks, a_folder_called_inbox_below_the_prefix_is_not_the_inbox) {
         S: P2 OK)");
     EXPECT_THAT(names(got),
                 ElementsAre("INBOX <INBOX>", "INBOX/INBOX <INBOX.INBOX>", "INBOX/a <INBOX.inbox.a>", "a <INBOX.a>"));
+}
+
+// quirk noselect
+TEST(imap_quirks, what_only_holds_others_or_is_not_there_is_not_opened) {
+    const listing got = listed(R"(
+        S: * LIST (\Noselect \HasChildren) "/" a
+        S: * LIST (\NonExistent) "/" b
+        S: * LIST (\nonexistent \Subscribed) "/" b/c
+        S: * LIST () "/" a/d
+        S: * LIST () "/" INBOX)");
+    std::vector<bool> selectable;
+    for (const listed_folder& f : got.folders) selectable.push_back(f.selectable);
+    EXPECT_THAT(selectable, ElementsAre(false, false, false, true, true));
 }
 
 // quirk equal-names: nobody's mail may be lost because two names read the same.

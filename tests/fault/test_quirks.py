@@ -326,6 +326,31 @@ class Names(Quirks):
             found = sorted(stored.data for folder in target.folders.values() for stored in folder)
             self.assertEqual(found, sorted(MESSAGES[:5]), run.said())
 
+    def test_a_name_that_is_too_long_fails_its_folder_alone(self):  # folder-names: limits of 40 to 255 characters
+        class Short(Target):
+            def on_create(self, line, tag, arguments):
+                if len(arguments) > 40:
+                    line.send(tag, b" NO Mailbox name is too long\r\n")
+                    return
+                super().on_create(line, tag, arguments)
+
+            def on_select(self, line, tag, arguments):
+                if self.names(arguments)[0] not in self.folders:
+                    line.send(tag, b" NO [NONEXISTENT] no such folder\r\n")
+                    return
+                super().on_select(line, tag, arguments)
+
+        long = b"n" * 60
+        with self.tree({b"INBOX": MESSAGES[:1], long: MESSAGES[1:2], b"x": MESSAGES[2:3]}) as source, \
+                Short(lambda data: None) as target:
+            run = self.copy(source, target).run()
+            self.assertEqual(run.code, 1, run.said())
+            self.assertIn("too long", run.text)
+            self.assertEqual(self.bodies(target, b"x"), MESSAGES[2:3])
+            code, words, _ = self.command("copy", source.port, target.port, "--map", "n+=>n")
+            self.assertEqual(code, 0, words)
+            self.assertEqual(self.bodies(target, b"n"), MESSAGES[1:2])
+
     def test_gmail(self):  # gmail
         class Gmail(Source):
             CAPABILITIES = b"IMAP4rev1 AUTH=PLAIN SASL-IR X-GM-EXT-1 UIDPLUS"
