@@ -29,6 +29,8 @@ class pass_bench {
     std::vector<std::string> notes;
     std::vector<failure> told_failures;
     std::vector<progress> told_progress;
+    std::function<void(const progress&)> on_progress;
+    std::function<task<result<std::shared_ptr<void>>>()> admit;
     mailbox_pass* running = nullptr;
 
     void lose_ledger() { books = std::make_unique<memory_ledger>(); }
@@ -75,7 +77,11 @@ class pass_bench {
         env.books = books.get();
         env.on_note = [this](std::string_view n) { notes.emplace_back(n); };
         env.on_failure = [this](const failure& f) { told_failures.push_back(f); };
-        env.on_progress = [this](const progress& p) { told_progress.push_back(p); };
+        env.on_progress = [this](const progress& p) {
+            told_progress.push_back(p);
+            if (on_progress) on_progress(p);
+        };
+        env.admit = admit;
         mailbox_pass pass({.source = "imaps://anna@old", .target = "imaps://anna@new"}, options, std::move(env));
         running = &pass;
         boost::asio::io_context io(1);
