@@ -17,6 +17,8 @@ namespace {
 
 // Where less room than this is left in a block, a fresh one is taken: small reads cost more than half-filled blocks.
 constexpr std::size_t least_room = 16U << 10U;
+/// Below that, what has arrived is part of something that the server writes in pieces.
+constexpr std::size_t small_answer = 1U << 10U;
 
 // After OK [THROTTLED], doubling from one answer to the next.
 constexpr std::chrono::milliseconds first_courtesy{50}, longest_courtesy{16'000};
@@ -204,8 +206,9 @@ task<result<void>> imap_session::receive() {
     while (true) {
         imap::conversation::event e = talk_.next();
         if (std::holds_alternative<imap::conversation::need_more>(e)) {
-            // quirk held-back-plus: a "+" is all that we wait for, and nothing of ours will leave before it.
-            if (talk_.held()) connection_->acknowledge();
+            // quirk held-back-plus: nothing of ours will leave before what we wait for, so nothing tells the server's
+            // system that this has arrived.
+            if (talk_.held() || (*n < small_answer && !pending_.empty())) connection_->acknowledge();
             co_return result<void>{};
         }
         if (auto* chunk = std::get_if<imap::conversation::body_chunk>(&e)) {

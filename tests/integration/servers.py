@@ -46,7 +46,7 @@ class Place:
     spelling: collections.abc.Callable[[str], str] = lambda name: name  # of a folder, decoded, "/" between levels
     alter: collections.abc.Callable[[bytes], bytes] = _as_it_is       # what it stores
     refusal: collections.abc.Callable[[bytes, str], str | None] = _takes_all  # its words
-    alterations: str = "altered_by_server"                             # what verify calls them
+    alterations: tuple[str, ...] = ("altered_by_server",)              # what verify calls them
     mends: dict[str, str] = dataclasses.field(default_factory=dict)    # its words -> the repair that it takes
     keeps_flags: bool = True
     keeps_dates: bool = True
@@ -111,7 +111,7 @@ def _places() -> list[Place]:
         cyrus("Cyrus altnamespace off", altnamespace=False, unixhierarchysep=False),
         Place("Courier", lambda where, users: Courier(where, users=users), _by_number, _courier_alters),
         Place("Mailutils", lambda where, users: Mailutils(where, users=users), alter=_mailutils_alters,
-              refusal=_mailutils_refuses, alterations="different", keeps_flags=False, keeps_dates=False),
+              refusal=_mailutils_refuses, mends={"NO APPEND [TRYCREATE] failed": "header"}, alterations=("missing", "extra"), keeps_flags=False, keeps_dates=False),
     ]
 
 
@@ -187,6 +187,12 @@ def reasons(run) -> collections.Counter:
     return collections.Counter(match[1] if match else "not the server's words" for match in said)
 
 
+def as_seen(place: Place, content: digest.Content) -> dict[str, list[tuple]]:
+    """All that must not change from one look to the next: Mailutils makes up a date where a message has none."""
+    return {name: [message._replace(instant=message.instant if place.keeps_dates else 0) for message in messages]
+            for name, messages in content.folders.items()}
+
+
 # -- what is written --------------------------------------------------------------------------------------------------
 
 def counted(words: collections.abc.Mapping[str, int]) -> str:
@@ -239,5 +245,5 @@ def processes_of(folder: str) -> list[str]:
     return found
 
 
-__all__ = ["Courier", "Cyrus", "Dovecot", "Expectation", "MAIL_UID", "Mailutils", "NAMES", "Place", "SECRET", "SOURCE", "counted",
+__all__ = ["Courier", "Cyrus", "Dovecot", "Expectation", "MAIL_UID", "Mailutils", "NAMES", "Place", "SECRET", "SOURCE", "as_seen", "counted",
            "need_roots", "processes_of", "reasons", "roots", "serves", "start_all", "table", "versions", "write_section"]

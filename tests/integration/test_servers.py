@@ -65,16 +65,17 @@ class Pairings(Case):
         again = self.run_pair("copy", source, target)
         self.assertEqual((again.messages["copied"], again.messages["residual"]), (0, 0), again)
         self.assertEqual(again.mailbox["flags_updated"], 0, again)
-        self.assertEqual(digest.mailbox_content(target.server, source.receiver).folders, found.folders)
+        self.assertEqual(as_seen(target, digest.mailbox_content(target.server, source.receiver)), as_seen(target, found))
 
         verify = self.run_pair("verify", source, target)
         proof = verify.mailbox["verify"]
         told = {"missing": expected.failures.total(), "different": 0, "extra": 0, "altered_by_server": 0,
-                "altered_by_repair": expected.repairs.total(), target.alterations: expected.altered}
+                "altered_by_repair": expected.repairs.total()}
+        for kind in target.alterations:
+            told[kind] += expected.altered
         self.assertEqual({kind: proof[kind] for kind in told}, told, verify)
         self.assertEqual(verify.messages["residual"], 0, verify)
-        # Dates that Mailutils makes up at every look may move; what it holds may not.
-        self.assertEqual(digest.compare(before, digest.mailbox_content(source.server, SOURCE), dates=source.keeps_dates), [])
+        self.assertEqual(as_seen(source, digest.mailbox_content(source.server, SOURCE)), as_seen(source, before))
         self.rows[source.name, target.name] = self.row(source, target, expected, names, copy, verify)
 
     @staticmethod
