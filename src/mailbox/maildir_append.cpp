@@ -19,7 +19,7 @@ namespace {
 
 /// So long the next message is waited for before what is there is stored.
 constexpr std::chrono::milliseconds batch_patience{20};
-constexpr std::uint64_t piece_octets = 1U << 20U; ///< of a message that is too large to be held
+constexpr std::uint64_t most_piece = 1U << 20U; ///< of a message that is too large to be held
 
 bool concerns_one_message(const error& why) {
     return why.cls == retry_class::permanent || why.response_code == "OVERQUOTA";
@@ -61,7 +61,7 @@ class maildir_append {
 
     [[nodiscard]] bool has_room() const {
         std::uint64_t held = 0;
-        for (const item& d : window_) held += d->content.size();
+        for (const item& d : window_) held += d->settled ? 0 : d->held_octets;
         return window_.size() < box_.options_.window_messages && held < box_.options_.window_octets;
     }
 
@@ -106,10 +106,11 @@ class maildir_append {
             }
             left -= std::min<std::uint64_t>(left, c->octets.size());
             d->add(c->octets);
-            if (d->content.size() < piece_octets || left == 0) continue;
+            if (d->content.size() < std::min(most_piece, box_.options_.window_octets / 4) || left == 0) continue;
             co_await box_.options_.files->run([&d] { return d->write_piece(); });
         }
         feed_.announced();
+        d->held_octets = d->content.size();
         window_.push_back(d);
         boost::asio::co_spawn(executor_, finish(box_.options_.files, d, changed_), boost::asio::detached);
         co_return true;

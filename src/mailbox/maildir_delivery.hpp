@@ -52,7 +52,9 @@ class delivery {
     std::string tmp_name;
     std::uint64_t stored_octets = 0; ///< of the file
     std::optional<error> failure;
-    bool settled = false; ///< finish() has returned; for the strand
+    // For the strand, while a thread is in finish():
+    bool settled = false; ///< it has returned
+    std::uint64_t held_octets = 0;
 
   private:
     bool fail_with(error why);

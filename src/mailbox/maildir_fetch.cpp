@@ -18,9 +18,10 @@ namespace postferry::mailbox {
 
 namespace {
 
-constexpr std::size_t together = 16;         ///< messages read by one piece of work
-constexpr std::size_t ahead = 3;             ///< pieces of work under way
-constexpr std::uint64_t whole = 256U << 10U; ///< a larger file is read in pieces of this size
+constexpr std::size_t together = 16;               ///< messages read by one piece of work, at most
+constexpr std::uint64_t unknown_size = 32U << 10U; ///< taken for the size of a message whose name does not tell it
+constexpr std::size_t ahead = 3;                   ///< pieces of work under way
+constexpr std::uint64_t whole = 256U << 10U;       ///< a larger file is read in pieces of this size
 constexpr std::size_t most_header = 256U << 10U;
 
 struct reading_item {
@@ -185,8 +186,14 @@ class maildir_fetch {
     void start_work() {
         auto work = std::make_shared<reading_work>();
         const auto& entries = folder_->view.entries;
-        for (; next_ != entries.end() && work->items.size() < together; ++next_)
-            if (next_->uid != 0 && wanted_->contains(next_->uid)) work->items.emplace_back().entry = *next_;
+        const std::uint64_t most = box_.options_.window_octets / 4 / ahead;
+        std::uint64_t octets = 0;
+        for (; next_ != entries.end() && work->items.size() < together && octets < most; ++next_) {
+            if (next_->uid == 0 || !wanted_->contains(next_->uid)) continue;
+            work->items.emplace_back().entry = *next_;
+            // A large one is not held.
+            octets += std::min(message::parse_maildir_file(next_->name).stored_octets.value_or(unknown_size), whole);
+        }
         if (work->items.empty()) return;
         under_way_.push_back(work);
         boost::asio::co_spawn(executor_, carry_out(box_.options_.files, folder_, work, part_, ready_),

@@ -24,9 +24,9 @@ struct maildir_options {
     std::string prefix; ///< endpoint::prefix
     name_book* names =
         nullptr; ///< numbers for messages that no UID list names; without it they last as long as this object
-    std::size_t window_messages = 512;          ///< being written at once
-    std::uint64_t window_octets = 16ULL << 20U; ///< of them, held in memory
-    std::size_t batch_messages = 256;           ///< stored with one look at the UID list
+    std::size_t window_messages = 512;         ///< being written at once
+    std::uint64_t window_octets = 4ULL << 20U; ///< of them, held in memory; a quarter of it is read ahead
+    std::size_t batch_messages = 256;          ///< stored with one look at the UID list
     std::uint64_t batch_octets = 16ULL << 20U;
     std::chrono::milliseconds lock_patience{60'000}; ///< for another program's lock on a folder
     std::shared_ptr<file_pool> files = file_pool::shared();
