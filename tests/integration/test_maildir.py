@@ -153,6 +153,21 @@ class ImapToMaildir(MaildirCase):
             self.assertEqual(self.differences(user), [])
 
 
+class Vanished(MaildirCase):
+    def test_delete_extra_removes_files_and_no_uid_is_used_again(self):
+        self.fill(self.old, folder("INBOX", mails(6)))
+        self.into_maildir()
+        self.do(self.old, b"SELECT INBOX", b"STORE 2,6 +FLAGS (\\Deleted)", b"EXPUNGE")
+        self.into_maildir("--delete-extra", "--dry-run")
+        self.into_maildir("--delete-extra")
+        self.assertEqual(self.subjects(self.new, "INBOX"), {f"letter {n}": 1 for n in (1, 3, 4, 5)})
+        self.append(self.old, "INBOX", mail("new"))
+        self.into_maildir()
+        self.assertEqual([m.uid for m in self.messages(self.new)["INBOX"]], [1, 3, 4, 5, 7])
+        self.assert_twins()
+        self.assertEqual(self.complaints(self.new), [])
+
+
 class Killed(MaildirCase):
     def test_killed_at_any_moment_and_run_again_it_is_whole(self):
         self.fill(self.old, folder("INBOX", mails(400, size=20_000)), folder("Work", mails(300, "work", size=3_000)))
