@@ -103,15 +103,25 @@ for _source in NAMES:
 class Habits(Case):
     """What only these servers show."""
 
+    def setUp(self):
+        super().setUp()
+        self.secrets = [SECRET]
+
+    def run_to(self, command: str, source: str, new: Dovecot | Courier) -> Run:
+        return self.run_program(command, source, f"imap://anna@{new.host}:{new.imap_port}?tls=off", environment=self.environment(
+            POSTFERRY_SOURCE_PASSWORD=SECRET, POSTFERRY_TARGET_PASSWORD=SECRET))
+
+    @staticmethod
+    def imap(server) -> str:
+        return f"imap://anna@{server.host}:{server.imap_port}?tls=off"
+
     def test_a_new_message_is_old_for_courier_once_somebody_has_looked(self):
         """Courier moves new/ to cur/ even for EXAMINE: of all promises the one that a source can break by itself."""
         with Courier(users={"anna": SECRET}) as old, Dovecot(users={"anna": SECRET}) as new:
             delivered = old.store("anna") / "new" / "1700000000.M1P1.lab"
             delivered.write_bytes(b"Subject: just in\n\nhello\n")
             os.chown(delivered, MAIL_UID, MAIL_UID)
-            run = self.run_program("copy", f"imap://anna@{old.host}:{old.imap_port}?tls=off",
-                                   f"imap://anna@{new.host}:{new.imap_port}?tls=off", environment=self.environment(
-                                       POSTFERRY_SOURCE_PASSWORD=SECRET, POSTFERRY_TARGET_PASSWORD=SECRET))
+            run = self.run_to("copy", self.imap(old), new)
             self.assertEqual(run.messages["copied"], 1, run)
             self.assertFalse(delivered.exists())
             (moved,) = (old.store("anna") / "cur").iterdir()
@@ -123,11 +133,24 @@ class Habits(Case):
         """docs/quirks.md#held-back-plus: 40 ms a message would be 8 s."""
         with Dovecot(users={"anna": SECRET}) as old, Courier(users={"anna": SECRET}) as new:
             samples.fill(old, "anna", [folder("INBOX", mails(200))])
-            run = self.run_program("copy", f"imap://anna@{old.host}:{old.imap_port}?tls=off",
-                                   f"imap://anna@{new.host}:{new.imap_port}?tls=off", environment=self.environment(
-                                       POSTFERRY_SOURCE_PASSWORD=SECRET, POSTFERRY_TARGET_PASSWORD=SECRET))
+            run = self.run_to("copy", self.imap(old), new)
             self.assertEqual(run.messages["copied"], 200, run)
             self.assertLess(run.mailbox["seconds"], 6, run)
+
+    def test_courier_by_pop3(self):
+        odd = next(one for one in samples.small() if one.path == ("Seltsam",)).messages()
+        with Courier(users={"anna": SECRET}) as old, Dovecot(users={"anna": SECRET}) as new:
+            filled = samples.fill_each(old, "anna", [folder("INBOX", [*mails(20), *odd])])
+            self.assertEqual(filled.refused, [])
+            source = f"pop3://anna@{old.host}:{old.pop3_port}?tls=off"
+            run = self.run_to("copy", source, new)
+            self.assertEqual((run.messages["copied"], run.messages["residual"]), (filled.messages, 0), run)
+            # What its own IMAP tells of the same messages, without flags, which POP3 does not know.
+            self.assertEqual(digest.compare(digest.mailbox_content(old, "anna"), digest.mailbox_content(new, "anna"),
+                                            lambda name: name, flags=False, dates=False), [])
+            self.assertEqual(self.run_to("copy", source, new).messages["copied"], 0)
+            proof = self.run_to("verify", source, new).mailbox["verify"]
+            self.assertEqual((proof["identical"], proof["missing"], proof["different"]), (filled.messages, 0, 0))
 
 
 class Jails(unittest.TestCase):
