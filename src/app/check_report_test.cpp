@@ -38,16 +38,21 @@ TEST(check_report, a_quota_counts_only_when_it_is_too_small) {
 }
 
 TEST(check_report, reads_like_this) {
-    EXPECT_EQ(text_of(samples::not_ready()),
-              "imaps://alice@old -> imaps://alice@new\n"
-              "  source imaps://alice@old\n"
-              "    ok   resolve      192.0.2.1\n"
-              "    ok   login        alice by SCRAM-SHA-256\n"
-              "  target imaps://alice@new\n"
-              "    ok   resolve      192.0.2.1\n"
-              "    FAIL login        the server refused the login of alice. Check user name and password\n"
-              "    -    quota        \n"
-              "  not ready: what failed above must be put right first\n");
+    EXPECT_EQ(
+        text_of(samples::not_ready()),
+        "imaps://alice@old -> imaps://alice@new\n"
+        "  source imaps://alice@old\n"
+        "    ok   resolve      192.0.2.1\n"
+        "    ok   login        alice by SCRAM-SHA-256\n"
+        "    quirk dovecot (its greeting says \"Dovecot\"): takes commands of 64 kB\n"
+        "    limits: preset gmail (host imap.gmail.com): 15 connections an account, 2.5 GB a day from the account\n"
+        "  target imaps://alice@new\n"
+        "    ok   resolve      192.0.2.1\n"
+        "    FAIL login        the server refused the login of alice. Check user name and password\n"
+        "    -    quota        \n"
+        "    quirk dovecot (its greeting says \"Dovecot\"): takes commands of 64 kB\n"
+        "    limits: preset gmail (host imap.gmail.com): 15 connections an account, 2.5 GB a day from the account\n"
+        "  not ready: what failed above must be put right first\n");
     const auto text = text_of(samples::with_warnings());
     for (const char* part : {"quota of the mailbox: 900 MB of 1.0 GB used", "takes messages up to 25 MB",
                              "2 messages larger than 25 MB (the largest has 61 MB)", "collision: A, a and A: same name",

@@ -57,6 +57,14 @@ TEST(exit_code, incomplete) {
     auto different = samples::verified();
     different.verify->different = 1;
     EXPECT_EQ(code_of(different), 1);
+    auto waived = samples::with_failures(); // one is, the other is not
+    waived.failures[0].waived = true;
+    EXPECT_EQ(code_of(waived), 0);
+    waived.verify = transfer::verify_report{.missing = 2};
+    EXPECT_EQ(code_of(waived), 0);
+    waived.verify->missing = 3;
+    EXPECT_EQ(code_of(waived), 1);
+    EXPECT_EQ(code_of(samples::with_deletions()), 1); // something that was to be deleted stays
     auto folder = samples::synced();
     folder.folders[0].state = "failed";
     EXPECT_EQ(code_of(folder), 1);

@@ -80,8 +80,7 @@ const std::string& either(const std::string& own, const std::string& both) { ret
 void add_guest_options(CLI::App& app, raw_guest& raw) {
     constexpr const char* group = "Being a good guest";
     app.add_option("--preset", raw.presets,
-                   "the limits of a provider: gmail, office365, exchange, yahoo, icloud, generic; or source=NAME, "
-                   "target=NAME. Else it is recognised")
+                   "limits of gmail, office365, exchange, yahoo, icloud or generic; source=NAME, target=NAME")
         ->type_name("NAME")
         ->allow_extra_args(false)
         ->group(group);

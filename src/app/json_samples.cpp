@@ -49,7 +49,8 @@ void show_events() {
                          .messages_done = 10,
                          .messages_total = 20,
                          .octets_done = 1000,
-                         .note = {}};
+                         .note = {},
+                         .throttled_by = {}};
     events.progress(noon, 1, "imaps://alice@old", p);
     p.octets_done = 5000;
     p.note = "throttled until 14:03";
@@ -70,7 +71,7 @@ int main() {
                                           samples::sampled(), samples::with_deletions(), samples::wrong_password()}))
         return 1;
     show_events();
-    const std::vector<plan_entry> plans{samples::planned(), samples::not_planned()};
+    const std::vector<plan_entry> plans{samples::planned(), samples::planned_deletion(), samples::not_planned()};
     show("plan", boost::json::serialize(plan_document(plans, noon)));
     const std::vector<mailbox_check> checks{samples::ready(), samples::with_warnings(), samples::not_ready()};
     show("check", boost::json::serialize(check_document(checks, noon)));

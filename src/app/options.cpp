@@ -74,8 +74,7 @@ void add_selection_options(CLI::App& app, raw_options& raw) {
     app.add_flag("--acl", raw.acl, "copy the access rights of folders too (RFC 4314), where both servers keep them")
         ->group(group);
     app.add_flag("--delete-extra", raw.delete_extra,
-                 "remove from the target what was copied and has vanished from the source; only what the same command "
-                 "with --dry-run has shown")
+                 "delete copies whose message vanished from the source, as --dry-run has shown them")
         ->group(group);
     add_text(app, "--waive", raw.waive, "failures that you accept: lines of FOLDER, tab, UID", "FILE", group);
     add_text(app, "--sample", raw.sample, "verify: compare the content of so many messages only", "N|P%", group);
@@ -90,10 +89,8 @@ void add_run_options(CLI::App& app, raw_options& raw) {
         ->type_name("SECONDS")
         ->group(group);
     add_text(app, "--state", raw.state, "the ledger: what was copied already (default postferry.db)", "FILE", group);
-    app.add_option(
-           "--repair", raw.repair,
-           "what may be done to a message that the target refuses: all (default), or some of line-endings, nul, "
-           "literal8, header, header-8bit, long-lines, final-newline")
+    app.add_option("--repair", raw.repair,
+                   "what may be done to messages that the target refuses: all (default), or names (docs/report.md)")
         ->type_name("LIST")
         ->group(group);
     app.add_flag("--no-repair", raw.no_repair, "a message that the target refuses is failed as it is")

@@ -50,5 +50,14 @@ TEST(plan_report, time_goes_by_octets_or_by_messages) {
     EXPECT_DOUBLE_EQ(estimated_time(plan).high_seconds, 0);
 }
 
+TEST(plan_report, tells_what_would_be_deleted) {
+    const auto text = text_of(samples::planned_deletion());
+    EXPECT_THAT(text, HasSubstr("    would delete 3 messages from the target: UIDs 7:9\n"));
+    EXPECT_THAT(text, HasSubstr("  not deleted: Trash: 9 messages"));
+    EXPECT_THAT(text, HasSubstr("  3 messages would be deleted from the target"));
+    EXPECT_THAT(text_of(samples::planned()), testing::Not(HasSubstr("delete")));
+    EXPECT_EQ(json_of(samples::planned_deletion()).at("to_delete"), 3);
+}
+
 } // namespace
 } // namespace postferry::app

@@ -67,7 +67,8 @@ struct fixture : testing::Test {
                 .messages_done = done,
                 .messages_total = total,
                 .octets_done = octets,
-                .note = {}};
+                .note = {},
+                .throttled_by = {}};
     }
 };
 
@@ -76,7 +77,8 @@ using progress_lines = fixture;
 
 TEST_F(progress_table, shows_what_runs) {
     auto v = view({.terminal = true, .columns = 120, .rows = 24, .mailboxes = 12});
-    v.update(1, "imaps://alice@old", {.state = mailbox_state::connecting, .folder = {}, .note = {}}, t0);
+    v.update(1, "imaps://alice@old", {.state = mailbox_state::connecting, .folder = {}, .note = {}, .throttled_by = {}},
+             t0);
     v.update(2, "imaps://bob@old", copying(0, 3000, 0, "INBOX/Été"), t0);
     v.update(2, "imaps://bob@old", copying(1000, 3000, 20'000'000, "INBOX/Été"), t0 + 10s);
     EXPECT_EQ(s.text(), "mailbox                           folder                           messages     bytes        "

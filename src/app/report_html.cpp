@@ -73,8 +73,8 @@ std::array<part, 5> parts_of(const balance& b) {
 
 std::string equation(const balance& messages, const balance& octets) {
     const auto item = [](std::string_view css, std::string_view name, std::uint64_t n, std::string_view size) {
-        return fmt::format(R"(<li class="c-{}"><b>{}</b><span>{}{}{}</span></li>)", css, grouped(n), name,
-                           size.empty() ? "" : " · ", size);
+        return fmt::format(R"(<li class="c-{}{}"><b>{}</b><span>{}{}{}</span></li>)", css, n == 0 ? " none" : "",
+                           grouped(n), name, size.empty() ? "" : " · ", size);
     };
     const std::array<std::uint64_t, 5> sizes{octets.copied, octets.present, octets.skipped, octets.failed, 0};
     std::string out = R"(<ul class="equation">)";
@@ -86,6 +86,12 @@ std::string equation(const balance& messages, const balance& octets) {
                     sizes[i] > 0 ? format_size(sizes[i]) : "");
     }
     return out + "</ul>\n";
+}
+
+/// "2024-02-29 12:00:00 UTC"; what is no RFC 3339 in UTC is shown as it is.
+std::string time_text(std::string_view rfc3339) {
+    if (rfc3339.size() != 20 || rfc3339[10] != 'T' || rfc3339[19] != 'Z') return html_text(rfc3339);
+    return html_text(fmt::format("{} {} UTC", rfc3339.substr(0, 10), rfc3339.substr(11, 8)));
 }
 
 std::string closing_words(const balance& b) {
@@ -178,6 +184,8 @@ std::string folders_table(const json::array& folders) {
         const json::object& f = value.get_object();
         const balance messages = balance_of(object_in(f, "messages"));
         const bool bad = raw_in(f, "state") == "failed";
+        // Folders that only hold others say nothing.
+        if (messages.source == 0 && raw_in(f, "state") == "skipped" && !f.contains("deleted")) continue;
         out += fmt::format(R"(<tr><td><bdi>{}</bdi></td><td><bdi>{}</bdi></td><td class="bar">{}</td>)"
                            R"(<td class="n">{}</td><td class="n">{}</td><td class="n{}">{}</td><td{}>{}</td></tr>)"
                            "\n",
@@ -203,7 +211,7 @@ std::string failures_table(const json::array& failures) {
         out += fmt::format(R"(<tr><td><bdi>{}</bdi></td><td class="n">{}</td><td class="n">{}</td>)"
                            R"(<td class="mono"><bdi>{}</bdi></td><td><bdi>{}</bdi>)",
                            text_in(f, "folder"), number_in(f, "source_uid"), format_size(number_in(f, "bytes")),
-                           id.empty() ? "none" : html_text(id), text_in(f, "reason"));
+                           html_text(id), text_in(f, "reason"));
         if (is_waived(f))
             out += R"(<div class="waived">accepted by the administrator</div>)";
         else if (!raw_in(f, "advice").empty())
@@ -264,9 +272,9 @@ std::string head_of(const report_frame& frame, const overview& all) {
                        "'unsafe-inline'\">\n<title>Postferry report: {}</title>\n<style>{}</style>\n</head>\n<body>\n"
                        "<main>\n<header class=\"top\"><div><p class=\"brand\">Postferry report</p><h1>{}</h1>\n"
                        "<p class=\"soft\">{} · {} to {}</p></div>\n<div class=\"grades\">{}</div></header>\n",
-                       POSTFERRY_VERSION, html_text(frame.ended), report_style(), title,
-                       counted(all.sums.mailboxes, "mailbox", "mailboxes"), html_text(frame.started),
-                       html_text(frame.ended), pills);
+                       POSTFERRY_VERSION, time_text(frame.ended), report_style(), title,
+                       counted(all.sums.mailboxes, "mailbox", "mailboxes"), time_text(frame.started),
+                       time_text(frame.ended), pills);
 }
 
 std::string_view explanation() {
@@ -311,6 +319,7 @@ std::string html_text(std::string_view text) {
 
 std::string balance_picture(const balance& messages, std::string_view css_class) {
     constexpr double width = 1000, thinnest = 6;
+    const bool with_source = css_class == "large";
     const auto parts = parts_of(messages);
     double all = 0;
     for (const part& p : parts) all += static_cast<double>(p.messages);
@@ -323,15 +332,21 @@ std::string balance_picture(const balance& messages, std::string_view css_class)
         widths[i] = std::max(thinnest, width * static_cast<double>(parts[i].messages) / all);
         drawn += widths[i];
     }
-    std::string out =
-        fmt::format(R"(<svg class="balance {}" viewBox="0 0 1000 10" preserveAspectRatio="none" role="img">)"
-                    "<title>{}</title>",
-                    css_class, words);
+    const auto bar = [](std::string_view css, double x, double y, double w) {
+        return fmt::format(R"(<rect class="f-{}" x="{:.1f}" y="{}" width="{:.1f}" height="10"/>)", css, x, y, w);
+    };
+    std::string out = fmt::format(R"(<svg class="balance {}" viewBox="0 0 1000 {}" preserveAspectRatio="none" )"
+                                  R"(role="img"><title>{}</title>)",
+                                  css_class, with_source ? 16 : 10, words);
+    // The source above, what became of it below: as long as each other, or the balance does not close.
+    if (with_source && messages.source > 0)
+        out += fmt::format(R"(<rect class="f-source" x="0" y="0" width="{:.1f}" height="4"/>)",
+                           width * std::min(1.0, static_cast<double>(messages.source) / std::max(all, 1.0)));
     double x = 0;
     for (std::size_t i = 0; i < parts.size(); ++i) {
         if (widths[i] == 0) continue;
         const double w = widths[i] * width / drawn;
-        out += fmt::format(R"(<rect class="f-{}" x="{:.1f}" y="0" width="{:.1f}" height="10"/>)", parts[i].css, x, w);
+        out += bar(parts[i].css, x, with_source ? 6 : 0, w);
         x += w;
     }
     return out + "</svg>";
@@ -374,10 +389,11 @@ result<void> write_html_report(atomic_file& file, const report_frame& frame, con
         ok = file.write("<section class=\"card\"><h2>All mailboxes together</h2>" +
                         figure(all.sums.messages, all.sums.octets) + "</section>\n");
         if (ok)
-            ok = file.write("<section class=\"card\"><h2>Mailboxes</h2><div class=\"scroll\"><table><thead><tr>"
-                            "<th>Source and target</th><th>Grade</th><th>State</th><th>Balance</th><th class=\"n\">"
-                            "Messages</th><th class=\"n\">Size</th><th class=\"n\">Failed</th></tr></thead><tbody>\n" +
-                            all.rows + "</tbody></table></div></section>\n");
+            ok = file.write(
+                "<section class=\"card\"><h2>Mailboxes</h2><div class=\"scroll\"><table class=\"list\"><thead><tr>"
+                "<th>Source and target</th><th>Grade</th><th>State</th><th>Balance</th><th class=\"n\">"
+                "Messages</th><th class=\"n\">Size</th><th class=\"n\">Failed</th></tr></thead><tbody>\n" +
+                all.rows + "</tbody></table></div></section>\n");
     }
     all.rows.clear();
     if (!ok) return ok;

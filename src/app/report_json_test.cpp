@@ -191,7 +191,7 @@ struct lines {
 
 TEST(events, progress_comes_once_a_second_and_at_every_change_of_state) {
     lines l;
-    transfer::progress p{.state = transfer::mailbox_state::scanning, .folder = {}, .note = {}};
+    transfer::progress p{.state = transfer::mailbox_state::scanning, .folder = {}, .note = {}, .throttled_by = {}};
     l.stream.progress(noon, 1, "a", p);
     l.stream.progress(noon + std::chrono::milliseconds(900), 1, "a", p);
     EXPECT_EQ(l.all.size(), 1U);

@@ -57,8 +57,7 @@ TEST(report_csv, tells_what_the_mailbox_did) {
     EXPECT_EQ(cell(samples::with_failures(), "messages_failed"), "2");
     EXPECT_EQ(cell(samples::with_failures(), "failures_waived"), "1");
     EXPECT_EQ(cell(samples::with_failures(), "messages_residual"), "0");
-    EXPECT_EQ(cell(samples::with_failures(), "skip_rules"), "--max-size 25 MB=6")
-        << "no formula: it begins with a dash";
+    EXPECT_EQ(cell(samples::with_failures(), "skip_rules"), "'--max-size 25 MB=6") << "no formula";
     EXPECT_EQ(cell(samples::verified(), "verify_identical"), "4998");
     EXPECT_EQ(cell(samples::synced(), "verify_identical"), "") << "it was not verified";
     EXPECT_EQ(cell(samples::wrong_password(), "advice"), "Check user name and password");
@@ -141,7 +140,7 @@ TEST_F(report_html, failures_have_cause_and_advice) {
 TEST_F(report_html, a_sampled_proof_says_what_it_is_worth) {
     const std::string text = page({samples::sampled()});
     EXPECT_THAT(text, HasSubstr("12.0 % of the messages drawn by lot"));
-    EXPECT_THAT(text, HasSubstr("(600), without a difference"));
+    EXPECT_THAT(text, HasSubstr("(600)</b>, without a difference"));
     EXPECT_THAT(text, HasSubstr("no more than 0.5 % of all messages differ"));
     EXPECT_THAT(text, HasSubstr("Seed 42"));
 }
@@ -160,11 +159,14 @@ TEST_F(report_html, of_no_mailbox_at_all) { EXPECT_THAT(page({}), HasSubstr("0 m
 TEST(balance_picture, parts_add_up_and_small_ones_can_be_seen) {
     const std::string picture =
         balance_picture({.source = 100'001, .copied = 100'000, .present = 0, .skipped = 0, .failed = 1}, "large");
-    EXPECT_THAT(picture, HasSubstr("class=\"f-failed\" x=\"994.0\" y=\"0\" width=\"6.0\""));
+    EXPECT_THAT(picture, HasSubstr("class=\"f-failed\" x=\"994.0\" y=\"6\" width=\"6.0\""));
+    EXPECT_THAT(picture, HasSubstr("class=\"f-source\" x=\"0\" y=\"0\" width=\"1000.0\""));
     EXPECT_THAT(picture, HasSubstr("100,001 messages on the source: 100,000 copied; 1 failed;"));
     EXPECT_THAT(balance_picture({.source = 10, .copied = 5}, "x"), HasSubstr("f-open\" x=\"500.0\""));
     EXPECT_THAT(balance_picture({}, "x"), Not(HasSubstr("rect")));
-    EXPECT_THAT(balance_picture({.source = 1, .copied = 2}, "x"), Not(HasSubstr("f-open"))) << "more than there was";
+    const std::string more = balance_picture({.source = 1, .copied = 2}, "large");
+    EXPECT_THAT(more, Not(HasSubstr("f-open"))) << "more than there was";
+    EXPECT_THAT(more, HasSubstr("f-source\" x=\"0\" y=\"0\" width=\"500.0\"")) << "and it shows";
 }
 
 } // namespace

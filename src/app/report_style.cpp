@@ -33,12 +33,13 @@ p{margin:0 0 8px}
 .perfect{--g:var(--perfect)}.good{--g:var(--good)}.investigate{--g:var(--investigate)}.poor{--g:var(--poor)}
 figure{margin:0}
 svg.balance{display:block;width:100%;border-radius:6px;background:var(--track)}
-svg.large{height:34px}svg.line{height:10px;border-radius:5px}svg.small{height:8px;border-radius:4px;min-width:110px}
+svg.large{height:44px;background:none;border-radius:5px}svg.line{height:10px;border-radius:5px}svg.small{height:8px;border-radius:4px;min-width:110px}
 .f-source{fill:var(--source)}.f-copied{fill:var(--copied)}.f-present{fill:var(--present)}
 .f-skipped{fill:var(--skipped)}.f-failed{fill:var(--failed)}.f-open{fill:var(--open)}
 .equation{display:grid;grid-template-columns:repeat(auto-fit,minmax(128px,1fr));gap:14px 22px;margin:16px 0 0;padding:0;
  list-style:none}
 .equation li{border-top:3px solid var(--c);padding-top:8px}
+.equation li.none{opacity:.55}
 .equation b{display:block;font-size:21px;line-height:1.25;font-weight:660;font-variant-numeric:tabular-nums}
 .equation span{color:var(--soft);font-size:13px}
 .c-source{--c:var(--source)}.c-copied{--c:var(--copied)}.c-present{--c:var(--present)}
@@ -51,6 +52,7 @@ tbody tr:last-child td{border-bottom:0}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td.bar{width:150px;vertical-align:middle}
 th:last-child,td:last-child{padding-right:0}
+table.list td{vertical-align:middle}
 .scroll{overflow-x:auto}
 bdi,.name{overflow-wrap:anywhere}
 .mono{font-family:ui-monospace,SFMono-Regular,"DejaVu Sans Mono",Menlo,monospace;font-size:12.5px}

@@ -147,11 +147,16 @@ plan_entry planned() {
     p.plan.folders = {inbox, sent, trash};
     p.plan.collisions = {{.sources = {"Work", "work"}, .target = "Work", .how = "differ only in case", .fatal = false}};
     p.plan.notes = {"shared folders are left out"};
+    p.seconds = 0.4;
+    return p;
+}
+
+plan_entry planned_deletion() {
+    plan_entry p = planned();
     p.plan.deletes = true;
     p.plan.folders[0].to_delete = 3;
     p.plan.folders[0].delete_uids = uid_set::of(7, 9);
     p.plan.not_deleted = {"Trash: 9 messages that vanished from the source would stay: the source lists no message"};
-    p.seconds = 0.4;
     return p;
 }
 

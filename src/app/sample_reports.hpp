@@ -13,6 +13,7 @@ namespace postferry::app::samples {
 [[nodiscard]] transfer::mailbox_report with_deletions(); ///< and a name that wants to be a script
 [[nodiscard]] transfer::mailbox_report wrong_password();
 [[nodiscard]] plan_entry planned();
+[[nodiscard]] plan_entry planned_deletion();
 [[nodiscard]] plan_entry not_planned();
 [[nodiscard]] mailbox_check ready();
 [[nodiscard]] mailbox_check with_warnings();

@@ -44,7 +44,7 @@ def at(document, path):
 
 
 # Members that a document may lack, and objects whose member names are data.
-OPTIONAL = {"verify", "warnings", "stopped_by", "notes", "advice", "response_code", "note", "oversize", "seed", "confidence", "at_most", "deleted", "not_deleted", "to_delete",
+OPTIONAL = {"limits", "verify", "warnings", "stopped_by", "notes", "advice", "response_code", "note", "oversize", "seed", "confidence", "at_most", "deleted", "not_deleted", "to_delete",
             "delete_target_uids"}
 OPEN = {"repairs", "skip_rules"}
 

@@ -17,7 +17,7 @@ std::set<std::uint32_t> mailbox_pass::state::judge_folder(folder_work& f, const 
     if (!f.map.why.empty()) out.notes.push_back(f.map.why);
     out.messages.source = f.target ? f.present.count() : f.source.messages;
     out.messages.present = proof.identical + proof.uncompared + altered.pairs.size();
-    out.octets.present = proof.identical_octets;
+    out.octets.present = proof.identical_octets + proof.uncompared_octets;
     v.identical += proof.identical;
     v.altered_by_repair += proof.repaired.size();
     v.altered_by_server += altered.pairs.size() - proof.repaired.size();
@@ -38,6 +38,10 @@ std::set<std::uint32_t> mailbox_pass::state::judge_folder(folder_work& f, const 
     std::set<std::uint32_t> claimed;
     for (const matched_pair& p : altered.pairs) claimed.insert(p.target_uid);
     std::uint64_t waived = 0;
+    const auto known_id = [&f](std::uint32_t uid) {
+        const auto item = f.failed.find(uid);
+        return item == f.failed.end() ? std::string{} : item->second.message_id;
+    };
     const auto fail_with = [&](const digested& s, std::string reason) {
         ++out.messages.failed;
         out.octets.failed += s.octets;
@@ -45,11 +49,20 @@ std::set<std::uint32_t> mailbox_pass::state::judge_folder(folder_work& f, const 
         report_.failures.push_back({.folder = f.map.source,
                                     .source_uid = s.uid,
                                     .octets = s.octets,
-                                    .message_id = {},
+                                    .message_id = known_id(s.uid),
                                     .cls = retry_class::permanent,
                                     .reason = std::move(reason),
                                     .waived = is_waived(f.map.source, s.uid)});
     };
+    // Messages without an octet, above all: copy has failed them for the same reason.
+    for (const uid_set::range& r : proof.unread.ranges()) {
+        for (std::uint64_t uid = r.first; uid <= r.last; ++uid) {
+            const auto known = f.failed.find(static_cast<std::uint32_t>(uid));
+            ++v.missing;
+            fail_with({.uid = static_cast<std::uint32_t>(uid), .date = 0, .octets = 0, .content = {}},
+                      known != f.failed.end() ? known->second.reason : "The source lists it, but sends nothing of it");
+        }
+    }
     for (const digested& s : proof.only_source) {
         if (settled.contains(s.uid)) {
             out.octets.present += s.octets;

@@ -60,6 +60,7 @@ class mailbox_pass::state::sampler {
         uid_set candidates;              ///< of the target, for those
         std::vector<digested> unmatched; ///< certainly without partner
         uid_set drawn;
+        std::unordered_map<std::uint32_t, std::uint64_t> told_octets; ///< of the source, by RFC822.SIZE
     };
 
     task<result<void>> list_both();
@@ -67,6 +68,7 @@ class mailbox_pass::state::sampler {
     task<result<void>> pair_by_header(std::size_t k);
     void draw_sample();
     task<result<void>> read_both();
+    task<result<void>> count_uncompared(std::size_t k, folder_proof& proof);
     task<result<void>> judge(std::size_t k);
     [[nodiscard]] folder_work& folder(std::size_t k) const { return pass_.folders_[which_[k]]; }
 
@@ -146,13 +148,13 @@ task<result<void>> mailbox_pass::state::sampler::pair_by_header(std::size_t k) {
     if (!a) co_return a;
     if (!b) co_return b;
     const fingerprint_match found = match_by_fingerprint(from.heads, to.heads);
+    for (const match_candidate& head : from.heads) p.told_octets.emplace(head.uid, head.octets);
     for (const matched_pair& pair : found.pairs) {
         p.partners.emplace(pair.source_uid, pair.target_uid);
         left.remove(pair.target_uid, pair.target_uid);
     }
     for (const std::uint32_t uid : found.only_on_source) {
-        const auto head = std::ranges::find(from.heads, uid, &match_candidate::uid);
-        p.unmatched.push_back({.uid = uid, .date = 0, .octets = head->octets, .content = {}});
+        p.unmatched.push_back({.uid = uid, .date = 0, .octets = p.told_octets[uid], .content = {}});
     }
     for (const ambiguous_group& g : found.ambiguous) {
         for (const std::uint32_t uid : g.source_uids) p.by_content.add(uid);
@@ -208,14 +210,36 @@ task<result<void>> mailbox_pass::state::sampler::read_both() {
     co_return b;
 }
 
+// Their sizes are known to the ledger, or were told with their headers.
+task<result<void>> mailbox_pass::state::sampler::count_uncompared(std::size_t k, folder_proof& proof) {
+    constexpr std::uint32_t uids_at_once = 20'000;
+    const folder_work& f = folder(k);
+    const part& p = parts_[k];
+    for (const auto& [source_uid, target_uid] : p.partners)
+        if (!p.drawn.contains(source_uid)) ++proof.uncompared;
+    for (const auto& [uid, octets] : p.told_octets)
+        if (p.partners.contains(uid) && !p.drawn.contains(uid)) proof.uncompared_octets += octets;
+    if (f.rows.empty()) co_return result<void>{};
+    const std::uint32_t last = f.rows.back().source_uid;
+    for (std::uint64_t from = f.rows.front().source_uid; from <= last; from += uids_at_once) {
+        const auto to = static_cast<std::uint32_t>(std::min<std::uint64_t>(last, from + uids_at_once - 1));
+        const auto rows = co_await pass_.env_.books->full_rows(f.book.id, static_cast<std::uint32_t>(from), to);
+        if (!rows) co_return std::unexpected(rows.error());
+        for (const ledger_row& row : *rows)
+            if (p.partners.contains(row.source_uid) && !p.drawn.contains(row.source_uid) &&
+                !p.told_octets.contains(row.source_uid))
+                proof.uncompared_octets += row.octets;
+    }
+    co_return result<void>{};
+}
+
 task<result<void>> mailbox_pass::state::sampler::judge(std::size_t k) {
     folder_work& f = folder(k);
     part& p = parts_[k];
     if (from_.troubles[k] && !f.trouble) f.trouble = from_.troubles[k];
     if (to_.troubles[k] && !f.trouble) f.trouble = to_.troubles[k];
     folder_proof proof = compare(std::move(from_.messages[k]), std::move(to_.messages[k]), p.partners);
-    for (const auto& [source_uid, target_uid] : p.partners)
-        if (!p.drawn.contains(source_uid)) ++proof.uncompared;
+    if (auto ok = co_await count_uncompared(k, proof); !ok) co_return ok;
     std::vector<match_content> left, right;
     if (!proof.only_source.empty() && !proof.only_target.empty()) {
         if (auto ok = co_await read_tolerantly(*pass_.source_, from_.requests[k], proof.only_source, left); !ok)
@@ -231,8 +255,7 @@ task<result<void>> mailbox_pass::state::sampler::judge(std::size_t k) {
     std::ranges::sort(proof.only_source, {}, &digested::uid);
     content_match altered = match_by_content(left, right);
     if (auto ok = co_await pass_.prove_repaired(f, from_.requests[k], proof, right, altered); !ok) co_return ok;
-    for (const std::uint32_t uid : pass_.judge_folder(f, proof, altered))
-        left_[f.target_handle].remove(uid, uid);
+    for (const std::uint32_t uid : pass_.judge_folder(f, proof, altered)) left_[f.target_handle].remove(uid, uid);
     co_return result<void>{};
 }
 

@@ -27,6 +27,10 @@ TEST_F(pass_sample_test, only_the_sample_is_read) {
     EXPECT_EQ(r.state, mailbox_state::completed);
     EXPECT_EQ(counts(r), "10 0 0 0 0 0");
     EXPECT_EQ(sheet(r.messages), "50 = 0 + 50 + 0 + 0");
+    std::uint64_t octets = 0;
+    for (const auto& [name, f] : source.folders)
+        for (const auto& [uid, m] : f.messages) octets += m.body.size();
+    EXPECT_EQ(r.octets.source, octets) << "what is not read is known all the same";
     EXPECT_EQ(source.done("fetch"), 10U);
     EXPECT_EQ(target.done("fetch"), 10U);
     EXPECT_EQ(target.done("header"), 0U) << "the ledger names the partners";
@@ -88,6 +92,10 @@ TEST_F(pass_sample_test, needs_no_ledger) {
     EXPECT_EQ(counts(r).substr(2), " 1 0 1 0 0");
     EXPECT_EQ(sheet(r.messages), "50 = 0 + 49 + 0 + 1");
     EXPECT_EQ(target.done("header"), 50U);
+    std::uint64_t octets = 0;
+    for (const auto& [name, f] : source.folders)
+        for (const auto& [uid, m] : f.messages) octets += m.body.size();
+    EXPECT_EQ(r.octets.present + r.octets.failed, octets);
     EXPECT_LE(target.done("fetch"), 10U);
 }
 

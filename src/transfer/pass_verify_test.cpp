@@ -56,9 +56,23 @@ TEST_F(pass_verify_test, different) {
     EXPECT_THAT(r.failures[0].reason, HasSubstr("UID 3"));
 }
 
+// docs/quirks.md#empty-body: a message of no octets is failed by copy and by verify, and the sheet closes.
+TEST_F(pass_verify_test, what_the_source_lists_but_does_not_send) {
+    source.no_body = {{"INBOX", source.inbox().add(mail("hollow"))}};
+    run();
+    const mailbox_report r = verify();
+    EXPECT_EQ(counts(r), "7 1 0 0 0 0");
+    EXPECT_EQ(sheet(r.messages), "8 = 0 + 7 + 0 + 1");
+    ASSERT_EQ(r.failures.size(), 1U);
+    lose_ledger();
+    EXPECT_THAT(verify().failures.at(0).reason, HasSubstr("sends nothing"));
+}
+
 TEST_F(pass_verify_test, one_octet_more_or_less_is_different) {
-    target.inbox().messages.at(1).body.pop_back();
-    target.inbox().messages.at(2).body += "\n";
+    // Within the text: at its end servers do that on their own.
+    std::string &less = target.inbox().messages.at(1).body, &more = target.inbox().messages.at(2).body;
+    less.erase(less.size() - 4, 1);
+    more.insert(more.size() - 4, "x");
     EXPECT_EQ(counts(verify()), "5 0 2 0 0 0");
 }
 

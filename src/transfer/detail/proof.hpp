@@ -29,7 +29,8 @@ using partner_map = std::unordered_map<std::uint32_t, std::uint32_t>; ///< sourc
 struct folder_proof {
     std::vector<digested> only_source, only_target;
     std::uint64_t identical = 0, identical_octets = 0, dates_differ = 0;
-    std::uint64_t uncompared = 0;                            ///< on both sides, but not drawn
+    uid_set unread{};                                        ///< listed by the source, which sent nothing of them
+    std::uint64_t uncompared = 0, uncompared_octets = 0;     ///< on both sides, but not drawn
     std::map<std::uint32_t, message::repair_set> repaired{}; ///< source UID of what is there in a form that we made
 };
 
