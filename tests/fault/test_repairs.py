@@ -97,10 +97,10 @@ class Repairs(Rig):
     def test_cyrus_and_headers(self):
         odd = [b"From anna Mon Jan  1 10:00:00 2001\r\n" + HEAD + b"\r\nx\r\n",
                HEAD + b"no colon\r\nDate: x\r\n\r\nx\r\n", b"only text\r\n", HEAD]
-        self.assertEqual(self.bring(Cyrus(), odd, {"header": 4}),
-                         [b"X-From-Line: anna Mon Jan  1 10:00:00 2001\r\n" + HEAD + b"\r\nx\r\n",
+        self.assertEqual(sorted(self.bring(Cyrus(), odd, {"header": 4})),
+                         sorted([b"X-From-Line: anna Mon Jan  1 10:00:00 2001\r\n" + HEAD + b"\r\nx\r\n",
                           HEAD + b"X-Broken-Header: no colon\r\nDate: x\r\n\r\nx\r\n",
-                          b"X-Postferry-Repair: header\r\n\r\nonly text\r\n", HEAD + b"\r\n"])
+                          b"X-Postferry-Repair: header\r\n\r\nonly text\r\n", HEAD + b"\r\n"]))
 
     def test_cyrus_and_everything(self):
         self.bring(Cyrus(), [b"From anna\n" + HEAD.replace(b"\r", b"") + b"no colon\nDate: x\n\na\0b\n"],
