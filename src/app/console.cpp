@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <utility>
 
 namespace postferry::app {
 
@@ -86,8 +87,19 @@ void console::row_skipped(const csv_fault& fault) {
 
 void console::progress(std::uint64_t mailbox, const std::string& name, const transfer::progress& p) {
     const std::lock_guard lock(mutex_);
+    tell_long_pause(mailbox, name, p);
     view_.update(mailbox, name, p, std::chrono::steady_clock::now());
     events_.progress(std::chrono::system_clock::now(), mailbox, name, p);
+}
+
+// Nothing else would be said until it is over, which may be tomorrow.
+void console::tell_long_pause(std::uint64_t mailbox, const std::string& name, const transfer::progress& p) {
+    constexpr std::int64_t worth_a_line = 5; // seconds
+    if (p.until_unix == 0 || options_.json || options_.quiet) return;
+    const auto now =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    if (p.until_unix - now < worth_a_line || std::exchange(told_until_[mailbox], p.until_unix) == p.until_unix) return;
+    view_.say(fmt::format("{}: {}", name, p.note), std::chrono::steady_clock::now());
 }
 
 void console::failure(std::uint64_t mailbox, const std::string& name, const transfer::failure& f) {

@@ -9,6 +9,7 @@
 #include "app/report_spool.hpp"
 #include "app/summary.hpp"
 
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -40,6 +41,7 @@ class console {
 
   private:
     void trouble(const error& why);
+    void tell_long_pause(std::uint64_t mailbox, const std::string& name, const transfer::progress& p);
     void write_documents();
     [[nodiscard]] std::string report_names() const;
 
@@ -49,6 +51,7 @@ class console {
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
     wall_time began_ = std::chrono::system_clock::now();
     progress_view view_;
+    std::map<std::uint64_t, std::int64_t> told_until_; ///< mailbox -> end of the last pause that was told
     event_stream events_;
     summary summary_;
     exit_tally tally_;

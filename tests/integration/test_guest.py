@@ -244,14 +244,15 @@ class Limits(Guest):
         self.assertEqual(source.logins, logins)
         self.assertEqual(len(self.arrived()), arrived)
         # Without --no-wait it sleeps, and says until when.
-        line = self.command("copy", *self.urls(source), "--json", "--daily-bytes", "35kB")
-        process = subprocess.Popen(line, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self.folder)
-        self.addCleanup(process.kill)
-        shown = next(json.loads(event) for event in process.stdout if b'"state":"throttled"' in event)
-        self.assertIn("daily budget", shown["note"])
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
-        self.assertEqual(process.returncode, 143)
+        for json_events in ((), ("--json",)):
+            line = self.command("copy", *self.urls(source), "--daily-bytes", "35kB", *json_events)
+            process = subprocess.Popen(line, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self.folder)
+            self.addCleanup(process.kill)
+            shown = next(text.decode() for text in process.stdout if b"throttled by" in text)
+            self.assertRegex(shown, r"throttled by 127.0.0.1 until (\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d UTC: The daily budget")
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+            self.assertEqual(process.returncode, 143)
         # A larger one goes on where it was.
         run = self.copy(source, "--daily-bytes", "1MB")
         self.assertEqual((run.messages["copied"], run.messages["present"]), (10 - arrived, arrived), run)
