@@ -103,6 +103,19 @@ TEST(endpoint, other_protocols_have_their_own_ports_and_tls) {
     EXPECT_EQ(must("imap://a@h?quirks=gmail,-dovecot").quirks, "gmail,-dovecot");
 }
 
+TEST(endpoint, an_imap_source_may_name_where_pop3_tells_its_unique_ids) {
+    const endpoint e = must("imaps://a@h?uidl=pop3s://pop.h:1995");
+    ASSERT_TRUE(e.uidl);
+    EXPECT_EQ(e.uidl->kind, scheme::pop3s);
+    EXPECT_EQ(e.uidl->where.host, "pop.h");
+    EXPECT_EQ(e.uidl->where.port, 1995);
+    EXPECT_EQ(must("imap://a@h?uidl=pop3%3A%2F%2Fh").uidl->where.port, 110);
+    EXPECT_EQ(e.display(), "imaps://a@h") << "the ledger's key does not change with it";
+    for (const char* wrong : {"imap://a@h?uidl=imap://h", "imap://a@h?uidl=pop3://b@h", "imap://a@h?uidl=h",
+                              "pop3://a@h?uidl=pop3://h", "imap://a@h?uidl=pop3://h%3Ftls=off"})
+        EXPECT_FALSE(parse_endpoint(wrong)) << wrong;
+}
+
 TEST(endpoint, a_place_on_this_machine_is_an_absolute_path) {
     EXPECT_EQ(must("maildir:/srv/mail/alice/").path, "/srv/mail/alice");
     EXPECT_EQ(must("maildir:///srv/mail/alice").path, "/srv/mail/alice");
@@ -116,6 +129,17 @@ TEST(endpoint, a_place_on_this_machine_is_an_absolute_path) {
         EXPECT_FALSE(refusal(url).empty()) << url;
     EXPECT_NE(refusal("maildir:/x?tls=off").find("means nothing"), std::string::npos);
     EXPECT_NE(refusal("mbox:/x#y").find("%23"), std::string::npos);
+}
+
+TEST(endpoint, how_an_mbox_is_read) {
+    using enum message::mbox_format;
+    EXPECT_EQ(must("mbox:/m").mbox, automatic);
+    EXPECT_EQ(must("mbox:/m?format=auto").mbox, automatic);
+    EXPECT_EQ(must("mbox:/m?format=mboxrd").mbox, mboxrd);
+    EXPECT_EQ(must("mbox:/m?format=mboxo").mbox, mboxo);
+    EXPECT_EQ(must("mbox:/m?format=mboxcl2&prefix=old").mbox, mboxcl2);
+    EXPECT_NE(refusal("mbox:/m?format=mboxcl").find("format= takes auto, mboxrd, mboxo or mboxcl2"), std::string::npos);
+    EXPECT_NE(refusal("imap://a@b?format=mboxrd").find("means nothing"), std::string::npos);
 }
 
 TEST(endpoint, a_password_in_the_url_is_refused_and_never_repeated) {

@@ -149,6 +149,14 @@ class Copies(Pop3Case):
         self.assertIn("refused the login", run.text)
         self.assertIn("Check user name and password", run.text)
 
+    def test_rows_of_a_csv_name_the_protocol(self):
+        accounts = self.folder / "accounts.csv"
+        accounts.write_text("source_user,source_password,source_protocol,source_host,source_port,source_tls,target_user,target_password\n"
+                            f"{self.user},{PASSWORD},pop3,{self.old.host},{self.old.pop3_port},off,{self.user},{PASSWORD}\n")
+        accounts.chmod(0o600)
+        self.run_program("migrate", accounts, "--target", f"imap://{self.new.host}:{self.new.imap_port}?tls=off")
+        self.assert_copied()
+
     def test_pop3_takes_no_mail(self):
         run = self.run_program("copy", self.url(self.old, self.user), self.pop3(), code=2)
         self.assertIn("can only be a source", run.text)
