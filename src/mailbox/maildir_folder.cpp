@@ -86,28 +86,18 @@ class reading {
     }
 
     result<void> number() {
-        auto text = read_small_file(d_.folder.get(), "dovecot-uidlist", max_list_octets);
-        if (!text) return std::unexpected(text.error());
-        out_.numbered = maildir_view::numbering::dovecot;
-        if (!*text) {
-            text = read_small_file(d_.folder.get(), "courierimapuiddb", max_list_octets);
-            if (!text) return std::unexpected(text.error());
-            out_.numbered = maildir_view::numbering::courier;
-        }
-        if (*text) out_.list_text = std::make_shared<const std::string>(std::move(**text));
-        auto list = !out_.list_text ? result<message::uidlist>(std::unexpected(error{}))
-                    : out_.numbered == maildir_view::numbering::dovecot ? message::read_uidlist(*out_.list_text)
-                                                                        : message::read_courier_uiddb(*out_.list_text);
-        if (!list) { // none, or one without a header: its UIDs mean nothing
+        auto list = read_list();
+        if (!list) return std::unexpected(list.error());
+        if (!*list) { // none, or one without a header: its UIDs mean nothing
             out_.numbered = maildir_view::numbering::none;
             return {};
         }
-        out_.uid_validity = list->uid_validity;
-        out_.uid_next = list->uid_next;
-        out_.guid = std::move(list->guid);
-        out_.torn = list->torn;
-        out_.odd.skipped_lines = list->skipped_lines;
-        out_.records = std::move(list->records);
+        out_.uid_validity = (*list)->uid_validity;
+        out_.uid_next = (*list)->uid_next;
+        out_.guid = std::move((*list)->guid);
+        out_.torn = (*list)->torn;
+        out_.odd.skipped_lines = (*list)->skipped_lines;
+        out_.records = std::move((*list)->records);
         std::unordered_map<std::string_view, const message::uidlist_record*> by_name;
         by_name.reserve(out_.records.size());
         for (const message::uidlist_record& r : out_.records) by_name.try_emplace(r.unique, &r);
@@ -121,6 +111,23 @@ class reading {
     }
 
   private:
+    /// Dovecot's list, else Courier's; nothing when there is none that could be read.
+    result<std::optional<message::uidlist>> read_list() {
+        using enum maildir_view::numbering;
+        for (const auto& [name, whose] : {std::pair{"dovecot-uidlist", dovecot}, {"courierimapuiddb", courier}}) {
+            auto text = read_small_file(d_.folder.get(), name, max_list_octets);
+            if (!text) return std::unexpected(text.error());
+            if (!*text) continue;
+            out_.numbered = whose;
+            out_.list_text = std::make_shared<const std::string>(std::move(**text));
+            auto list = whose == dovecot ? message::read_uidlist(*out_.list_text)
+                                         : message::read_courier_uiddb(*out_.list_text);
+            if (!list) return std::optional<message::uidlist>();
+            return std::optional(std::move(*list));
+        }
+        return std::optional<message::uidlist>();
+    }
+
     result<void> list(int directory, bool in_new) {
         return for_each_name(directory, [&](std::string_view name, unsigned char type) {
             if (name.front() == '.') return; // no message, by Maildir's rule

@@ -175,57 +175,66 @@ folder_state maildir_mailbox::state_of(const maildir_view& view) const {
             .octets = {}};
 }
 
-// Which number a message without one gets. On a target, and where there is no name book, they go on from UIDNEXT, as
-// the server will do it, and last as long as this object.
-task<result<void>> maildir_mailbox::number(const std::string& handle, maildir_view& view, bool durable) {
+// On a target, and where there is no name book, messages without a number go on from UIDNEXT, as the server will do it,
+// and theirs last as long as this object.
+void maildir_mailbox::number_here(const std::string& handle, maildir_view& view) {
+    auto& numbers = own_numbers_[handle];
     const bool listed = view.numbered != maildir_view::numbering::none;
+    if (!listed) view.uid_validity = 1;
+    for (maildir_entry& e : view.entries) {
+        if (e.uid != 0) continue;
+        const std::uint32_t next = view.uid_next + static_cast<std::uint32_t>(numbers.size());
+        e.uid = numbers.try_emplace(std::string(e.unique), next).first->second;
+    }
+    if (!listed) view.uid_next += static_cast<std::uint32_t>(numbers.size());
+}
+
+namespace {
+
+/// Gives the numbers that the book has; what it has numbered keeps that number, even when the server has given it
+/// another since. Answers what it does not know. What is gone stays in the book: a folder that is not mounted for once
+/// must not have all its messages numbered anew, and copied again.
+std::vector<maildir_entry*> look_up(maildir_view& view, const std::map<std::string_view, std::uint32_t>& known,
+                                    std::uint32_t base) {
+    std::vector<maildir_entry*> nameless;
+    for (maildir_entry& e : view.entries) {
+        const auto at = known.empty() ? known.end() : known.find(e.unique);
+        if (at != known.end()) {
+            e.uid = base + at->second;
+        } else if (e.uid == 0) {
+            nameless.push_back(&e);
+        }
+    }
+    return nameless;
+}
+
+} // namespace
+
+task<result<void>> maildir_mailbox::number(const std::string& handle, maildir_view& view, bool durable) {
     if (options_.names == nullptr || as_ == role::target) {
-        auto& numbers = own_numbers_[handle];
-        if (!listed) view.uid_validity = 1;
-        for (maildir_entry& e : view.entries)
-            if (e.uid == 0)
-                e.uid =
-                    numbers
-                        .try_emplace(std::string(e.unique), view.uid_next + static_cast<std::uint32_t>(numbers.size()))
-                        .first->second;
-        if (!listed) view.uid_next += static_cast<std::uint32_t>(numbers.size());
+        number_here(handle, view);
         view.sort();
         co_return result<void>{};
     }
     // The numbers beside a list hold as long as its UIDVALIDITY.
+    const bool listed = view.numbered != maildir_view::numbering::none;
     const std::string key = listed ? fmt::format("{}/beside {}", name_of(handle), view.uid_validity) : name_of(handle);
     const std::uint32_t base = listed ? book_numbers : 0;
     auto page = co_await options_.names->open(options_.place, key);
     if (!page) co_return std::unexpected(page.error());
     std::map<std::string_view, std::uint32_t> known;
     for (const name_book::entry& e : page->entries) known.emplace(e.name, e.uid);
-    std::vector<std::string> unknown;
-    std::vector<maildir_entry*> nameless;
-    // What the book has numbered keeps that number, even when the server has given it another since.
-    for (maildir_entry& e : view.entries) {
-        const auto at = known.empty() ? known.end() : known.find(e.unique);
-        if (at != known.end()) {
-            e.uid = base + at->second;
-            known.erase(at);
-        } else if (e.uid == 0) {
-            unknown.emplace_back(e.unique);
-            nameless.push_back(&e);
-        }
-    }
+    const std::vector<maildir_entry*> nameless = look_up(view, known, base);
     if (!listed) {
         view.uid_validity = page->uid_validity;
-        view.uid_next = page->uid_next + static_cast<std::uint32_t>(unknown.size());
+        view.uid_next = page->uid_next + static_cast<std::uint32_t>(nameless.size());
     }
-    if (durable) {
-        std::vector<std::uint32_t> gone;
-        for (const auto& [name, uid] : known) gone.push_back(uid);
-        if (!gone.empty())
-            if (auto ok = co_await options_.names->remove(options_.place, key, std::move(gone)); !ok) co_return ok;
-        if (!unknown.empty()) {
-            const auto given = co_await options_.names->add(options_.place, key, std::move(unknown));
-            if (!given) co_return std::unexpected(given.error());
-            for (std::size_t i = 0; i < nameless.size(); ++i) nameless[i]->uid = base + (*given)[i].uid;
-        }
+    if (durable && !nameless.empty()) {
+        std::vector<std::string> names;
+        for (const maildir_entry* e : nameless) names.emplace_back(e->unique);
+        const auto given = co_await options_.names->add(options_.place, key, std::move(names));
+        if (!given) co_return std::unexpected(given.error());
+        for (std::size_t i = 0; i < nameless.size(); ++i) nameless[i]->uid = base + (*given)[i].uid;
     }
     view.sort();
     co_return result<void>{};

@@ -90,6 +90,7 @@ class maildir_mailbox final : public target {
     [[nodiscard]] std::string name_of(std::string_view handle) const;
     /// Reads the folder and gives every message a UID.
     task<result<std::shared_ptr<opened_folder>>> view_of(std::string handle, bool durable_numbers);
+    void number_here(const std::string& handle, maildir_view& view);
     task<result<void>> number(const std::string& handle, maildir_view& view, bool durable);
     [[nodiscard]] folder_state state_of(const maildir_view& view) const;
     task<result<dotlock>> lock(std::shared_ptr<maildir_directories> directories, std::string name);

@@ -82,6 +82,21 @@ TEST_F(maildir_source, numbers_by_the_book_what_no_list_names_and_keeps_to_it) {
     EXPECT_EQ(seen.states[0].uid_next, 4U);
 }
 
+TEST_F(maildir_source, a_folder_that_was_away_comes_back_with_the_same_numbers) {
+    folder("");
+    write(root / "cur/1.a:2,S", mail);
+    write(root / "cur/2.b:2,S", mail);
+    auto b = open(box::role::source);
+    const told seen = scan(*b, "INBOX");
+    fs::rename(root / "cur", root / "away");
+    fs::create_directory(root / "cur");
+    EXPECT_EQ(scan(*open(box::role::source), "INBOX").states[0].messages, 0U);
+    fs::remove(root / "cur");
+    fs::rename(root / "away", root / "cur");
+    b = open(box::role::source);
+    EXPECT_EQ(scan(*b, "INBOX").present, seen.present);
+}
+
 TEST_F(maildir_source, new_mail_beside_a_list_gets_numbers_that_the_server_will_not_give) {
     folder("");
     write(root / "cur/1.a:2,S", mail);

@@ -92,56 +92,82 @@ result<void> maildir_mailbox::make_root() {
     return {};
 }
 
+namespace {
+
+/// How a folder goes on counting.
+struct count_on {
+    bool taken_over = false; ///< from the source
+    bool keep = false;
+    std::uint32_t uid_next = 1, lowest = 1;
+    std::uint64_t index = 0;
+};
+
+/// Decides about UIDVALIDITY and UIDNEXT; the view is made to look as if it had them already.
+count_on decide(const maildir_directories& d, maildir_view& view, const folder_wish& wish, bool only_wish,
+                bool kept_before) {
+    count_on out;
+    const std::uint32_t wished = only_wish ? wish.uid_validity : 0;
+    out.taken_over = view.entries.empty() && wished != 0 && view.uid_validity != wished;
+    if (out.taken_over) {
+        view.numbered = maildir_view::numbering::none; // records of messages that were there once
+        view.records.clear();
+        view.uid_validity = wished;
+        view.uid_next = 1;
+    } else if (view.numbered == maildir_view::numbering::none) {
+        view.uid_validity = static_cast<std::uint32_t>(::time(nullptr));
+    }
+    out.keep = wish.uid_validity == 0 ? kept_before : wished == view.uid_validity;
+    // The source's UIDs are never given to other mail that arrives here: a client may know them as what they were
+    // there.
+    out.uid_next = std::max(view.uid_next, out.keep ? wish.uid_next : 1U);
+    // A server that has seen a UIDNEXT takes what comes in below it for a mistake and numbers it anew. It has not seen
+    // the one that is written now.
+    out.index = index_stamp(d);
+    if (out.index != 0 && !out.taken_over) out.lowest = view.uid_next;
+    return out;
+}
+
+/// Gives UIDs to what has none and writes the list if it is to be another than it is. `taken` becomes all UIDs in use.
+result<std::uint32_t> bring_up_to_date(const maildir_directories& d, const maildir_view& view, const count_on& how,
+                                       uid_set& taken) {
+    for (const message::uidlist_record& r : view.records) taken.add(r.uid);
+    std::vector<new_record> records = unlisted(view, view.uid_validity);
+    std::uint32_t next = how.uid_next;
+    give_uids(records, {.keep = how.keep, .floor = how.lowest, .highest_kept = UINT32_MAX - 1}, taken, next);
+    take_over_courier(view, records);
+    const bool as_it_is = view.numbered == maildir_view::numbering::dovecot && !view.torn && next == view.uid_next;
+    if (as_it_is && records.empty()) return next;
+    if (auto ok = uid_list_file::rewrite(d, view, view.uid_validity, next, records); !ok)
+        return std::unexpected(ok.error());
+    return next;
+}
+
+} // namespace
+
 result<maildir_mailbox::settled> maildir_mailbox::settle(const maildir_directories& d, const folder_wish& wish,
                                                          bool only_wish, const prepared* before) {
     auto read = read_maildir(d);
     if (!read) return std::unexpected(read.error());
     maildir_view view = std::move(*read);
-    const std::uint32_t wished = only_wish ? wish.uid_validity : 0;
-    const bool listed = view.numbered != maildir_view::numbering::none;
-    const bool taken_over = view.entries.empty() && wished != 0 && view.uid_validity != wished;
-    if (taken_over) {
-        view.numbered = maildir_view::numbering::none; // records of messages that were there once
-        view.records.clear();
-        view.uid_validity = wished;
-        view.uid_next = 1;
-    } else if (!listed) {
-        view.uid_validity = static_cast<std::uint32_t>(::time(nullptr));
-    }
-    const bool keep = wish.uid_validity == 0 ? before != nullptr && before->rules.keep : wished == view.uid_validity;
-    // The source's UIDs are never given to other mail that arrives here: a client may know them as what they were
-    // there.
-    const std::uint32_t uid_next = std::max(view.uid_next, keep ? wish.uid_next : 1U);
-    // A server that has seen a UIDNEXT takes what comes in below it for a mistake and numbers it anew. It has not seen
-    // the one that is written now.
-    const std::uint64_t index = index_stamp(d);
-    const bool seen = index != 0 && !taken_over;
-
+    const count_on how = decide(d, view, wish, only_wish, before != nullptr && before->rules.keep);
     uid_set taken;
-    for (const message::uidlist_record& r : view.records) taken.add(r.uid);
-    std::vector<new_record> records = unlisted(view, view.uid_validity);
-    std::uint32_t next = uid_next;
-    const std::uint32_t lowest = seen ? view.uid_next : 1;
-    give_uids(records, {.keep = keep, .floor = lowest, .highest_kept = UINT32_MAX - 1}, taken, next);
-    take_over_courier(view, records);
-    if (taken_over || view.numbered != maildir_view::numbering::dovecot || view.torn || next != view.uid_next ||
-        !records.empty())
-        if (auto ok = uid_list_file::rewrite(d, view, view.uid_validity, next, records); !ok)
-            return std::unexpected(ok.error());
+    const auto next = bring_up_to_date(d, view, how, taken);
+    if (!next) return std::unexpected(next.error());
 
     settled out;
-    const std::uint32_t above_all = taken.empty() ? 1 : taken.back() + 1;
     out.what.uid_validity = view.uid_validity;
-    out.what.index_stamp = index;
-    out.what.rules.keep = keep;
-    out.what.rules.floor = keep ? std::max(above_all, lowest) : next;
-    out.what.rules.highest_kept = wish.uid_next != 0  ? std::max(wish.uid_next, wish.uid_next + newly_arrived)
-                                  : before != nullptr ? before->rules.highest_kept
-                                                      : 0;
+    out.what.index_stamp = how.index;
+    uid_rules& rules = out.what.rules;
+    rules.keep = how.keep;
+    rules.floor = how.keep ? std::max(taken.empty() ? 1 : taken.back() + 1, how.lowest) : *next;
+    if (wish.uid_next != 0)
+        rules.highest_kept = std::max(wish.uid_next, wish.uid_next + newly_arrived); // no wrap
+    else if (before != nullptr)
+        rules.highest_kept = before->rules.highest_kept;
     if (before != nullptr && before->uid_validity == view.uid_validity)
-        out.what.rules.floor = std::max(out.what.rules.floor, before->rules.floor);
+        rules.floor = std::max(rules.floor, before->rules.floor);
     out.folder.state = {.uid_validity = view.uid_validity,
-                        .uid_next = out.what.rules.floor,
+                        .uid_next = rules.floor,
                         .messages = static_cast<std::uint32_t>(view.entries.size()),
                         .modseq = 0,
                         .octets = {}};
