@@ -376,6 +376,19 @@ class MaildirToImap(PairCase):
         self.assertEqual((run.messages["copied"], run.mailbox["flags_updated"], run.mailbox["vanished"]), (1, 1, 1), run)
         self.assertEqual(self.flags(self.new, "INBOX")["letter 1"], {"\\Seen", "Wort"})
 
+    def test_migrate_reads_each_rows_path(self):
+        other = next(self.users)
+        for user in (self.user, other):
+            self.fill(self.old, folder("INBOX", mails(3, user)), user=user)
+        accounts = self.folder / "accounts.csv"
+        accounts.write_text("source_user,source_password,target_user,target_password\n" +
+                            "".join(f"{user},,{user},{PASSWORD}\n" for user in (self.user, other)))
+        accounts.chmod(0o600)
+        self.run_program("migrate", accounts, "--source", f"maildir:{self.old.folder}/mail/{{user}}/maildir",
+                         "--target", f"imap://{self.new.host}:{self.new.imap_port}?tls=off")
+        for user in (self.user, other):
+            self.assertEqual(self.differences(user), [])
+
     def test_a_maildir_that_no_server_has_numbered(self):
         """As qmail leaves it: LF, new mail in new/, no lists; then a client reads and moves some."""
         place = self.folder / "Maildir"
