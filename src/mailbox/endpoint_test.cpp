@@ -111,8 +111,9 @@ TEST(endpoint, an_imap_source_may_name_where_pop3_tells_its_unique_ids) {
     EXPECT_EQ(e.uidl->where.port, 1995);
     EXPECT_EQ(must("imap://a@h?uidl=pop3%3A%2F%2Fh").uidl->where.port, 110);
     EXPECT_EQ(e.display(), "imaps://a@h") << "the ledger's key does not change with it";
-    for (const char* wrong : {"imap://a@h?uidl=imap://h", "imap://a@h?uidl=pop3://b@h", "imap://a@h?uidl=h",
-                              "pop3://a@h?uidl=pop3://h", "imap://a@h?uidl=pop3://h%3Ftls=off"})
+    for (const char* wrong :
+         {"imap://a@h?uidl=imap://h", "imap://a@h?uidl=pop3://b@h", "imap://a@h?uidl=h", "pop3://a@h?uidl=pop3://h",
+          "pop3://a@h?prefix=x", "pop3://a@h?quirks=gmail", "imap://a@h?uidl=pop3://h%3Ftls=off"})
         EXPECT_FALSE(parse_endpoint(wrong)) << wrong;
 }
 

@@ -211,6 +211,7 @@ class mbox_append {
         if (batch_.empty()) co_return result<void>{};
         mbox_mailbox::folder& f = box_.folders_[handle_];
         std::vector<std::uint64_t> tokens;
+        tokens.reserve(batch_.size());
         for (const written& w : batch_) tokens.push_back(w.token);
         auto done = co_await write(f);
         text_.clear();
@@ -278,6 +279,7 @@ class mbox_append {
     task<result<void>> name(mbox_mailbox::folder& f, std::vector<written> batch, std::vector<std::uint64_t> tokens) {
         std::vector<std::uint32_t> uids;
         std::vector<std::string> names;
+        names.reserve(batch.size());
         for (written& w : batch) names.push_back(fmt::format("{}.{}", w.name, ++f.index.times[w.name]));
         if (box_.options_.names == nullptr) {
             for (std::size_t i = 0; i < batch.size(); ++i) uids.push_back(f.uid_next++);

@@ -238,8 +238,9 @@ result<std::string> mbox_file::gap(std::uint64_t length) const {
 
 // Nothing of a batch that failed stays. The journal is left as it is where even that fails: the next run takes it out.
 result<void> mbox_file::take_back(std::uint64_t length, error why) {
-    if (::ftruncate(fd_.get(), static_cast<off_t>(length)) == 0 && sync_file(fd_.get(), place_.file))
-        (void)clear_journal();
+    const bool back = ::ftruncate(fd_.get(), static_cast<off_t>(length)) == 0 && sync_file(fd_.get(), place_.file);
+    if (back)
+        if (auto ok = clear_journal(); !ok) why.advice += (why.advice.empty() ? "" : "; ") + ok.error().what;
     return std::unexpected(std::move(why));
 }
 

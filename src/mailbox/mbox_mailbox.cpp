@@ -10,9 +10,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 namespace postferry::mailbox {
@@ -207,7 +207,7 @@ task<result<void>> mbox_mailbox::index(const std::string& handle, folder& f) {
     }
 }
 
-task<result<void>> mbox_mailbox::number(const std::string& handle, folder& f, std::vector<std::string> names) {
+task<result<void>> mbox_mailbox::number(const std::string& handle, folder& f, std::vector<std::string> names) const {
     if (options_.names == nullptr) {
         f.uid_validity = 1;
         std::uint32_t uid = 0;
@@ -240,6 +240,7 @@ task<result<void>> mbox_mailbox::number(const std::string& handle, folder& f, st
         }
     }
     std::vector<std::uint32_t> gone;
+    gone.reserve(known.size());
     for (const auto& [name, uid] : known) gone.push_back(uid);
     std::ranges::sort(gone);
     if (!gone.empty())
@@ -266,6 +267,7 @@ task<result<void>> mbox_mailbox::scan(std::span<const scan_request> folders, sca
         const bool same = folders[i].known_modseq != 0 && folders[i].known_modseq == state.modseq;
         uid_set present;
         std::vector<const mbox_entry*> by_uid;
+        by_uid.reserve(f.index.entries.size());
         for (const mbox_entry& e : f.index.entries) by_uid.push_back(&e);
         std::ranges::sort(by_uid, {}, &mbox_entry::uid);
         for (const mbox_entry* e : by_uid) {

@@ -83,7 +83,7 @@ class mbox_mailbox final : public target {
     /// The folder with an index that fits the file as it is now.
     task<result<folder*>> look(std::string handle);
     task<result<void>> index(const std::string& handle, folder& f);
-    task<result<void>> number(const std::string& handle, folder& f, std::vector<std::string> names);
+    task<result<void>> number(const std::string& handle, folder& f, std::vector<std::string> names) const;
     /// Opens and locks it, waiting for others.
     task<result<mbox_file>> lock(std::string path, bool create, bool* created = nullptr);
     task<result<void>> prepare_one(const folder_wish& wish, prepared_folder& out);

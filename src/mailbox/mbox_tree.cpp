@@ -142,9 +142,12 @@ struct mbox_tree::walk {
             !ok)
             return ok;
         std::ranges::sort(entries);
-        for (const std::string& entry : entries)
-            if (auto ok = one(fd, path.empty() ? entry : path + "/" + entry, name, entry, entries, depth); !ok)
-                return ok;
+        for (const std::string& entry : entries) {
+            std::string below = path;
+            if (!below.empty()) below += '/';
+            below += entry;
+            if (auto ok = one(fd, below, name, entry, entries, depth); !ok) return ok;
+        }
         return {};
     }
 

@@ -91,26 +91,34 @@ struct date_words {
     /// False: the word is no part of a date.
     bool take(std::string_view word) noexcept {
         if (word.ends_with(',')) word.remove_suffix(1);
-        if (!month)
-            if (const auto m = index_of(months, word)) return month = *m, true;
-        if (!time)
-            if (const auto t = time_of(word)) return time = *t, true;
-        if (is_digits(word) && word.size() == 4 && !year) {
-            const int value = static_cast<int>(*parse_u32(word));
-            return value >= 1900 && (year = value, true);
-        }
-        if (is_digits(word) && word.size() <= 2) return take_small(static_cast<int>(*parse_u32(word)));
-        if (const auto z = zone_of(word); z && !zone) return zone = *z, zone_told = true, true;
+        if (!month && put(month, index_of(months, word))) return true;
+        if (!time && put(time, time_of(word))) return true;
+        if (is_digits(word) && word.size() <= 4) return take_number(word);
+        if (!zone && put(zone, zone_of(word))) return zone_told = true;
         const bool named = is_letters(word) && word.size() <= 5 && time && !zone_told;
-        if (named && (iequals(word, "GMT") || iequals(word, "UTC"))) return zone = 0, zone_told = true, true;
+        if (named && (iequals(word, "GMT") || iequals(word, "UTC"))) {
+            zone = 0;
+            zone_told = true;
+        }
         return named; // "MET", "EST": not worth a guess
     }
 
-    bool take_small(int value) noexcept {
-        if (!day) return value >= 1 && value <= 31 && (day = value, true);
-        if (!time || year) return false;
-        year = value + (value < 70 ? 2000 : 1900);
-        return true;
+    bool take_number(std::string_view digits) noexcept {
+        const int value = static_cast<int>(parse_u32(digits).value_or(0));
+        const bool four = digits.size() == 4;
+        if (!four && !day) {
+            day = value;
+            return value >= 1 && value <= 31;
+        }
+        // Two digits are a year only behind the time, where asctime has it.
+        if (year || digits.size() == 3 || (!four && !time)) return false;
+        year = four ? value : value + (value < 70 ? 2000 : 1900);
+        return *year >= 1900;
+    }
+
+    template <class T> static bool put(std::optional<T>& to, std::optional<T> value) noexcept {
+        if (value) to = value;
+        return value.has_value();
     }
 
     [[nodiscard]] std::optional<message_date> assemble() const noexcept {
@@ -131,8 +139,7 @@ std::optional<date_words> read_date(std::span<const std::string_view> rest, std:
     while (used < rest.size() && !date.whole() && date.take(rest[used])) ++used;
     if (!date.whole()) return std::nullopt;
     if (used < rest.size() && !date.zone_told)
-        if (const auto z = zone_of(rest[used])) {
-            date.zone = *z;
+        if (date_words::put(date.zone, zone_of(rest[used]))) {
             date.zone_told = true;
             ++used;
         }
@@ -169,7 +176,7 @@ std::string make_mbox_from(const std::optional<message_date>& date, bool verbati
     // What no From_ line can say (years that asctime has no room for) is told as the nearest that it can.
     constexpr std::int64_t first = -2'208'902'400, last = 253'402'214'400; // 1900-01-02, 9999-12-30
     const message_date when = date.value_or(message_date{});
-    const sys_seconds local{seconds(std::clamp(when.unix_seconds, first, last) + when.zone_minutes * 60)};
+    const sys_seconds local{seconds(std::clamp(when.unix_seconds, first, last) + std::int64_t{when.zone_minutes} * 60)};
     const sys_days day = floor<days>(local);
     const year_month_day ymd(day);
     const hh_mm_ss time(local - day);
