@@ -15,7 +15,7 @@ constexpr unsigned most_looks = 3; // what was stored may show a moment later
 error not_held(std::string_view folder) {
     return {.cls = retry_class::permanent,
             .where = phase::append,
-            .what = fmt::format("The target said OK, but {} does not hold the message", folder),
+            .what = fmt::format("{}{} does not hold the message", said_ok, folder),
             .server_said = {},
             .advice = "Ask whoever runs the target; a repair pass brings the message again",
             .response_code = {}};

@@ -232,7 +232,8 @@ task<result<void>> mailbox_pass::state::name_failures() {
                                  .octets = item.octets,
                                  .message_id = item.message_id,
                                  .cls = item.cls,
-                                 .reason = item.reason});
+                                 .reason = item.reason,
+                                 .waived = is_waived(f->map.source, item.source_uid)});
         }
         if (auto ok = co_await record(*f); !ok) co_return ok;
     }
@@ -251,7 +252,7 @@ ledger_folder mailbox_pass::state::closed_book(folder_work& f) const {
     }
     // Where the mark moves, everything below it has been looked at: not so while a rule leaves something out unmatched,
     // or while something is missing that may still appear.
-    if ((f.opened || f.skipped.empty()) && !f.unconfirmed)
+    if ((f.opened || f.skipped.empty()) && !f.unconfirmed && f.held_back.empty())
         b.target_mark = std::max({b.target_mark, f.target->uid_next, f.highest_target_uid + 1});
     b.complete = f.failed.empty() && f.wanted.empty();
     return b;

@@ -26,9 +26,14 @@ bool mailbox_pass::state::only_new() const noexcept {
 }
 
 void mailbox_pass::state::limit_to_kind(folder_work& f) const {
-    uid_set out = f.wanted;
     uid_set failures;
-    for (const auto& [uid, item] : f.failed) failures.add(uid);
+    for (const auto& [uid, item] : f.failed) {
+        failures.add(uid);
+        // A target may have put them elsewhere (a filter): to bring them at every pass would fill that place.
+        if (options_.kind != pass_kind::repair && item.reason.starts_with(said_ok)) f.held_back.add(uid);
+    }
+    f.wanted.remove(f.held_back);
+    uid_set out = f.wanted;
     if (options_.kind == pass_kind::trial) {
         // Of all that is there, not of what is new: a trial that is repeated copies nothing more.
         out.remove(oldest_and_newest(f.present, options_.trial_messages));

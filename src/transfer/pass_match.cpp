@@ -158,11 +158,12 @@ task<result<void>> mailbox_pass::state::match_and_open() {
     for (folder_work& f : folders_) {
         if (!f.moved || !f.prepared || f.trouble) continue;
         const bool new_book = f.book.id == 0 || f.new_generation || f.replanted;
-        if (f.wanted.empty() && (!new_book || only_new())) continue;
+        if (f.wanted.empty() && f.held_back.empty() && (!new_book || only_new())) continue;
         const std::uint32_t mark = new_book ? 1 : std::max(f.book.target_mark, 1U);
         uid_set candidates;
         const std::uint32_t next = f.target->uid_next == 0 ? UINT32_MAX : f.target->uid_next;
-        if ((!f.wanted.empty() || !f.skipped.empty()) && f.target->messages > 0 && next > mark) {
+        const bool open_ones = !f.wanted.empty() || !f.skipped.empty() || !f.held_back.empty();
+        if (open_ones && f.target->messages > 0 && next > mark) {
             candidates = uid_set::of(mark, next - 1);
             if (auto ok = co_await claim_known(f); !ok) co_return ok;
             candidates.remove(claimed_[f.target_handle]);
@@ -175,7 +176,8 @@ task<result<void>> mailbox_pass::state::match_and_open() {
             if (auto ok = co_await match(f, std::move(candidates)); !ok) co_return ok;
         }
         // From here on, what lies below the target's UIDNEXT is known; what a crash leaves behind lies above it.
-        openings.push_back(open(f, std::max(f.target->uid_next, 1U)));
+        // Not so what was held back: it may still show, wherever it is.
+        openings.push_back(open(f, f.held_back.empty() ? std::max(f.target->uid_next, 1U) : mark));
     }
     if (!openings.empty()) co_await net::join_all(std::move(openings));
     if (first) co_return std::unexpected(*first);
@@ -193,6 +195,7 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
     // What a rule leaves out may be there as well, from another tool: a later pass without the rule looks only at what
     // came since this one.
     uid_set open = f.wanted;
+    open.add(f.held_back); // they may have shown late
     for (const auto& [rule, uids] : f.skipped) open.add(uids);
     read = co_await read_into(*source_, f.source_handle, f.source.uid_validity, std::move(open),
                               mailbox::fetch_part::fingerprint, on_source);
@@ -228,6 +231,7 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
         f.wanted.remove(pair.source_uid, pair.source_uid);
         f.failed.erase(pair.source_uid);
         for (auto& [rule, uids] : f.skipped) uids.remove(pair.source_uid, pair.source_uid);
+        f.held_back.remove(pair.source_uid, pair.source_uid);
         claimed_[f.target_handle].add(pair.target_uid);
         if (ours) {
             f.memory->copied.add(pair.source_uid);

@@ -49,6 +49,9 @@ struct folder_memory {
     bool searched_again = false;      ///< the target said OK to more than it holds, and was matched anew
 };
 
+/// How the reason begins of a failure that confirm_stored() found.
+inline constexpr std::string_view said_ok = "The target said OK, but ";
+
 /// A flag of the source that changed since the last pass.
 struct flag_update {
     std::size_t row = 0;     ///< index into folder_work::rows
@@ -89,6 +92,7 @@ struct folder_work {
     uid_set failures_to_name;     ///< failed in this attempt; their Message-ID is still to be read
     std::optional<error> trouble; ///< the folder as a whole could not be done
     folder_memory* memory = nullptr;
+    uid_set held_back; ///< the target said OK to them once and did not hold them: only a repair pass brings them again
     uid_set gone, returned;   ///< copied once and vanished from the source since: still so; or there again
     std::uint64_t landed = 0; ///< messages to which the target said OK in this attempt
     bool opened = false;      ///< its books are open for copying in this attempt
@@ -264,10 +268,10 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     std::optional<error> halt_;                    ///< ends the sweep: quota, throttling, a folder to be planned again
     std::optional<error> replan_;                  ///< a folder changed under our hands: another attempt plans it anew
     std::optional<error> books_failure_;
-    std::map<std::string, uid_set> claimed_; ///< by target handle: UIDs that are some message's partner already
+    std::map<std::string, uid_set> claimed_;     ///< by target handle: UIDs that are some message's partner already
     std::vector<mailbox::folder_extras> extras_; ///< of the source's folders
     std::vector<std::size_t> extras_of_;         ///< which folder each belongs to
-    bool suspicion_ = false;                 ///< a message was under way when the line died: it may be its fault
+    bool suspicion_ = false;                     ///< a message was under way when the line died: it may be its fault
     /// Its line died with messages unanswered, it may still be storing them; nobody knows what an earlier run left.
     bool target_owes_ = true;
     std::map<std::string, folder_memory> memory_;
@@ -280,7 +284,7 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     boost::asio::steady_timer* stoppable_ = nullptr; ///< waits as long as something may be cancelled by stop()
     std::optional<std::uint64_t> had_;               ///< messages of the source at the last pass (--delete-extra)
     std::uint64_t dates_from_header_ = 0;
-    std::set<std::string> remarks_; ///< of the target, from all attempts
+    std::set<std::string> remarks_;   ///< of the target, from all attempts
     std::uint64_t progress_mark_ = 0; ///< messages settled so far: attempts in a row without any are counted
     progress progress_;
 };
