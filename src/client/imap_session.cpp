@@ -23,6 +23,12 @@ constexpr std::size_t small_answer = 1U << 10U;
 // After OK [THROTTLED], doubling from one answer to the next.
 constexpr std::chrono::milliseconds first_courtesy{50}, longest_courtesy{16'000};
 
+// In one command: the flags of as many messages fit.
+constexpr std::size_t most_events = 10'000'000;
+// An hour, if a server that says nothing is given three minutes: some search for so long and say so now and then.
+constexpr int patience_with_talk = 20;
+constexpr std::uint64_t least_progress = 64U << 10U; ///< octets of a message that count as such
+
 } // namespace
 
 void capability_set::assign(std::vector<std::string> upper_case) {
@@ -190,13 +196,30 @@ error imap_session::closed_by_peer() const {
     return e;
 }
 
+// A server may say that it is still searching, for a while. One that says things for ever must not hold us for ever, nor
+// make us keep them.
+result<void> imap_session::check_progress(const imap::conversation::event& e) {
+    using c = imap::conversation;
+    if (const auto* chunk = std::get_if<c::body_chunk>(&e)) body_octets_ += chunk->octets.size();
+    if (std::holds_alternative<c::completed>(e) || std::holds_alternative<c::body_end>(e) ||
+        body_octets_ >= least_progress) {
+        waited_ = {};
+        body_octets_ = 0;
+    }
+    if (waited_ <= settings_.answer_patience * patience_with_talk && events_after_answer_ <= most_events) return {};
+    return fail(retry_class::transient, phase::connect,
+                fmt::format("{} went on talking without coming to an end", settings_.where.host));
+}
+
 task<result<void>> imap_session::receive() {
     if (failure_) co_return std::unexpected(*failure_);
     if (!block_ || (block_.use_count() > 1 && block_->room().size() < least_room)) block_ = blocks_->take();
     if (block_.use_count() == 1) block_->clear();
     const std::span<char> room = block_->room();
+    const auto asked = std::chrono::steady_clock::now();
     const auto n = co_await connection_->read_some(
         room, deadline::in(greeted_ ? settings_.answer_patience : settings_.connect_patience));
+    waited_ += std::chrono::steady_clock::now() - asked;
     if (!n) co_return std::unexpected(dead(n.error()));
     if (*n == 0) co_return std::unexpected(dead(closed_by_peer()));
     gauge_.add(std::chrono::steady_clock::now(), *n);
@@ -211,6 +234,7 @@ task<result<void>> imap_session::receive() {
             if (talk_.held() || (*n < small_answer && !pending_.empty())) connection_->acknowledge();
             co_return result<void>{};
         }
+        if (auto ok = check_progress(e); !ok) co_return std::unexpected(dead(ok.error()));
         if (auto* chunk = std::get_if<imap::conversation::body_chunk>(&e)) {
             if (sink_ == nullptr) continue;
             if (auto ok = co_await sink_->body_chunk(block_, chunk->octets); !ok)

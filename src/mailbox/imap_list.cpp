@@ -35,8 +35,14 @@ struct imap_mailbox::list_answers {
     std::set<std::string, std::less<>> names;
     std::optional<error> refused;
     bool bad_status = false; ///< STATUS was answered with BAD
+    std::size_t names_told = 0, octets_told = 0;
+
+    /// No mailbox has so many folders, nor names of such sizes.
+    [[nodiscard]] bool too_much() const noexcept { return names_told > 300'000 || octets_told > (64U << 20U); }
 
     void take(imap::response& r) {
+        if (too_much()) return;
+        note_size(r);
         if (auto* l = std::get_if<imap::list_data>(&r)) {
             if (l->kind == imap::list_data::verb::lsub)
                 subscribed.insert(detail::folder_key(l->name, l->delimiter));
@@ -48,6 +54,16 @@ struct imap_mailbox::list_answers {
                                                                    .messages = s->messages.value_or(0),
                                                                    .modseq = s->highest_modseq.value_or(0),
                                                                    .octets = s->size};
+        }
+    }
+    void note_size(const imap::response& r) {
+        if (const auto* l = std::get_if<imap::list_data>(&r)) {
+            ++names_told;
+            octets_told += l->name.size();
+            for (const std::string& a : l->attributes) octets_told += a.size();
+        } else if (const auto* s = std::get_if<imap::mailbox_status>(&r)) {
+            ++names_told;
+            octets_told += s->name.size();
         }
     }
     [[nodiscard]] bool has_inbox() const {
@@ -85,6 +101,9 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
     if (plainly)
         if (auto ok = co_await list_plainly(answers); !ok) co_return std::unexpected(ok.error());
     if (answers.refused) co_return std::unexpected(*answers.refused);
+    if (answers.too_much())
+        co_return fail(retry_class::permanent, phase::list, "The server lists more folders than any mailbox has",
+                       "Ask whoever runs it what is wrong with the account");
     recognise();
 
     listing out;
