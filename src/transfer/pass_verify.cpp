@@ -141,7 +141,13 @@ mailbox_pass::state::prove_all(const std::vector<std::size_t>& which) {
         // Of a folder that several were merged into each sees what those before it have left.
         const auto [pool, first] = unclaimed.try_emplace(f.target_handle);
         if (first) pool->second = std::move(target.messages[k]);
+        uid_set read;
+        for (const digested& d : source.messages[k]) read.add(d.uid);
         folder_proof proof = compare(std::move(source.messages[k]), std::move(pool->second), partners);
+        if (!f.trouble) {
+            proof.unread = f.present;
+            proof.unread.remove(read);
+        }
         std::vector<match_content> left, right;
         if (!proof.only_source.empty() && !proof.only_target.empty()) {
             if (auto ok = co_await read_tolerantly(*source_, source.requests[k], proof.only_source, left); !ok)
