@@ -43,11 +43,20 @@ void write(std::string_view content, std::size_t known) {
     require(!altered || known < content.size());
 }
 
+// Keywords go where there were spaces, and nowhere else.
+void name(std::string_view file) {
+    const imap_base_change change = name_keywords(file, {"$Label1", "Work"});
+    require(change.offset + change.text.size() <= file.size());
+    const std::string_view replaced = file.substr(change.offset, change.text.size());
+    require(replaced.find_first_not_of(' ') == std::string_view::npos);
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 2) return 0;
     const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
+    name(text);
     read(text, static_cast<mbox_format>(data[0] % 4));
     write(text, data[0] % 3 == 0 ? SIZE_MAX : data[0]);
     return 0;
