@@ -277,8 +277,6 @@ template <std::string endpoint::* Member> result<void> set_text(endpoint& e, con
 
 result<void> set_quirks(endpoint& e, const std::string& value) {
     e.quirks = value;
-    // The catalogue is one of IMAP servers.
-    if (e.kind != scheme::imap && e.kind != scheme::imaps) return {};
     if (auto known = client::parse_quirks(value); !known) return std::unexpected(known.error());
     return {};
 }
@@ -319,7 +317,7 @@ result<void> set_mbox_format(endpoint& e, const std::string& value) {
 }
 
 /// Which schemes a parameter means something to.
-enum class meant_for : std::uint8_t { servers, imap, mbox, all };
+enum class meant_for : std::uint8_t { servers, imap, mbox, folders };
 
 struct parameter {
     std::string_view name;
@@ -329,7 +327,7 @@ struct parameter {
 
 bool means_something(const parameter& p, scheme s) noexcept {
     switch (p.whom) {
-    case meant_for::all: return true;
+    case meant_for::folders: return s != scheme::pop3 && s != scheme::pop3s; // a maildrop has but one
     case meant_for::servers: return !is_local(s);
     case meant_for::imap: return s == scheme::imap || s == scheme::imaps;
     case meant_for::mbox: return s == scheme::mbox;
@@ -346,9 +344,9 @@ constexpr std::array<parameter, 14> parameters{{
     {"key", set_tls_file<&net::tls_settings::key_file>},
     {"admin", set_text<&endpoint::admin>},
     {"admin-form", set_admin_form},
-    {"prefix", set_text<&endpoint::prefix>, meant_for::all},
+    {"prefix", set_text<&endpoint::prefix>, meant_for::folders},
     {"max-connections", set_max_connections},
-    {"quirks", set_quirks},
+    {"quirks", set_quirks, meant_for::imap},
     {"uidl", set_uidl, meant_for::imap},
     {"compress", set_compress, meant_for::imap},
     {"format", set_mbox_format, meant_for::mbox},

@@ -79,7 +79,7 @@ conversation::event conversation::on_status(reply_parser::status s) {
 
 conversation::event conversation::complete(status_line status) {
     const bool was_body = sent_.front().what.expects == answer::body;
-    const completed done{.command = sent_.front().id, .status = std::move(status)};
+    completed done{.command = sent_.front().id, .status = std::move(status)};
     sent_.pop_front();
     // A "." line within a message, from a server that adds no dots, would else end it early.
     const char behind = was_body ? parser_.peek() : '\0';
