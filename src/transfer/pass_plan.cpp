@@ -33,7 +33,12 @@ task<result<void>> mailbox_pass::state::connect_both() {
     if (from) source_ = std::move(*from);
     if (to) target_ = std::move(*to);
     if (!from && !to) {
-        error both = from.error();
+        // What somebody must mend goes before a pause that needs no hand.
+        const auto weight = [](const error& e) {
+            return e.cls == retry_class::transient ? 0 : e.cls == retry_class::throttled ? 1 : 2;
+        };
+        error both = weight(to.error()) > weight(from.error()) ? to.error() : from.error();
+        both.backoff_ms = std::max(from.error().backoff_ms, to.error().backoff_ms);
         both.what = fmt::format("source: {}; target: {}", from.error().message(), to.error().message());
         both.server_said.clear();
         both.advice.clear();

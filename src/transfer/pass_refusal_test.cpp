@@ -5,6 +5,7 @@ namespace postferry::transfer {
 namespace {
 
 using namespace support;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -278,6 +279,17 @@ TEST_F(pass_refusal_test, without_waiting_it_ends_and_says_when_to_come_again) {
     EXPECT_THAT(r.stopped_by->advice, HasSubstr("Run the same command again after "));
     EXPECT_EQ(r.throttled.times, 0U);
     expect_closed_by_the_next_run();
+}
+
+TEST_F(pass_refusal_test, a_wrong_password_is_told_and_not_hidden_by_a_pause) {
+    fill(1);
+    source.refuses_login = refusal(retry_class::throttled, "LIMIT", "Slow down");
+    source.refuses_login->backoff_ms = 3'600'000;
+    target.refuses_login = refusal(retry_class::auth, "", "Wrong password");
+    const mailbox_report r = run();
+    EXPECT_EQ(r.state, mailbox_state::failed);
+    EXPECT_EQ(r.stopped_by->cls, retry_class::auth);
+    EXPECT_THAT(r.stopped_by->what, AllOf(HasSubstr("Slow down"), HasSubstr("Wrong password")));
 }
 
 TEST_F(pass_refusal_test, a_wait_can_be_stopped) {

@@ -249,7 +249,7 @@ class Limits(Guest):
             process = subprocess.Popen(line, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self.folder)
             self.addCleanup(process.kill)
             shown = next(text.decode() for text in process.stdout if b"throttled by" in text)
-            self.assertRegex(shown, r"throttled by 127.0.0.1 until (\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d UTC: The daily budget")
+            self.assertRegex(shown, r"throttled by 127.0.0.1 until (\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d UTC: (source: )?The daily budget")
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=20)
             self.assertEqual(process.returncode, 143)
