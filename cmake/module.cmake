@@ -58,12 +58,19 @@ function(add_module name)
 endfunction()
 
 # add_fuzzer(NAME SOURCE DEPS ...): a libFuzzer program, built only with POSTFERRY_FUZZ, in fuzzers/ of the build folder.
-# The target `fuzzers` builds them all; scripts/fuzz runs them.
+# The target `fuzzers` builds them all; scripts/fuzz runs them. Without POSTFERRY_FUZZ the test fuzz.NAME plays its seeds
+# and what once broke it (tests/fuzz/corpus, tests/fuzz/crashes).
 if(POSTFERRY_FUZZ)
   add_custom_target(fuzzers)
 endif()
 function(add_fuzzer name source)
   if(NOT POSTFERRY_FUZZ)
+    add_executable(${name}_replay ${source} replay.cpp)
+    target_link_libraries(${name}_replay PRIVATE pf_options ${ARGN})
+    target_include_directories(${name}_replay PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+    add_test(NAME fuzz.${name} COMMAND ${name}_replay ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}
+      ${CMAKE_CURRENT_SOURCE_DIR}/crashes/${name})
+    set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 120)
     return()
   endif()
   add_executable(${name} ${source})
