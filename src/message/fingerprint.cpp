@@ -101,11 +101,12 @@ void tolerant_digest::header_octet(char c) {
 }
 
 void tolerant_digest::take(std::string_view text) {
-    if (text.empty()) return;
-    if (held_line_end_) hash_.update("\n");
-    held_line_end_ = text.back() == '\n';
-    if (held_line_end_) text.remove_suffix(1);
-    hash_.update(text);
+    const std::size_t end = text.find_last_not_of('\n') + 1; // 0: nothing but line ends
+    if (end > 0) {
+        for (; held_line_ends_ > 0; --held_line_ends_) hash_.update("\n");
+        hash_.update(text.substr(0, end));
+    }
+    held_line_ends_ += text.size() - end;
 }
 
 void tolerant_digest::update(std::string_view octets) {
@@ -135,7 +136,7 @@ sha256_digest tolerant_digest::finish() {
     take(line_);
     line_.clear();
     at_ = place::line_start;
-    held_line_end_ = false;
+    held_line_ends_ = 0;
     return hash_.finish();
 }
 

@@ -26,7 +26,7 @@ struct fingerprint {
 [[nodiscard]] fingerprint fingerprint_of(std::string_view header);
 
 /// Streaming digest that is blind to what others silently change: NUL counts as 0x80, octets of 8 bits in the header
-/// count as "X", CR and one line end at the very end are left out (servers: docs/quirks.md#nul-octet, #header-8bit,
+/// count as "X", CR and the line ends at the very end are left out (servers: docs/quirks.md#nul-octet, #header-8bit,
 /// #cr-altered, #last-line-end), and so is the header field X-TUID (mbsync writes one into each message that it
 /// copies). Never a proof of identity, only of sameness between two copies when matching.
 class tolerant_digest {
@@ -44,7 +44,7 @@ class tolerant_digest {
     std::string scratch_;
     std::string line_; ///< the first octets of a header line, until it is clear which field it is
     place at_ = place::line_start;
-    bool held_line_end_ = false; ///< it counts only when something follows
+    std::size_t held_line_ends_ = 0; ///< they count only when something follows
 };
 
 } // namespace postferry::message
