@@ -85,7 +85,7 @@ TEST(imap_quirks, what_only_holds_others_or_is_not_there_is_not_opened) {
     const listing got = listed(R"(
         S: * LIST (\Noselect \HasChildren) "/" a
         S: * LIST (\NonExistent) "/" b
-        S: * LIST (\nonexistent \Subscribed) "/" b/c
+        S: * LIST (\\nonexistent \Subscribed) "/" b/c
         S: * LIST () "/" a/d
         S: * LIST () "/" INBOX)");
     std::vector<bool> selectable;
