@@ -240,7 +240,8 @@ class maildir_fetch {
         head.octets = item.octets;
         head.uidl = item.entry.uidl;
         // Without any server's lists it is qmail's or a like server's, and its POP3 tells the file's name.
-        if (folder_->view.numbered == maildir_view::numbering::none && item.entry.unique.size() <= 70)
+        if (head.uidl.empty() && folder_->view.numbered == maildir_view::numbering::none &&
+            item.entry.unique.size() <= 70)
             head.uidl = item.entry.unique;
         return head;
     }

@@ -90,6 +90,7 @@ class reading {
         if (!list) return std::unexpected(list.error());
         if (!*list) { // none, or one without a header: its UIDs mean nothing
             out_.numbered = maildir_view::numbering::none;
+            call_as_courier();
             return {};
         }
         out_.uid_validity = (*list)->uid_validity;
@@ -107,10 +108,22 @@ class reading {
             e.uid = at->second->uid;
             e.uidl = at->second->uidl();
         }
+        if (out_.numbered == maildir_view::numbering::courier) call_as_courier();
         return {};
     }
 
   private:
+    /// Where Courier serves the folder, its POP3 has names of its own.
+    void call_as_courier() {
+        const auto text = read_small_file(d_.folder.get(), "courierpop3dsizelist", max_list_octets);
+        if (!text || !*text) return;
+        std::unordered_map<std::string_view, std::string> names;
+        for (message::courier_uidl& c : message::read_courier_sizelist(**text))
+            names.try_emplace(c.unique, std::move(c.uidl));
+        for (maildir_entry& e : out_.entries)
+            if (const auto at = names.find(e.unique); at != names.end()) e.uidl = out_.names->keep(at->second);
+    }
+
     /// Dovecot's list, else Courier's; nothing when there is none that could be read.
     result<std::optional<message::uidlist>> read_list() {
         using enum maildir_view::numbering;

@@ -57,6 +57,10 @@ TEST_F(maildir_source, reads_couriers_numbers) {
     const told seen = scan(*b, "INBOX");
     EXPECT_EQ(seen.states[0].uid_validity, 88U);
     EXPECT_EQ(seen.present[0].to_string(), "12");
+    write(root / "courierpop3dsizelist", "/3 20 77\n1.a:2, 18 12:77:0\n");
+    told out;
+    fetch(*b, "INBOX", 88, uid_set::of(12, 12), out);
+    EXPECT_EQ(out.messages.at(0).head.uidl, "UID12-77");
 }
 
 TEST_F(maildir_source, numbers_by_the_book_what_no_list_names_and_keeps_to_it) {

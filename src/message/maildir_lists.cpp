@@ -155,6 +155,25 @@ result<uidlist> read_uidlist(std::string_view text) { return read_list(text, "do
 
 result<uidlist> read_courier_uiddb(std::string_view text) { return read_list(text, "courierimapuiddb"); }
 
+std::vector<courier_uidl> read_courier_sizelist(std::string_view text) {
+    std::vector<courier_uidl> out;
+    bool whole = false;
+    const std::string_view header = take_line(text, whole);
+    if (!header.starts_with("/2 ") && !header.starts_with("/3 ")) return out;
+    while (!text.empty() && out.size() < max_records) {
+        std::string_view line = take_line(text, whole);
+        if (!whole || line.size() > max_line) continue;
+        const std::string_view unique = unique_of(take_word(line));
+        if (!is_file_name(unique) || !parse_u64(take_word(line))) continue;
+        const std::size_t colon = std::min(line.find(':'), line.size());
+        const auto uid = parse_u32(line.substr(0, colon));
+        line.remove_prefix(std::min(colon + 1, line.size()));
+        const auto validity = parse_u32(line.substr(0, line.find(':')));
+        if (uid && validity && *uid != 0) out.push_back({unique, fmt::format("UID{}-{}", *uid, *validity)});
+    }
+    return out;
+}
+
 std::string uidlist_header(std::uint32_t uid_validity, std::uint32_t uid_next, std::string_view guid) {
     return fmt::format("3 V{} N{}{}{}\n", uid_validity, uid_next, guid.empty() ? "" : " G", guid);
 }

@@ -36,6 +36,15 @@ struct uidlist {
 /// Courier's courierimapuiddb: "1 UIDVALIDITY UIDNEXT", then "UID NAME".
 [[nodiscard]] result<uidlist> read_courier_uiddb(std::string_view text);
 
+/// What Courier's POP3 server calls a message.
+struct courier_uidl {
+    std::string_view unique; ///< the file's name without its info part
+    std::string uidl;        ///< "UID45-1795356512"
+};
+/// courierpop3dsizelist, versions 2 and 3: "/3 UIDNEXT UIDVALIDITY", then "NAME OCTETS UID:UIDVALIDITY:0". What is no
+/// such line is passed over; the first 20 million count.
+[[nodiscard]] std::vector<courier_uidl> read_courier_sizelist(std::string_view text);
+
 /// "3 V1795350897 N101 G5153e8146fe1026be417000083ecc375\n"
 [[nodiscard]] std::string uidlist_header(std::uint32_t uid_validity, std::uint32_t uid_next, std::string_view guid);
 /// "45 P0123 :1795350895.M351651P6116.vm,S=16,W=19\n". `fields` as read, or empty; a UIDL that is none (RFC 1939:

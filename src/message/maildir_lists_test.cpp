@@ -74,6 +74,18 @@ TEST(uidlist, is_written_as_dovecot_reads_it) {
     EXPECT_EQ(uidlist_line(4, "", "two words", "d"), "4 :d\n");
 }
 
+TEST(courier_sizelist, tells_what_its_pop3_calls_the_messages) {
+    const std::string text = "/3 5 1795356512\n17.M5P30.vm,S=99:2, 104 1:1795356512:0\n18.M6:2,S 104 3:99\n"
+                             "x\n19.a 104 0:99:0\n20.b many 4:99:0\n/x 1 4:99:0\n21.c 104 5:99:0";
+    const auto list = read_courier_sizelist(text);
+    ASSERT_EQ(list.size(), 2U);
+    EXPECT_EQ(list[0].unique, "17.M5P30.vm,S=99");
+    EXPECT_EQ(list[0].uidl, "UID1-1795356512");
+    EXPECT_EQ(list[1].uidl, "UID3-99");
+    EXPECT_THAT(read_courier_sizelist(""), IsEmpty());
+    EXPECT_THAT(read_courier_sizelist("5 1795356512\n17.a 104\n"), IsEmpty());
+}
+
 TEST(subscriptions, of_dovecot_are_read_in_both_versions) {
     EXPECT_THAT(parse_subscriptions("V\t2\n\nINBOX\n&AMk-t&AOk-\t&AOA- la plage\nA\n"),
                 ElementsAre("INBOX", "Été/à la plage", "A"));

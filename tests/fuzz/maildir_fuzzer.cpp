@@ -55,6 +55,7 @@ void try_lists(std::string_view text) {
     const std::vector<std::string> folders = parse_subscriptions(text);
     require(parse_subscriptions(add_subscriptions(text, folders)) == folders);
     (void)parse_courier_subscriptions(text);
+    for (const courier_uidl& c : read_courier_sizelist(text)) require(!c.unique.empty() && c.uidl.starts_with("UID"));
 }
 
 void try_line_ends(std::string_view text) {
