@@ -9,10 +9,10 @@ namespace postferry::transfer {
 
 namespace {
 
-uid_set oldest_and_newest(const uid_set& all, std::uint64_t n) {
+uid_set oldest_and_newest(const uid_set& all, std::uint64_t n, bool only_oldest) {
     uid_set rest = all;
-    uid_set out = rest.take_front((n + 1) / 2, SIZE_MAX);
-    const std::uint64_t newest = n / 2;
+    const std::uint64_t newest = only_oldest ? 0 : n / 2;
+    uid_set out = rest.take_front(n - newest, SIZE_MAX);
     if (rest.count() > newest) (void)rest.take_front(rest.count() - newest, SIZE_MAX);
     if (newest > 0) out.add(rest);
     return out;
@@ -36,7 +36,10 @@ void mailbox_pass::state::limit_to_kind(folder_work& f) const {
     uid_set out = f.wanted;
     if (options_.kind == pass_kind::trial) {
         // Of all that is there, not of what is new: a trial that is repeated copies nothing more.
-        out.remove(oldest_and_newest(f.present, options_.trial_messages));
+        // A target that took over the UIDs would have to give the rest new ones, were the newest there before it.
+        const bool keeps_uids =
+            f.target && f.source.uid_validity != 0 && f.target->uid_validity == f.source.uid_validity;
+        out.remove(oldest_and_newest(f.present, options_.trial_messages, keeps_uids));
     } else if (options_.kind == pass_kind::repair) {
         out.remove(failures);
     } else {

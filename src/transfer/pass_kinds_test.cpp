@@ -13,6 +13,7 @@ using testing::UnorderedElementsAreArray;
 class pass_kinds_test : public testing::Test, public pass_bench {
   protected:
     void fill(int messages) {
+        target.inbox().uid_validity = 200;
         for (int i = 1; i <= messages; ++i) source.inbox().add(mail(fmt::format("in{}", i)), {"\\Seen"});
         for (int i = 1; i <= 3; ++i) source.folders["Work"].add(mail(fmt::format("work{}", i)));
     }
@@ -41,6 +42,16 @@ TEST_F(pass_kinds_test, trial_brings_the_oldest_and_the_newest) {
     for (const int i : {1, 2, 3, 4, 5, 26, 27, 28, 29, 30}) want.push_back(mail(fmt::format("in{}", i)));
     EXPECT_EQ(bodies(target.inbox()), want);
     EXPECT_EQ(target.folders["Work"].messages.size(), 3U) << "a small folder is brought whole";
+}
+
+// The rest would have to come above the newest: the clients' copies would be worth nothing.
+TEST_F(pass_kinds_test, trial_into_a_place_that_keeps_uids_brings_the_oldest) {
+    fill(30);
+    target.inbox().uid_validity = source.inbox().uid_validity;
+    EXPECT_EQ(sheet(pass(pass_kind::trial).messages), "33 = 13 + 0 + 20 + 0");
+    EXPECT_EQ(bodies(target.inbox()).back(), mail("in10"));
+    pass(pass_kind::bulk);
+    EXPECT_EQ(bodies(target.inbox()), bodies(source.inbox())) << "in order";
 }
 
 TEST_F(pass_kinds_test, a_trial_that_is_repeated_brings_nothing) {

@@ -22,8 +22,9 @@ class Passes(PairCase):
         run = self.copy("--pass", "trial")
         self.assertEqual((run.messages["copied"], run.messages["skipped"], run.messages["residual"]), (14, 30, 0), run)
         self.assertEqual((run.mailbox["pass"], run.mailbox["skip_rules"]), ("trial", {"trial": 30}))
-        self.assertEqual(set(self.subjects(self.new, "INBOX")),
-                         {f"letter {n}" for n in (*range(1, 6), *range(36, 41))})
+        # Dovecot's UIDVALIDITY is a time: made in one second both folders have the same, as a target that keeps UIDs has.
+        self.assertIn(set(self.subjects(self.new, "INBOX")),
+                      [{f"letter {n}" for n in chosen} for chosen in ((*range(1, 6), *range(36, 41)), range(1, 11))])
         self.assertEqual(self.copy("--pass", "trial").messages["copied"], 0)
         run = self.copy("--pass", "bulk")
         self.assertEqual((run.messages["copied"], run.messages["present"]), (30, 14), run)
