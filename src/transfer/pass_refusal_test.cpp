@@ -330,7 +330,7 @@ TEST_F(pass_refusal_test, a_pause_accuses_no_message) {
 TEST_F(pass_refusal_test, it_enters_where_there_is_room_and_leaves_while_it_waits) {
     fill(3);
     target.throttles = 1;
-    target.backoff_ms = 1'100;
+    target.backoff_ms = 1'500;
     unsigned entered = 0, left = 0;
     admit = [&]() -> task<result<std::shared_ptr<void>>> {
         ++entered;
