@@ -114,7 +114,7 @@ bool is_uidl(std::string_view text) noexcept {
            std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
 }
 
-bool is_version_2(std::string_view text) noexcept { return text.starts_with("V\t2\n"); }
+bool is_version_2(std::string_view text) noexcept { return text == "V\t2" || text.starts_with("V\t2\n"); }
 
 std::optional<std::string> folder_of_line(std::string_view line, char separator) {
     if (line.empty() || line.size() > max_line) return std::nullopt;
@@ -188,7 +188,7 @@ std::string uidlist_line(std::uint32_t uid, std::string_view fields, std::string
 
 std::vector<std::string> parse_subscriptions(std::string_view text) {
     const char separator = is_version_2(text) ? '\t' : '.';
-    if (separator == '\t') text.remove_prefix(4);
+    if (separator == '\t') text.remove_prefix(std::min<std::size_t>(4, text.size()));
     std::vector<std::string> out;
     bool whole = false;
     while (!text.empty() && out.size() < max_subscriptions)
@@ -209,9 +209,10 @@ std::vector<std::string> parse_courier_subscriptions(std::string_view text) {
 }
 
 std::string add_subscriptions(std::string_view text, std::span<const std::string> folders) {
-    std::string out(text.empty() ? version_2 : text);
-    const char separator = is_version_2(out) ? '\t' : '.';
     const std::vector<std::string> known = parse_subscriptions(text);
+    const bool bare = text.empty() || (known.empty() && is_version_2(text));
+    std::string out(bare ? version_2 : text);
+    const char separator = is_version_2(out) ? '\t' : '.';
     add_lines(out, known, folders, [separator](const std::string& f) { return line_of_folder(f, separator); });
     return out;
 }

@@ -105,6 +105,8 @@ TEST(subscriptions, are_added_in_the_version_that_is_there) {
     EXPECT_EQ(add_subscriptions("", more), "V\t2\n\nA\tB\nINBOX\nSent\n");
     EXPECT_EQ(add_subscriptions("V\t2\n\nSent\n", more), "V\t2\n\nSent\nA\tB\nINBOX\n");
     EXPECT_EQ(add_subscriptions("Sent\n", more), "Sent\nA.B\nINBOX\n");
+    EXPECT_EQ(add_subscriptions("V\t2", more), "V\t2\n\nA\tB\nINBOX\nSent\n"); // its writer was cut off
+    EXPECT_THAT(parse_subscriptions("V\t2"), IsEmpty());
 }
 
 /// What is stored for a message that arrives in pieces of `step` octets; nothing when it is not reversible.
