@@ -111,7 +111,8 @@ def _places() -> list[Place]:
         cyrus("Cyrus altnamespace off", altnamespace=False, unixhierarchysep=False),
         Place("Courier", lambda where, users: Courier(where, users=users), _by_number, _courier_alters),
         Place("Mailutils", lambda where, users: Mailutils(where, users=users), alter=_mailutils_alters,
-              refusal=_mailutils_refuses, mends={"NO APPEND [TRYCREATE] failed": "header"}, alterations=("missing", "extra"), keeps_flags=False, keeps_dates=False),
+              refusal=_mailutils_refuses, mends={"NO APPEND [TRYCREATE] failed": "header"},
+              alterations=("missing", "extra"), keeps_flags=False, keeps_dates=False),
     ]
 
 
@@ -182,9 +183,9 @@ def _wire_name(place: Place, name: str) -> str:
 
 
 def reasons(run) -> collections.Counter:
-    """The servers' words of a run's failures."""
-    said = (re.search(r'server said: "(.*)"$', failure["reason"]) for failure in run.mailbox["failures"])
-    return collections.Counter(match[1] if match else "not the server's words" for match in said)
+    """Why a run's failures failed: in the server's words where it said any."""
+    told = (failure["reason"] for failure in run.mailbox["failures"])
+    return collections.Counter(re.sub(r'^.*server said: "(.*)"$', r"\1", reason) for reason in told)
 
 
 def as_seen(place: Place, content: digest.Content) -> dict[str, list[tuple]]:
@@ -240,10 +241,13 @@ def processes_of(folder: str) -> list[str]:
             mounted = (entry / "mountinfo").read_text()
         except OSError:
             continue
-        if b"python" not in told.split(b"\0")[0] and (folder.encode() in told or folder.removeprefix("/dev/shm") + " /" in mounted):
+        # A mount's line begins with its place in the file system that it comes from.
+        inside = folder.encode() in told or folder.removeprefix("/dev/shm") + " /" in mounted
+        if inside and b"python" not in told.split(b"\0")[0]:
             found.append(f"{entry.name} {told.decode(errors='replace')}")
     return found
 
 
-__all__ = ["Courier", "Cyrus", "Dovecot", "Expectation", "MAIL_UID", "Mailutils", "NAMES", "Place", "SECRET", "SOURCE", "as_seen", "counted",
-           "need_roots", "processes_of", "reasons", "roots", "serves", "start_all", "table", "versions", "write_section"]
+__all__ = ["Courier", "Cyrus", "Dovecot", "Expectation", "MAIL_UID", "Mailutils", "NAMES", "Place", "SECRET", "SOURCE",
+           "as_seen", "counted", "need_roots", "processes_of", "reasons", "roots", "serves", "start_all", "table", "versions",
+           "write_section"]
