@@ -71,8 +71,8 @@ class Pairings(Case):
         proof = verify.mailbox["verify"]
         told = {"missing": expected.failures.total(), "different": 0, "extra": 0, "altered_by_server": 0,
                 "altered_by_repair": expected.repairs.total()}
-        for kind in target.alterations:
-            told[kind] += expected.altered
+        for kind, count in expected.altered.items():
+            told[kind] += count
         self.assertEqual({kind: proof[kind] for kind in told}, told, verify)
         self.assertEqual(verify.messages["residual"], 0, verify)
         self.assertEqual(as_seen(source, digest.mailbox_content(source.server, SOURCE)), as_seen(source, before))
