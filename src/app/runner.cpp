@@ -46,10 +46,10 @@ class throttle {
 // Mailboxes that are begun: those at work, and some that wait for a server without keeping the others from working.
 std::size_t begun_at_a_time(std::size_t jobs, std::size_t accounts) { return std::min(accounts, jobs * 4 + 16); }
 
-// Connections of one mailbox to each of its servers, from what a server may be asked for in all (four, or what
+// Connections of one mailbox to each of its servers, from what a server may be asked for in all (two, or what
 // max-connections= says) and how many mailboxes share that.
 std::size_t connections_of(const mailbox::endpoint& from, const mailbox::endpoint& to, std::size_t jobs) {
-    constexpr std::uint32_t usual = 4;
+    constexpr std::uint32_t usual = 2;
     const std::size_t all = std::min(from.max_connections.value_or(usual), to.max_connections.value_or(usual));
     return std::max<std::size_t>(all / jobs, 1);
 }
