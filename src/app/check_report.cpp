@@ -36,8 +36,8 @@ json::object json_of(const endpoint_check& e) {
         {"prefix", json_text(e.prefix)}, {"quotas", std::move(quotas)}, {"notes", json_texts(e.notes)}};
     out["quirks"] = std::move(quirks);
     if (!e.preset.empty())
-        out["limits"] = json::object{
-            {"preset", e.preset}, {"why", json_text(e.preset_why)}, {"limits", json_texts(e.limits)}};
+        out["limits"] =
+            json::object{{"preset", e.preset}, {"why", json_text(e.preset_why)}, {"limits", json_texts(e.limits)}};
     out["append_limit"] = e.append_limit ? json::value(*e.append_limit) : json::value(nullptr);
     return out;
 }

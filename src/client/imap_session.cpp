@@ -196,8 +196,8 @@ error imap_session::closed_by_peer() const {
     return e;
 }
 
-// A server may say that it is still searching, for a while. One that says things for ever must not hold us for ever, nor
-// make us keep them.
+// A server may say that it is still searching, for a while. One that says things for ever must not hold us for ever,
+// nor make us keep them.
 result<void> imap_session::check_progress(const imap::conversation::event& e) {
     using c = imap::conversation;
     if (const auto* chunk = std::get_if<c::body_chunk>(&e)) body_octets_ += chunk->octets.size();

@@ -185,10 +185,10 @@ class imap_session {
     std::vector<std::pair<std::string, std::string>> id_;
     wire_lines traced_;
     said_secrets secrets_{traced_};
-    std::size_t events_after_answer_ = 0;            ///< since the last tagged answer
-    std::chrono::steady_clock::duration waited_{0};  ///< for octets, since something was brought to its end
-    std::uint64_t body_octets_ = 0;                  ///< since then
-    bool hides_all_ = false;              ///< from the wire trace
+    std::size_t events_after_answer_ = 0;           ///< since the last tagged answer
+    std::chrono::steady_clock::duration waited_{0}; ///< for octets, since something was brought to its end
+    std::uint64_t body_octets_ = 0;                 ///< since then
+    bool hides_all_ = false;                        ///< from the wire trace
     bool greeted_ = false, preauth_ = false, capabilities_fresh_ = false;
     bool body_ended_ = false;                     ///< and the sink is not told yet
     std::chrono::milliseconds courtesy_{0};       ///< pause before the next messages, after OK [THROTTLED]

@@ -97,8 +97,8 @@ result<sasl_exchange> sasl_exchange::begin(std::string_view mechanism, const ser
                           .password = settings.password,
                           .host = settings.where.host,
                           .port = settings.where.port};
-    // A certificate says who comes, not whose mail is wanted: without a name the server would open the certificate's own
-    // mailbox, whatever user the URL names.
+    // A certificate says who comes, not whose mail is wanted: without a name the server would open the certificate's
+    // own mailbox, whatever user the URL names.
     if (on_behalf(settings) || mechanism == "EXTERNAL") who.authorization_id = settings.user;
     auto made = sasl::make(mechanism, who);
     if (!made) return std::unexpected(made.error());

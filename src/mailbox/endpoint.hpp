@@ -40,7 +40,7 @@ struct endpoint {
     std::string quirks;              ///< quirks=: names to force, or with "-" in front to switch off; "," between
     std::optional<uidl_access> uidl; ///< uidl=: of an IMAP source; user, password and trust are those of this endpoint
     message::mbox_format mbox = message::mbox_format::automatic; ///< format=: how an mbox is read
-    std::string path;                ///< of a place on this machine: absolute, decoded
+    std::string path;                                            ///< of a place on this machine: absolute, decoded
     client::compression compress = client::compression::when_it_pays;
     secret password; ///< of the user, or of the admin; or the token for xoauth2/oauthbearer
 

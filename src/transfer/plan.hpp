@@ -19,7 +19,7 @@ struct planned_folder {
     bool exists_on_target = false;
     std::uint64_t target_messages = 0;
     std::uint64_t to_delete = 0; ///< from the target, with --delete-extra
-    uid_set delete_uids = {};         ///< the same, as the target numbers them
+    uid_set delete_uids = {};    ///< the same, as the target numbers them
 };
 
 /// What a pass would do; nothing was changed to find out.
@@ -28,7 +28,7 @@ struct mailbox_plan {
     std::vector<planned_folder> folders;
     std::vector<collision> collisions;
     std::vector<std::string> notes;
-    bool deletes = false;                 ///< --delete-extra was asked for
+    bool deletes = false;                      ///< --delete-extra was asked for
     std::vector<std::string> not_deleted = {}; ///< mailbox_report::not_deleted
 };
 
