@@ -89,6 +89,8 @@ class Scene:
         users = {name: PASSWORD for name in ("letters", *(f"run{number:04}" for number in range(2000)))}
         common = {"users": users, "fast_login": True, "mechanisms": ("plain", "login"), "special_use": {},
                   "compress": True}
+        for place in ("deflating-source", "deflating-target"):  # of an earlier row
+            shutil.rmtree(self.folder / place, ignore_errors=True)
         with (Dovecot(self.folder / "deflating-source", name="deflating source", **common) as old,
               Dovecot(self.folder / "deflating-target", name="deflating target", storage="mdbox", **common) as new,
               Line(program, old, 10, rate) as from_old, Line(program, new, 10, rate) as to_new):
