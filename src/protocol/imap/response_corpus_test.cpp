@@ -16,11 +16,8 @@ namespace fs = std::filesystem;
 
 std::optional<fs::path> corpus(const char* folder) {
     const char* const named = std::getenv("POSTFERRY_CORPUS");
-    const char* const source = std::getenv("POSTFERRY_SOURCE_DIR");
-    fs::path root = named != nullptr ? named : fs::path(source != nullptr ? source : ".") / "../shared/corpus";
-    root /= folder;
-    if (!fs::is_directory(root)) return std::nullopt;
-    return root;
+    if (named == nullptr || !fs::is_directory(fs::path(named) / folder)) return std::nullopt;
+    return fs::path(named) / folder;
 }
 
 std::string content(const fs::path& file) {
