@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <dirent.h>
@@ -225,21 +226,33 @@ dotlock& dotlock::operator=(dotlock&& other) noexcept {
     return *this;
 }
 
+// It is whole, and its owner's, before it has the name that others look at: Dovecot waits for a lock by watching it,
+// and says so in its log when it may not.
 result<std::optional<dotlock>> dotlock::try_lock(int directory, std::string name, const file_owner& owner) {
+    static std::atomic<unsigned> made{0};
     remove_stale(directory, name);
-    file_handle fd(::openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!fd && errno == EEXIST) return std::optional<dotlock>();
+    const std::string draft = fmt::format("{}.{}.{}.{}", name, host_name(), ::getpid(), ++made);
+    file_handle fd(::openat(directory, draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd) return file_failure(errno, phase::append, fmt::format("The lock {} cannot be made", name));
+    const auto give_up = [&](int number) {
+        ::unlinkat(directory, draft.c_str(), 0);
+        return file_failure(number, phase::append, fmt::format("The lock {} cannot be made", name));
+    };
     struct stat st{};
-    const bool ours = ::fstat(fd.get(), &st) == 0 && (!owner.give || ::fchown(fd.get(), owner.user, owner.group) == 0);
-    const int number = errno;
+    if (::fstat(fd.get(), &st) != 0) return give_up(errno);
+    if (owner.give && ::fchown(fd.get(), owner.user, owner.group) != 0) return give_up(errno);
+    if (auto ok = write_all(fd.get(), fmt::format("{}:{}", ::getpid(), host_name()), name); !ok) {
+        ::unlinkat(directory, draft.c_str(), 0);
+        return std::unexpected(ok.error());
+    }
+    const bool ours = ::linkat(directory, draft.c_str(), directory, name.c_str(), 0) == 0;
+    if (!ours && errno != EEXIST) return give_up(errno);
+    ::unlinkat(directory, draft.c_str(), 0);
+    if (!ours) return std::optional<dotlock>();
     dotlock out;
     out.directory_ = directory;
     out.name_ = std::move(name);
     out.inode_ = st.st_ino;
-    if (!ours) return file_failure(number, phase::append, fmt::format("The lock {} cannot be made", out.name_));
-    if (auto ok = write_all(fd.get(), fmt::format("{}:{}", ::getpid(), host_name()), out.name_); !ok)
-        return std::unexpected(ok.error());
     return std::optional<dotlock>(std::move(out));
 }
 
