@@ -8,23 +8,6 @@ namespace json = boost::json;
 
 namespace {
 
-const json::object& object_in(const json::object& from, std::string_view name) {
-    static const json::object none;
-    const json::value* value = from.if_contains(name);
-    return value != nullptr && value->is_object() ? value->get_object() : none;
-}
-
-const json::array& array_in(const json::object& from, std::string_view name) {
-    static const json::array none;
-    const json::value* value = from.if_contains(name);
-    return value != nullptr && value->is_array() ? value->get_array() : none;
-}
-
-std::string text_in(const json::object& from, std::string_view name) {
-    const json::value* value = from.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string{};
-}
-
 std::string joined(const json::array& texts) {
     std::string out;
     for (const json::value& text : texts)
@@ -42,8 +25,7 @@ std::string joined(const json::object& counts) {
 std::uint64_t waived_in(const json::array& failures) {
     std::uint64_t n = 0;
     for (const json::value& f : failures) {
-        const json::value* waived = f.is_object() ? f.get_object().if_contains("waived") : nullptr;
-        if (waived != nullptr && waived->is_bool() && waived->get_bool()) ++n;
+        if (f.is_object() && is_waived(f.get_object())) ++n;
     }
     return n;
 }

@@ -17,33 +17,11 @@ namespace {
 
 constexpr std::size_t most_failures = 500; ///< shown of one mailbox
 
-const json::object& object_in(const json::object& from, std::string_view name) {
-    static const json::object none;
-    const json::value* value = from.if_contains(name);
-    return value != nullptr && value->is_object() ? value->get_object() : none;
-}
-
-const json::array& array_in(const json::object& from, std::string_view name) {
-    static const json::array none;
-    const json::value* value = from.if_contains(name);
-    return value != nullptr && value->is_array() ? value->get_array() : none;
-}
-
-std::string_view raw_in(const json::object& from, std::string_view name) {
-    const json::value* value = from.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view{};
-}
-
-std::string text_in(const json::object& from, std::string_view name) { return html_text(raw_in(from, name)); }
+std::string html_in(const json::object& from, std::string_view name) { return html_text(text_in(from, name)); }
 
 double real_in(const json::object& from, std::string_view name) {
     const json::value* value = from.if_contains(name);
     return value != nullptr && value->is_number() ? value->to_number<double>() : 0;
-}
-
-bool is_waived(const json::object& failure) {
-    const json::value* waived = failure.if_contains("waived");
-    return waived != nullptr && waived->is_bool() && waived->get_bool();
 }
 
 /// Only words that we know become part of a class name.
@@ -157,7 +135,7 @@ std::string counts_list(const json::object& counts) {
 
 std::string facts_of(const json::object& m) {
     std::string out = R"(<dl class="facts">)";
-    out += fact("Pass", text_in(m, "pass")) + fact("State", text_in(m, "state")) +
+    out += fact("Pass", html_in(m, "pass")) + fact("State", html_in(m, "state")) +
            fact("Took", duration_text(real_in(m, "seconds")));
     const auto number = [&](std::string_view member, std::string_view name) {
         if (const std::uint64_t n = number_in(m, member); n > 0) out += fact(name, grouped(n));
@@ -183,16 +161,16 @@ std::string folders_table(const json::array& folders) {
         if (!value.is_object()) continue;
         const json::object& f = value.get_object();
         const balance messages = balance_of(object_in(f, "messages"));
-        const bool bad = raw_in(f, "state") == "failed";
+        const bool bad = text_in(f, "state") == "failed";
         // Folders that only hold others say nothing.
-        if (messages.source == 0 && raw_in(f, "state") == "skipped" && !f.contains("deleted")) continue;
+        if (messages.source == 0 && text_in(f, "state") == "skipped" && !f.contains("deleted")) continue;
         out += fmt::format(R"(<tr><td><bdi>{}</bdi></td><td><bdi>{}</bdi></td><td class="bar">{}</td>)"
                            R"(<td class="n">{}</td><td class="n">{}</td><td class="n{}">{}</td><td{}>{}</td></tr>)"
                            "\n",
-                           text_in(f, "source"), text_in(f, "target"), balance_picture(messages, "small"),
+                           html_in(f, "source"), html_in(f, "target"), balance_picture(messages, "small"),
                            grouped(messages.source), format_size(balance_of(object_in(f, "bytes")).source),
                            messages.failed > 0 ? " bad" : "", grouped(messages.failed), bad ? R"( class="bad")" : "",
-                           text_in(f, "state"));
+                           html_in(f, "state"));
     }
     return out + "</tbody></table></div>\n";
 }
@@ -207,15 +185,15 @@ std::string failures_table(const json::array& failures) {
         if (!value.is_object() || shown == most_failures) continue;
         ++shown;
         const json::object& f = value.get_object();
-        const std::string_view id = raw_in(f, "message_id");
+        const std::string_view id = text_in(f, "message_id");
         out += fmt::format(R"(<tr><td><bdi>{}</bdi></td><td class="n">{}</td><td class="n">{}</td>)"
                            R"(<td class="mono"><bdi>{}</bdi></td><td><bdi>{}</bdi>)",
-                           text_in(f, "folder"), number_in(f, "source_uid"), format_size(number_in(f, "bytes")),
-                           html_text(id), text_in(f, "reason"));
+                           html_in(f, "folder"), number_in(f, "source_uid"), format_size(number_in(f, "bytes")),
+                           html_text(id), html_in(f, "reason"));
         if (is_waived(f))
             out += R"(<div class="waived">accepted by the administrator</div>)";
-        else if (!raw_in(f, "advice").empty())
-            out += fmt::format(R"(<div class="advice">{}</div>)", text_in(f, "advice"));
+        else if (!text_in(f, "advice").empty())
+            out += fmt::format(R"(<div class="advice">{}</div>)", html_in(f, "advice"));
         out += "</td></tr>\n";
     }
     out += "</tbody></table></div>\n";
@@ -248,7 +226,7 @@ std::string overview_row(const json::object& m, std::uint64_t number) {
         R"(<td>{}</td><td class="bar">{}</td><td class="n">{}</td><td class="n">{}</td>)"
         R"(<td class="n{}">{}</td></tr>)"
         "\n",
-        number, text_in(m, "source"), text_in(m, "target"), grade_pill(raw_in(m, "grade")), text_in(m, "state"),
+        number, html_in(m, "source"), html_in(m, "target"), grade_pill(text_in(m, "grade")), html_in(m, "state"),
         balance_picture(messages, "small"), grouped(messages.source),
         format_size(balance_of(object_in(m, "bytes")).source), messages.failed > 0 ? " bad" : "",
         grouped(messages.failed));
@@ -357,15 +335,15 @@ std::string html_of(const json::object& m, std::uint64_t number) {
     std::string out = fmt::format(R"(<section class="card" id="m{}"><div class="head"><h2><bdi>{}</bdi>)"
                                   R"(<span class="arrow"> → </span><bdi>{}</bdi></h2>{}</div>)"
                                   "\n",
-                                  number, text_in(m, "source"), text_in(m, "target"), grade_pill(raw_in(m, "grade")));
+                                  number, html_in(m, "source"), html_in(m, "target"), grade_pill(text_in(m, "grade")));
     out += figure(messages, octets);
     if (const json::object& stopped = object_in(m, "stopped_by"); !stopped.empty())
         out += fmt::format(R"(<div class="notice poor"><b>It stopped before its end:</b> <bdi>{}</bdi>)"
                            R"(<div class="advice">{}</div></div>)"
                            "\n",
-                           text_in(stopped, "reason"), text_in(stopped, "advice"));
+                           html_in(stopped, "reason"), html_in(stopped, "advice"));
     if (const json::object& v = object_in(m, "verify"); !v.empty())
-        out += fmt::format("<div class=\"notice {}\">{}</div>\n", known_grade(raw_in(m, "grade")), proof_sentence(v));
+        out += fmt::format("<div class=\"notice {}\">{}</div>\n", known_grade(text_in(m, "grade")), proof_sentence(v));
     out += facts_of(m);
     if (const json::array& failures = array_in(m, "failures"); !failures.empty()) out += failures_table(failures);
     out += list_of("Not deleted", array_in(m, "not_deleted"));
@@ -379,7 +357,7 @@ result<void> write_html_report(atomic_file& file, const report_frame& frame, con
     auto ok = walk([&](std::string_view text) -> result<void> {
         const auto mailbox = all.sums.add(text);
         if (!mailbox) return std::unexpected(mailbox.error());
-        ++all.grades[known_grade(raw_in(*mailbox, "grade"))];
+        ++all.grades[known_grade(text_in(*mailbox, "grade"))];
         all.stopped += mailbox->contains("stopped_by") ? 1U : 0U;
         all.rows += overview_row(*mailbox, all.sums.mailboxes);
         return {};

@@ -111,6 +111,28 @@ transfer::balance balance_of(const json::object& counts) {
             .failed = number("failed")};
 }
 
+const json::object& object_in(const json::object& from, std::string_view name) {
+    static const json::object none;
+    const json::value* value = from.if_contains(name);
+    return value != nullptr && value->is_object() ? value->get_object() : none;
+}
+
+const json::array& array_in(const json::object& from, std::string_view name) {
+    static const json::array none;
+    const json::value* value = from.if_contains(name);
+    return value != nullptr && value->is_array() ? value->get_array() : none;
+}
+
+std::string_view text_in(const json::object& from, std::string_view name) {
+    const json::value* value = from.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view{};
+}
+
+bool is_waived(const json::object& failure) {
+    const json::value* waived = failure.if_contains("waived");
+    return waived != nullptr && waived->is_bool() && waived->get_bool();
+}
+
 std::uint64_t number_in(const json::object& from, std::string_view name) {
     const json::value* value = from.if_contains(name);
     if (value == nullptr || !value->is_number()) return 0;

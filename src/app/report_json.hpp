@@ -28,6 +28,12 @@ struct report_sums {
 };
 /// Of "messages" or "bytes"; what is missing counts 0.
 [[nodiscard]] transfer::balance balance_of(const boost::json::object& counts);
+[[nodiscard]] const boost::json::object& object_in(const boost::json::object& from,
+                                                   std::string_view name); ///< empty if it is none
+[[nodiscard]] const boost::json::array& array_in(const boost::json::object& from,
+                                                 std::string_view name);                        ///< empty if it is none
+[[nodiscard]] std::string_view text_in(const boost::json::object& from, std::string_view name); ///< empty if it is none
+[[nodiscard]] bool is_waived(const boost::json::object& failure);
 [[nodiscard]] std::uint64_t number_in(const boost::json::object& from, std::string_view name); ///< 0 if it is none
 
 /// The whole document. The file is still to be committed.

@@ -1,7 +1,6 @@
 // From the TCP connection to the authenticated state: greeting, STARTTLS, SASL, LOGIN.
 #include "base/text.hpp"
 #include "client/imap_session.hpp"
-#include "net/metered_connection.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -13,10 +12,8 @@ namespace postferry::client {
 
 task<result<std::unique_ptr<imap_session>>> imap_session::open(executor ex, imap_settings settings,
                                                                std::shared_ptr<block_pool> blocks) {
-    const deadline until = deadline::in(settings.connect_patience);
-    auto line = co_await net::connection::open(ex, settings.where, settings.tls, until);
+    auto line = co_await open_line(ex, settings);
     if (!line) co_return std::unexpected(line.error());
-    if (settings.allowance) *line = net::metered(std::move(*line), settings.allowance, ex);
     co_return co_await open_on(std::move(*line), std::move(settings), std::move(blocks));
 }
 
@@ -37,13 +34,9 @@ task<result<void>> imap_session::start() {
     while (!greeted_) {
         auto got = co_await receive();
         if (got) continue;
-        // Somebody accepted the connection and says nothing: most often a TLS port that waits for a handshake.
         error why = got.error();
-        if (why.cls == retry_class::transient && !bye_ && !connection_->encrypted()) {
-            why.where = phase::greeting;
-            why.advice = "If this is a TLS port, use imaps://";
-        }
-        co_return std::unexpected(why);
+        const bool silent = why.cls == retry_class::transient && !bye_ && !connection_->encrypted();
+        co_return std::unexpected(silent ? silent_greeting(std::move(why), "imaps") : std::move(why));
     }
     if (auto safe = co_await secure(); !safe) co_return safe;
     if (!preauth_) {

@@ -3,9 +3,6 @@
 #include "base/text.hpp"
 #include "client/deflate_line.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -145,18 +142,10 @@ result<net::allowance::time> imap_session::may_begin(std::size_t messages) {
     return std::max(now + courtesy_, *allowed);
 }
 
-task<> imap_session::wait_until(net::allowance::time when) {
-    if (closed_ || when <= std::chrono::steady_clock::now()) co_return;
-    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, when);
-    pacing_ = &timer;
-    (void)co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
-    pacing_ = nullptr;
-}
-
 task<result<void>> imap_session::pace(std::size_t messages) {
     const auto when = may_begin(messages);
     if (!when) co_return std::unexpected(when.error());
-    co_await wait_until(*when);
+    co_await pacing_.wait_until(*when);
     co_return result<void>{}; // whoever closed the line meanwhile hears of it at the next read or write
 }
 
@@ -168,8 +157,7 @@ void imap_session::note_throttled_success(const imap::status_response& status) n
 }
 
 void imap_session::close() noexcept {
-    closed_ = true;
-    if (pacing_ != nullptr) pacing_->cancel();
+    pacing_.stop();
     connection_->close();
 }
 

@@ -3,6 +3,7 @@
 #include "client/block.hpp"
 #include "client/line_gauge.hpp"
 #include "client/login.hpp"
+#include "client/server_line.hpp"
 #include "client/server_settings.hpp"
 #include "client/wire_lines.hpp"
 #include "net/allowance.hpp"
@@ -107,7 +108,7 @@ class imap_session {
     /// OK [THROTTLED]. Class throttled: a budget is spent, no message is to be begun.
     [[nodiscard]] result<net::allowance::time> may_begin(std::size_t messages);
     /// close() ends the wait.
-    task<> wait_until(net::allowance::time when);
+    task<> wait_until(net::allowance::time when) { return pacing_.wait_until(when); }
     /// Both of them.
     task<result<void>> pace(std::size_t messages);
     /// See net::allowance::messages_at_once.
@@ -190,10 +191,9 @@ class imap_session {
     std::uint64_t body_octets_ = 0;                 ///< since then
     bool hides_all_ = false;                        ///< from the wire trace
     bool greeted_ = false, preauth_ = false, capabilities_fresh_ = false;
-    bool body_ended_ = false;                     ///< and the sink is not told yet
-    std::chrono::milliseconds courtesy_{0};       ///< pause before the next messages, after OK [THROTTLED]
-    boost::asio::steady_timer* pacing_ = nullptr; ///< of pace(), while it waits
-    bool closed_ = false;
+    bool body_ended_ = false;               ///< and the sink is not told yet
+    std::chrono::milliseconds courtesy_{0}; ///< pause before the next messages, after OK [THROTTLED]
+    pacing pacing_;
     line_gauge gauge_;
     std::chrono::steady_clock::duration round_trip_ = std::chrono::seconds(10);
     bool compress_tried_ = false, compressed_ = false;

@@ -1,12 +1,8 @@
 #include "client/lmtp_session.hpp"
 
 #include "base/text.hpp"
-#include "net/metered_connection.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/host_name.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include <array>
@@ -52,10 +48,8 @@ error to_error(const smtp::reply& reply, phase where, std::string what) {
 }
 
 task<result<std::unique_ptr<lmtp_session>>> lmtp_session::open(executor ex, lmtp_settings settings) {
-    auto line =
-        co_await net::connection::open(ex, settings.where, settings.tls, deadline::in(settings.connect_patience));
+    auto line = co_await open_line(ex, settings);
     if (!line) co_return std::unexpected(line.error());
-    if (settings.allowance) *line = net::metered(std::move(*line), settings.allowance, ex);
     co_return co_await open_on(std::move(*line), std::move(settings));
 }
 
@@ -205,16 +199,12 @@ task<result<void>> lmtp_session::pace() {
     if (failure_ || !settings_.allowance) co_return result<void>{};
     const auto when = settings_.allowance->begin_messages(1, std::chrono::steady_clock::now());
     if (!when) co_return std::unexpected(when.error());
-    if (*when <= std::chrono::steady_clock::now()) co_return result<void>{};
-    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, *when);
-    pacing_ = &timer;
-    (void)co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
-    pacing_ = nullptr;
+    co_await pacing_.wait_until(*when);
     co_return result<void>{}; // whoever closed the line meanwhile hears of it at the next read or write
 }
 
 void lmtp_session::close() noexcept {
-    if (pacing_ != nullptr) pacing_->cancel();
+    pacing_.stop();
     connection_->close();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include "base/error.hpp"
+#include "client/server_line.hpp"
 #include "client/server_settings.hpp"
 #include "client/wire_lines.hpp"
 #include "net/connection.hpp"
@@ -77,7 +78,7 @@ class lmtp_session {
     std::string greeting_, recipient_;
     wire_lines traced_;
     std::optional<error> failure_;
-    boost::asio::steady_timer* pacing_ = nullptr; ///< the wait of pace(), while it lasts
+    pacing pacing_;
     bool greeted_ = false;
 };
 

@@ -1,7 +1,6 @@
 // From the TCP connection to the authenticated state: greeting, STLS (RFC 2595), SASL (RFC 5034), USER and PASS.
 #include "base/text.hpp"
 #include "client/pop3_session.hpp"
-#include "net/metered_connection.hpp"
 
 #include <fmt/format.h>
 
@@ -11,10 +10,8 @@ namespace postferry::client {
 
 task<result<std::unique_ptr<pop3_session>>> pop3_session::open(executor ex, pop3_settings settings,
                                                                std::shared_ptr<block_pool> blocks) {
-    const deadline until = deadline::in(settings.connect_patience);
-    auto line = co_await net::connection::open(ex, settings.where, settings.tls, until);
+    auto line = co_await open_line(ex, settings);
     if (!line) co_return std::unexpected(line.error());
-    if (settings.allowance) *line = net::metered(std::move(*line), settings.allowance, ex);
     co_return co_await open_on(std::move(*line), std::move(settings), std::move(blocks));
 }
 
@@ -35,13 +32,9 @@ task<result<void>> pop3_session::start() {
     while (!greeted_) {
         auto got = co_await receive();
         if (got) continue;
-        // Somebody accepted the connection and says nothing: most often a TLS port that waits for a handshake.
         error why = got.error();
-        if (why.cls == retry_class::transient && why.server_said.empty() && !connection_->encrypted()) {
-            why.where = phase::greeting;
-            why.advice = "If this is a TLS port, use pop3s://";
-        }
-        co_return std::unexpected(why);
+        const bool silent = why.cls == retry_class::transient && why.server_said.empty() && !connection_->encrypted();
+        co_return std::unexpected(silent ? silent_greeting(std::move(why), "pop3s") : std::move(why));
     }
     if (auto asked = co_await ask_capabilities(); !asked) co_return asked;
     if (auto safe = co_await secure(); !safe) co_return safe;

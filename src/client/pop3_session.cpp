@@ -1,8 +1,5 @@
 #include "client/pop3_session.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -164,16 +161,12 @@ task<result<void>> pop3_session::pace(std::size_t messages) {
     if (failure_ || !settings_.allowance) co_return result<void>{};
     const auto when = settings_.allowance->begin_messages(messages, std::chrono::steady_clock::now());
     if (!when) co_return std::unexpected(when.error());
-    if (*when <= std::chrono::steady_clock::now()) co_return result<void>{};
-    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, *when);
-    pacing_ = &timer;
-    (void)co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
-    pacing_ = nullptr;
+    co_await pacing_.wait_until(*when);
     co_return result<void>{}; // whoever closed the line meanwhile hears of it at the next read or write
 }
 
 void pop3_session::close() noexcept {
-    if (pacing_ != nullptr) pacing_->cancel();
+    pacing_.stop();
     connection_->close();
 }
 

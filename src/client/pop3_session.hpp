@@ -2,6 +2,7 @@
 #include "base/error.hpp"
 #include "client/block.hpp"
 #include "client/login.hpp"
+#include "client/server_line.hpp"
 #include "client/server_settings.hpp"
 #include "net/connection.hpp"
 #include "protocol/pop3/conversation.hpp"
@@ -115,7 +116,7 @@ class pop3_session {
     std::deque<pending> pending_; ///< oldest first: POP3 answers in order
     pop3_body_sink* sink_ = nullptr;
     std::function<std::string(std::string_view)> on_challenge_;
-    boost::asio::steady_timer* pacing_ = nullptr; ///< the wait of pace(), while it lasts
+    pacing pacing_;
     std::optional<error> failure_, goodbye_;
     std::string greeting_, login_method_;
     said_secrets secrets_;

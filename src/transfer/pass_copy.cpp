@@ -120,12 +120,8 @@ task<result<void>> mailbox_pass::state::sweep(std::vector<lane> work) {
     co_await net::join_all(std::move(at_once));
     bookkeeper_ = nullptr;
     for (const auto& s : streams_) s->note_line_failure();
-    const auto broken = std::ranges::find_if(streams_, [](const auto& s) { return s->failure().has_value(); });
-    const std::optional<error> failure = first_failure_             ? first_failure_
-                                         : broken != streams_.end() ? (*broken)->failure()
-                                                                    : std::nullopt;
+    const std::optional<error> failure = std::exchange(first_failure_, std::nullopt);
     streams_.clear();
-    first_failure_.reset();
     if (books_failure_) co_return std::unexpected(*books_failure_);
     if (stop_) co_return std::unexpected(stopped());
     if (halt_) co_return result<void>{};
