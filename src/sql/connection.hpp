@@ -1,10 +1,17 @@
 #pragma once
-// The seam over databases: connect, bind, step, transaction. Repositories are written once over it. SQLite stands
-// behind it today (sql/sqlite.hpp); PostgreSQL is to follow.
+// The seam over databases: connect, bind, step, transaction. Repositories are written once over it. SQLite
+// (sql/sqlite.hpp) and PostgreSQL (sql/postgresql.hpp) stand behind it; sql/open.hpp chooses by URL.
 //
 // SQL text: parameters are $1, $2 ... and first appear in ascending order, which both databases read alike. RETURNING
-// and ON CONFLICT are common ground; what the dialects spell differently (the making of tables) has a text of its own.
+// and ON CONFLICT are common ground (in DO UPDATE name the table: `octets = traffic.octets + excluded.octets`); what
+// the dialects spell differently (the making of tables, FOR UPDATE SKIP LOCKED) is a sql::spelling.
+//
+// Both databases promise the same, under these rules:
+// - Inside a transaction nothing may follow a failed statement but rollback() or rollback_to_savepoint().
+// - Order by numbers, or by text columns that PostgreSQL's schema step makes with COLLATE "C": SQLite compares octets.
+// - Text comes back octet for octet, also where it is no UTF-8 or holds NUL.
 #include "base/error.hpp"
+#include "sql/dialect.hpp"
 
 #include <concepts>
 #include <cstddef>
@@ -27,11 +34,14 @@ enum class trouble : std::uint8_t {
     io,             ///< the disk or the network failed
     damaged,        ///< the database contradicts itself
     not_a_database, ///< the file is something else altogether
-    busy,           ///< another program holds it, beyond the waiting time
+    busy,           ///< held by somebody else beyond the waiting time, or given up in a conflict; may be repeated
     read_only,      ///< may be read, not written
     no_access,      ///< cannot be opened
     constraint,     ///< the schema forbids the value
     other,
+    /// The server cannot be reached or has cut the line. What was not committed has not happened; begin(), or a
+    /// statement outside a transaction, connects again. sql/transaction.hpp repeats what is to be repeated.
+    gone,
 };
 
 /// A prepared statement of one backend. Parameters count from 1, columns from 0. Bound values are copied. A failed bind
@@ -130,6 +140,8 @@ class connection {
     virtual ~connection() = default;
     /// The statement of this text, prepared at the first call and kept.
     [[nodiscard]] virtual result<query> prepare(std::string_view sql) = 0;
+    [[nodiscard]] result<query> prepare(const spelling& sql) { return prepare(sql.in(dialect())); }
+    [[nodiscard]] virtual sql::dialect dialect() const noexcept = 0;
     /// Several statements without parameters.
     [[nodiscard]] virtual result<void> script(std::string_view sql) = 0;
 
@@ -137,14 +149,20 @@ class connection {
     /// A failed commit may leave the transaction open; rollback() then.
     [[nodiscard]] virtual result<void> commit() = 0;
     virtual void rollback() noexcept = 0; ///< nothing happens outside a transaction
-    /// false after begin() means that a failure has rolled everything back.
+    /// false after begin() means that a failure has rolled everything back, or that the connection is gone.
     [[nodiscard]] virtual bool in_transaction() const noexcept = 0;
     /// One level of undo inside a transaction.
     [[nodiscard]] virtual result<void> savepoint() = 0;
     [[nodiscard]] virtual result<void> release_savepoint() = 0;
     [[nodiscard]] virtual result<void> rollback_to_savepoint() = 0; ///< undoes and releases
 
+    /// After a commit() that failed with `gone`: did it happen? Connects again to find out; fails with `gone` while
+    /// that cannot be done. Only databases that hold a schema of ours can tell (sql/schema.hpp): class local otherwise.
+    [[nodiscard]] virtual result<bool> was_committed() = 0;
+
     [[nodiscard]] virtual result<schema_mark> read_schema_mark() = 0;
+    /// Inside a transaction: until it ends nobody else changes the schema.
+    [[nodiscard]] virtual result<void> lock_schema() = 0;
     /// Inside a transaction, with the change it marks.
     [[nodiscard]] virtual result<void> write_schema_mark(std::uint32_t application, int version) = 0;
     [[nodiscard]] virtual trouble last_trouble() const noexcept = 0;

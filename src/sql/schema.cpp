@@ -14,13 +14,28 @@ result<schema_fit> inspect(connection& db, const schema& wanted) {
 
 namespace {
 
-result<void> take_step(connection& db, const schema& wanted, int to_version) {
-    auto done = db.begin(durability::ordered);
-    if (done) done = db.script(wanted.steps[static_cast<std::size_t>(to_version - 1)]);
-    if (done) done = db.write_schema_mark(wanted.application, to_version);
-    if (done) done = db.commit();
-    if (!done) db.rollback();
-    return done;
+/// One step up from what is there, which another process may have moved since anybody looked. The version reached.
+result<int> next_version(connection& db, const schema& wanted) {
+    if (auto locked = db.lock_schema(); !locked) return std::unexpected(std::move(locked.error()));
+    auto mark = db.read_schema_mark();
+    if (!mark) return std::unexpected(std::move(mark.error()));
+    if (mark->version >= wanted.version()) return mark->version;
+    auto done = db.script(wanted.steps[static_cast<std::size_t>(mark->version)].in(db.dialect()));
+    if (done) done = db.write_schema_mark(wanted.application, mark->version + 1);
+    if (!done) return std::unexpected(std::move(done.error()));
+    return mark->version + 1;
+}
+
+result<int> take_step(connection& db, const schema& wanted) {
+    auto begun = db.begin(durability::ordered);
+    if (!begun) return std::unexpected(std::move(begun.error()));
+    auto version = next_version(db, wanted);
+    if (version) {
+        auto committed = db.commit();
+        if (!committed) version = std::unexpected(std::move(committed.error()));
+    }
+    if (!version) db.rollback();
+    return version;
 }
 
 } // namespace
@@ -28,9 +43,10 @@ result<void> take_step(connection& db, const schema& wanted, int to_version) {
 result<void> migrate(connection& db, const schema& wanted) {
     auto mark = db.read_schema_mark();
     if (!mark) return std::unexpected(std::move(mark.error()));
-    for (int version = mark->version + 1; version <= wanted.version(); ++version) {
-        auto done = take_step(db, wanted, version);
-        if (!done) return done;
+    for (int version = mark->version; version < wanted.version();) {
+        auto reached = take_step(db, wanted);
+        if (!reached) return std::unexpected(std::move(reached.error()));
+        version = *reached;
     }
     return {};
 }

@@ -8,8 +8,10 @@
 namespace postferry::sql {
 namespace {
 
-constexpr std::array<std::string_view, 2> two_steps{"CREATE TABLE a (x BIGINT)",
-                                                    "ALTER TABLE a ADD COLUMN y BIGINT NOT NULL DEFAULT 7"};
+constexpr schema_step both(std::string_view text) { return {.sqlite = text, .postgresql = text}; }
+
+constexpr std::array two_steps{both("CREATE TABLE a (x BIGINT)"),
+                               both("ALTER TABLE a ADD COLUMN y BIGINT NOT NULL DEFAULT 7")};
 const schema one{.application = 4711, .steps = std::span(two_steps).first(1)};
 const schema two{.application = 4711, .steps = two_steps};
 
@@ -52,8 +54,8 @@ TEST(schema, newer_and_foreign_ones_are_told_apart) {
 }
 
 TEST(schema, a_step_that_fails_leaves_the_version_before_it) {
-    static constexpr std::array<std::string_view, 2> steps{"CREATE TABLE a (x BIGINT)",
-                                                           "CREATE TABLE b (x BIGINT); CREATE TABLE a (again BIGINT)"};
+    static constexpr std::array steps{both("CREATE TABLE a (x BIGINT)"),
+                                      both("CREATE TABLE b (x BIGINT); CREATE TABLE a (again BIGINT)")};
     auto db = fresh();
     EXPECT_FALSE(migrate(*db, {.application = 4711, .steps = steps}));
     EXPECT_FALSE(db->in_transaction());

@@ -162,7 +162,9 @@ class sqlite_connection final : public connection {
 
     result<void> set_up(const sqlite_options& options, bool file);
 
+    using connection::prepare;
     result<query> prepare(std::string_view sql) override;
+    sql::dialect dialect() const noexcept override { return sql::dialect::sqlite; }
     result<void> script(std::string_view sql) override;
     result<void> begin(durability how) override;
 
@@ -183,7 +185,11 @@ class sqlite_connection final : public connection {
         return undone ? once("RELEASE s") : undone;
     }
 
+    result<bool> was_committed() override { return false; } // a file is never gone
+
     result<schema_mark> read_schema_mark() override;
+
+    result<void> lock_schema() override { return {}; } // BEGIN IMMEDIATE has locked it all
 
     result<void> write_schema_mark(std::uint32_t application, int version) override {
         return script(fmt::format("PRAGMA application_id={}; PRAGMA user_version={}", application, version));

@@ -24,7 +24,9 @@ class watched_connection final : public sql::connection {
     watched_connection(transcript& said, int& failing_commits) : said_(said), failing_commits_(failing_commits) {
         EXPECT_TRUE(sql::migrate(*db_, ledger_schema()));
     }
+    using sql::connection::prepare;
     result<sql::query> prepare(std::string_view text) override { return db_->prepare(text); }
+    sql::dialect dialect() const noexcept override { return db_->dialect(); }
     result<void> script(std::string_view text) override { return db_->script(text); }
     result<void> begin(sql::durability how) override {
         said_.emplace_back(how == sql::durability::synced ? "begin synced" : "begin");
@@ -46,6 +48,8 @@ class watched_connection final : public sql::connection {
     result<void> savepoint() override { return said_.emplace_back("savepoint"), db_->savepoint(); }
     result<void> release_savepoint() override { return said_.emplace_back("release"), db_->release_savepoint(); }
     result<void> rollback_to_savepoint() override { return said_.emplace_back("undo"), db_->rollback_to_savepoint(); }
+    result<bool> was_committed() override { return db_->was_committed(); }
+    result<void> lock_schema() override { return db_->lock_schema(); }
     result<sql::schema_mark> read_schema_mark() override { return db_->read_schema_mark(); }
     result<void> write_schema_mark(std::uint32_t a, int v) override { return db_->write_schema_mark(a, v); }
     sql::trouble last_trouble() const noexcept override { return db_->last_trouble(); }

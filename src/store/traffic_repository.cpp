@@ -29,7 +29,7 @@ result<void> traffic_repository::add(const std::vector<net::traffic>& more, std:
     for (const net::traffic& t : more) {
         auto put = run(db_,
                        "INSERT INTO traffic (place, direction, hour, octets) VALUES ($1, $2, $3, $4) "
-                       "ON CONFLICT (place, direction, hour) DO UPDATE SET octets = octets + excluded.octets",
+                       "ON CONFLICT (place, direction, hour) DO UPDATE SET octets = traffic.octets + excluded.octets",
                        t.place, t.sent ? 1 : 0, t.hour, t.octets);
         if (!put) return pass_on(put);
     }
