@@ -17,6 +17,8 @@ struct sqlite_options {
     bool immutable = false;
     std::chrono::milliseconds busy_timeout{5000};
     std::size_t cache_kib = 512;
+    /// Somebody else's file, which other programs read: it must be there, and its journal mode stays as it is.
+    bool foreign = false;
 };
 
 /// Opens, or makes, a database file. `path` empty = a database in memory. Files are kept in WAL mode: a writer and
