@@ -1,0 +1,68 @@
+#pragma once
+// The mailboxes of batches. On a database thread; transactions are the caller's.
+#include "sql/connection.hpp"
+#include "store/batch_repository.hpp"
+#include "store/paging.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace postferry::store {
+
+struct migration_filter {
+    std::optional<record_id> batch = {};
+    mailbox_states states = {}; ///< empty: any
+    std::optional<record_id> account = {};
+    std::optional<std::string> server = {}; ///< key; as source or as target
+    std::optional<std::string> grade = {};
+    std::string user_contains = {}; ///< in the source's or the target's user, as it is spelled; empty: any
+};
+
+class migration_repository {
+  public:
+    migration_repository(sql::connection& db, batch_repository& batches) noexcept : db_(db), batches_(batches) {}
+
+    /// Thousands at once, of any batches. One id for each, in the same order; 0: its batch has a mailbox of the same
+    /// two places already. State, due and priority are taken as given; each begins its tally, none an event.
+    [[nodiscard]] result<std::vector<record_id>> add(const std::vector<migration>& mailboxes);
+    [[nodiscard]] result<std::optional<migration>> find(record_id id);
+    /// By ascending id.
+    [[nodiscard]] result<slice<migration>> list(const migration_filter& filter, const paging& page);
+    /// The ids alone, for commands that go over all of them in bites.
+    [[nodiscard]] result<slice<record_id>> ids(const migration_filter& filter, const paging& page);
+    /// What somebody may edit (places, users, servers, account, priority, next pass), if m.version is still the stored
+    /// one; else `conflict`. `duplicate`: the batch has a mailbox of these places.
+    [[nodiscard]] result<migration> update(const migration& m);
+    [[nodiscard]] result<void> set_priority(record_id id, int priority);
+    /// When a worker may take it next, and for what; nothing changes for one that has ended.
+    [[nodiscard]] result<void> set_due(record_id id, std::optional<unix_ms> due, const std::string& next_pass);
+    [[nodiscard]] result<void> set_ledger_mailbox(record_id id, std::int64_t ledger_mailbox);
+    /// How far a pass has come; the tally follows. Neither version nor event: it comes several times a second.
+    [[nodiscard]] result<void> set_counts(record_id id, const message_counts& counts);
+    /// A pass has ended: one more, with its grade.
+    [[nodiscard]] result<void> add_pass(record_id id, const std::string& grade);
+    /// Takes it out of its batch with its credentials, passes and log lines; events stay. `conflict` while a worker
+    /// holds it.
+    [[nodiscard]] result<void> remove(record_id id);
+
+    /// Pairs of keys that the ledger knows from runs of the command line, and no batch does; by ascending
+    /// transfer::mailbox_id.
+    struct stray {
+        std::int64_t ledger_mailbox = 0;
+        std::string source_key, target_key;
+        std::string last_pass, last_ended; ///< of its last report; empty when it left none
+    };
+    [[nodiscard]] result<slice<stray>> strays(const paging& page);
+
+  private:
+    friend class state_changer;
+    friend class lease_repository;
+    /// Held until the transaction ends.
+    [[nodiscard]] result<std::optional<migration>> lock(record_id id);
+
+    sql::connection& db_;
+    batch_repository& batches_;
+};
+
+} // namespace postferry::store
