@@ -22,10 +22,14 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 namespace postferry::sql {
 
 using octets = std::span<const std::uint8_t>;
+
+/// A value for a query whose parameters depend on what is asked for. Views live until the query has run.
+using value = std::variant<std::monostate, std::int64_t, std::string_view, octets>;
 
 /// What kind of failure the last one was, for those who must choose between ways out. `error` carries the words.
 enum class trouble : std::uint8_t {
@@ -93,6 +97,14 @@ class query {
         return statement_->step();
     }
 
+    /// The same with as many values as there are parameters.
+    [[nodiscard]] result<bool> first_of(std::span<const value> values) {
+        statement_->reset();
+        int parameter = 0;
+        for (const value& v : values) bind(++parameter, v);
+        return statement_->step();
+    }
+
     [[nodiscard]] result<bool> next() { return statement_->step(); }
 
     /// Column as any integer or bool; numbers above 2^63 come back as they were bound.
@@ -117,6 +129,17 @@ class query {
             bind(parameter, *value);
         else
             statement_->bind_null(parameter);
+    }
+
+    void bind(int parameter, const value& v) {
+        std::visit(
+            [&]<class T>(const T& held) {
+                if constexpr (std::same_as<T, std::monostate>)
+                    statement_->bind_null(parameter);
+                else
+                    statement_->bind(parameter, held);
+            },
+            v);
     }
 
     statement* statement_;
