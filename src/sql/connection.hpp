@@ -105,7 +105,24 @@ class query {
         return statement_->step();
     }
 
+    /// The same with texts, as many as there are parameters: for statements of many rows. A column of another type
+    /// reads its value from the text.
+    [[nodiscard]] result<bool> first_of(std::span<const std::string_view> texts) {
+        statement_->reset();
+        for (int parameter = 0; const std::string_view text : texts) statement_->bind(++parameter, text);
+        return statement_->step();
+    }
+    [[nodiscard]] result<std::int64_t> run_of(std::span<const std::string_view> texts) {
+        auto more = first_of(texts);
+        while (more && *more) more = next();
+        if (!more) return std::unexpected(std::move(more.error()));
+        return statement_->affected();
+    }
+
     [[nodiscard]] result<bool> next() { return statement_->step(); }
+
+    /// Rows inserted, changed or deleted, once next() has answered that there are no more.
+    [[nodiscard]] std::int64_t affected() const { return statement_->affected(); }
 
     /// Column as any integer or bool; numbers above 2^63 come back as they were bound.
     template <class T> [[nodiscard]] T get(int column) const { return static_cast<T>(statement_->integer(column)); }
@@ -188,6 +205,7 @@ class connection {
     [[nodiscard]] virtual result<void> lock_schema() = 0;
     /// Inside a transaction, with the change it marks.
     [[nodiscard]] virtual result<void> write_schema_mark(std::uint32_t application, int version) = 0;
+    /// Of the last call that failed; begin() forgets what was before it.
     [[nodiscard]] virtual trouble last_trouble() const noexcept = 0;
 };
 
