@@ -275,6 +275,15 @@ template <std::string endpoint::* Member> result<void> set_text(endpoint& e, con
     return {};
 }
 
+result<void> set_oauth(endpoint& e, const std::string& value) {
+    const bool good =
+        value.size() <= 64 && value.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                                      "0123456789-_") == std::string::npos;
+    if (!good) return bad_value("oauth", "the NAME of an [oauth.NAME] in the configuration");
+    e.oauth = value;
+    return {};
+}
+
 result<void> set_quirks(endpoint& e, const std::string& value) {
     e.quirks = value;
     if (auto known = client::parse_quirks(value); !known) return std::unexpected(known.error());
@@ -335,7 +344,7 @@ bool means_something(const parameter& p, scheme s) noexcept {
     return false;
 }
 
-constexpr std::array<parameter, 14> parameters{{
+constexpr std::array<parameter, 15> parameters{{
     {"tls", set_tls},
     {"verify", set_verify},
     {"ca", set_tls_file<&net::tls_settings::ca_file>},
@@ -344,6 +353,7 @@ constexpr std::array<parameter, 14> parameters{{
     {"key", set_tls_file<&net::tls_settings::key_file>},
     {"admin", set_text<&endpoint::admin>},
     {"admin-form", set_admin_form},
+    {"oauth", set_oauth},
     {"prefix", set_text<&endpoint::prefix>, meant_for::folders},
     {"max-connections", set_max_connections},
     {"quirks", set_quirks, meant_for::imap},
@@ -360,10 +370,10 @@ result<void> read_parameter(endpoint& out, std::string_view item, std::vector<st
         // A password with a "?" in it can end up here: only what looks like a misspelt name is repeated.
         const bool word =
             name.size() <= 20 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz-_") == std::string::npos;
-        return refuse(
-            fmt::format("unknown parameter{} in the endpoint's query", word ? fmt::format(" {}=", name) : ""),
-            "Known are tls, verify, ca, auth, cert, key, admin, admin-form, prefix, max-connections, quirks, uidl, "
-            "compress and format");
+        return refuse(fmt::format("unknown parameter{} in the endpoint's query", word ? fmt::format(" {}=", name) : ""),
+                      "Known are tls, verify, ca, auth, cert, key, admin, admin-form, oauth, prefix, max-connections, "
+                      "quirks, uidl, "
+                      "compress and format");
     }
     if (!means_something(*known, out.kind))
         return refuse(fmt::format("{}= means nothing to a {}: endpoint", name, name_of(out.kind)));
@@ -385,6 +395,8 @@ result<void> check_whole(const endpoint& e) {
     if (e.auth == sasl::choice::external && !certificate) return refuse("auth=external needs cert=FILE and key=FILE");
     if (!e.tls.ca_file.empty() && e.tls.verify != net::tls_verify::ca)
         return refuse("ca= has no effect when verify= is not ca");
+    if (!e.oauth.empty() && e.auth != sasl::choice::xoauth2 && e.auth != sasl::choice::oauthbearer)
+        return refuse("oauth= needs auth=xoauth2 or auth=oauthbearer");
     if (e.form != admin_form::sasl && e.admin.empty()) return refuse("admin-form= needs admin=");
     return {};
 }
@@ -415,14 +427,17 @@ result<std::string> parse_host(std::string_view text) {
         if (ec) return refuse(fmt::format("\"{}\" is no IPv6 address", quote_server_text(text, 60)));
         return ascii_lower(text);
     }
-    const bool placeholder = has_placeholder(text);
+    // A placeholder stands for a label of a name.
+    std::string name(text);
+    for (const std::string_view p : placeholders)
+        for (std::size_t at = 0; (at = name.find(p, at)) != std::string::npos;) name.replace(at, p.size(), "a");
     const bool ascii = std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
     if (!ascii) return refuse("a host name with letters beyond ASCII is not looked up", "Write its xn-- form");
-    const bool letters = text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._") ==
-                         std::string_view::npos;
-    if (text.empty()) return refuse("the endpoint has no host");
-    const bool dots = !text.starts_with('.') && !text.starts_with('-') && text.find("..") == std::string_view::npos;
-    if (!placeholder && (!letters || !dots || text.size() > 253))
+    const bool letters = name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._") ==
+                         std::string::npos;
+    if (name.empty()) return refuse("the endpoint has no host");
+    const bool dots = !name.starts_with('.') && !name.starts_with('-') && name.find("..") == std::string::npos;
+    if (!letters || !dots || name.size() > 253)
         return refuse(fmt::format("\"{}\" is no host name or address", quote_server_text(text, 60)));
     return ascii_lower(text);
 }
@@ -461,7 +476,12 @@ std::string endpoint::display() const {
     if (is_local(kind)) return out + ":" + encode_path(path);
     out += "://";
     if (!user.empty()) out += encode(user) + "@";
-    out += where.host.find(':') == std::string::npos ? where.host : fmt::format("[{}]", where.host);
+    // The "%" before an address' zone is encoded (RFC 6874).
+    const std::size_t zone = where.host.find('%');
+    out += where.host.find(':') == std::string::npos ? where.host
+           : zone == std::string::npos
+               ? fmt::format("[{}]", where.host)
+               : fmt::format("[{}{}]", where.host.substr(0, zone), encode(where.host.substr(zone)));
     if (where.port != default_port(kind)) out += fmt::format(":{}", where.port);
     return out;
 }
@@ -484,6 +504,8 @@ result<endpoint> parse_endpoint(std::string_view url, std::optional<std::string_
     } else {
         if (auto ok = read_user(out, *parts); !ok) return std::unexpected(ok.error());
         if (auto ok = read_host(out, parts->host_port); !ok) return std::unexpected(ok.error());
+        if (row_user && has_placeholder(out.where.host))
+            return refuse("the row's user name cannot be part of a host name");
     }
     if (auto ok = read_query(out, parts->query); !ok) return std::unexpected(ok.error());
     return out;

@@ -35,6 +35,8 @@ struct endpoint {
     sasl::choice auth = sasl::choice::automatic;
     std::string admin; ///< logs in on behalf of `user`
     admin_form form = admin_form::sasl;
+    std::string oauth =
+        {}; ///< oauth=: which client of the configuration gets the tokens; needs auth=xoauth2 or oauthbearer
     std::string prefix; ///< put in front of target folder names / taken off source names; decoded, "/" between levels
     std::optional<std::uint32_t> max_connections;
     std::string quirks;              ///< quirks=: names to force, or with "-" in front to switch off; "," between

@@ -1,5 +1,6 @@
 #include "mailbox/endpoint.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace postferry::mailbox {
@@ -89,6 +90,9 @@ TEST(endpoint, a_row_fills_the_placeholders_and_cannot_change_the_url) {
     EXPECT_EQ(odd.tls.mode, net::tls_mode::require);
     EXPECT_EQ(must("imap://{user}@{domain}").where.host, "{domain}");
     EXPECT_NE(refusal("imap://{user}@{domain}", "bob").find("no domain"), std::string::npos);
+    for (const std::string_view host : {"{domain}/x", "a%40{domain}", "-{domain}", "a..{domain}", "{domain}%0A"})
+        EXPECT_FALSE(parse_endpoint(fmt::format("imap://{{user}}@{}", host))) << host;
+    EXPECT_FALSE(parse_endpoint("imap://{user}@{domain}", "bob@{user}")) << "what a row says is no placeholder";
     EXPECT_TRUE(has_placeholder("imap://x@imap.{domain}"));
     EXPECT_FALSE(has_placeholder("imap://{x}@h"));
 }
