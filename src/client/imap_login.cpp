@@ -82,7 +82,7 @@ task<result<void>> imap_session::secure() {
     if (status->kind != imap::status_kind::ok)
         co_return std::unexpected(to_error(*status, phase::tls, "The server refused STARTTLS"));
     // Anything that came in the clear behind the answer was put there by somebody else (CVE-2011-0411).
-    if (!talk_.at_boundary() || events_after_answer_ > 0)
+    if (!talk_.at_boundary() || progress_.told() > 0)
         co_return fail(retry_class::protocol, phase::tls,
                        "The server sent data before the TLS handshake; somebody may be tampering with the line");
     auto done = co_await connection_->start_tls(settings_.tls, deadline::in(settings_.connect_patience));

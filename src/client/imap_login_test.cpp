@@ -9,6 +9,7 @@ namespace postferry::client {
 namespace {
 
 using namespace support;
+using namespace support::by_imap;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
@@ -150,7 +151,7 @@ TEST(imap_login, a_wrong_password_is_not_tried_twice) {
                                               plain, refusal));
         EXPECT_EQ(e.cls, retry_class::auth) << refusal;
         EXPECT_EQ(e.where, phase::login);
-        EXPECT_THAT(e.message(), AllOf(HasSubstr("imap.example.org refused the login of anna"), HasSubstr("password")));
+        EXPECT_THAT(e.message(), AllOf(HasSubstr("mail.example.org refused the login of anna"), HasSubstr("password")));
     }
 }
 

@@ -16,15 +16,11 @@ namespace {
 constexpr std::size_t least_room = 16U << 10U;
 /// Below that, what has arrived is part of something that the server writes in pieces.
 constexpr std::size_t small_answer = 1U << 10U;
+/// A server that has answered LOGOUT closes at once, or leaves it to us.
+constexpr std::chrono::milliseconds patience_with_close{200};
 
 // After OK [THROTTLED], doubling from one answer to the next.
 constexpr std::chrono::milliseconds first_courtesy{50}, longest_courtesy{16'000};
-
-// In one command: the flags of as many messages fit.
-constexpr std::size_t most_events = 10'000'000;
-// An hour, if a server that says nothing is given three minutes: some search for so long and say so now and then.
-constexpr int patience_with_talk = 20;
-constexpr std::uint64_t least_progress = 64U << 10U; ///< octets of a message that count as such
 
 } // namespace
 
@@ -57,7 +53,8 @@ imap::literal_mode capability_set::literals() const noexcept {
 }
 
 imap_session::imap_session(imap_settings settings, std::shared_ptr<block_pool> blocks)
-    : settings_(std::move(settings)), blocks_(std::move(blocks)) {}
+    : settings_(std::move(settings)), blocks_(std::move(blocks)),
+      progress_(settings_.limits, settings_.answer_patience) {}
 
 imap_session::~imap_session() = default;
 
@@ -78,7 +75,7 @@ task<result<void>> imap_session::compress() {
     if (!status) co_return std::unexpected(status.error());
     if (status->kind != imap::status_kind::ok) co_return result<void>{};
     // Whatever follows the answer is compressed, and was taken for text.
-    if (!talk_.at_boundary() || events_after_answer_ > 0)
+    if (!talk_.at_boundary() || progress_.told() > 0)
         co_return std::unexpected(dead(error{.cls = retry_class::transient,
                                              .where = phase::connect,
                                              .what = "The server spoke at the moment when compression began",
@@ -188,13 +185,15 @@ error imap_session::closed_by_peer() const {
 // nor make us keep them.
 result<void> imap_session::check_progress(const imap::conversation::event& e) {
     using c = imap::conversation;
-    if (const auto* chunk = std::get_if<c::body_chunk>(&e)) body_octets_ += chunk->octets.size();
-    if (std::holds_alternative<c::completed>(e) || std::holds_alternative<c::body_end>(e) ||
-        body_octets_ >= least_progress) {
-        waited_ = {};
-        body_octets_ = 0;
-    }
-    if (waited_ <= settings_.answer_patience * patience_with_talk && events_after_answer_ <= most_events) return {};
+    if (const auto* chunk = std::get_if<c::body_chunk>(&e))
+        progress_.brought(chunk->octets.size());
+    else if (std::holds_alternative<c::body_end>(e))
+        progress_.message_ended();
+    else if (std::holds_alternative<c::completed>(e) || std::holds_alternative<c::greeting>(e))
+        progress_.command_ended();
+    else
+        progress_.answered();
+    if (!progress_.is_endless()) return {};
     return fail(retry_class::transient, phase::connect,
                 fmt::format("{} went on talking without coming to an end", settings_.where.host));
 }
@@ -204,10 +203,10 @@ task<result<void>> imap_session::receive() {
     if (!block_ || (block_.use_count() > 1 && block_->room().size() < least_room)) block_ = blocks_->take();
     if (block_.use_count() == 1) block_->clear();
     const std::span<char> room = block_->room();
-    const auto asked = std::chrono::steady_clock::now();
+    const auto asked = settings_.now();
     const auto n = co_await connection_->read_some(
-        room, deadline::in(greeted_ ? settings_.answer_patience : settings_.connect_patience));
-    waited_ += std::chrono::steady_clock::now() - asked;
+        room, last_word_.sooner(greeted_ ? settings_.answer_patience : settings_.connect_patience));
+    progress_.waited(settings_.now() - asked);
     if (!n) co_return std::unexpected(dead(n.error()));
     if (*n == 0) co_return std::unexpected(dead(closed_by_peer()));
     gauge_.add(std::chrono::steady_clock::now(), *n);
@@ -244,7 +243,6 @@ task<result<void>> imap_session::receive() {
 
 task<result<void>> imap_session::dispatch(imap::conversation::event e) {
     using c = imap::conversation;
-    ++events_after_answer_;
     if (auto* u = std::get_if<c::untagged>(&e)) {
         take_capabilities(u->data);
         if (const auto* told = std::get_if<imap::id_data>(&u->data)) id_ = told->fields;
@@ -256,7 +254,6 @@ task<result<void>> imap_session::dispatch(imap::conversation::event e) {
     } else if (auto* begin = std::get_if<c::body_begin>(&e)) {
         if (sink_ != nullptr) co_return co_await sink_->body_begin(begin->command, begin->body);
     } else if (auto* done = std::get_if<c::completed>(&e)) {
-        events_after_answer_ = 0;
         take_capabilities(imap::response(done->status));
         note_throttled_success(done->status);
         if (pending* p = find(done->command); p != nullptr) {
@@ -309,10 +306,14 @@ void imap_session::take_capabilities(const imap::response& r) {
 
 task<> imap_session::logout() {
     if (!failure_) {
-        settings_.answer_patience = std::min(settings_.answer_patience, std::chrono::milliseconds(2'000));
-        submit({"LOGOUT"});
-        // The answer is not waited for: the server's goodbye would cost one more round trip and tell nothing.
-        (void)co_await flush();
+        const bool answers_to_come = talk_.unfinished() > 0;
+        settings_.answer_patience = std::min(settings_.answer_patience, settings_.goodbye_patience);
+        last_word_ = deadline::in(settings_.goodbye_patience);
+        submit({"LOGOUT"}, {},
+               [this](imap::conversation::completed&) { last_word_ = last_word_.sooner(patience_with_close); });
+        auto ok = co_await flush();
+        // A connection that the server still counts may be the one too many for whoever comes next.
+        while (ok && !answers_to_come && !last_word_.passed()) ok = co_await receive();
     }
     connection_->close();
 }

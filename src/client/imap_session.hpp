@@ -144,7 +144,9 @@ class imap_session {
     void close() noexcept;
     /// See net::connection.
     void discard_unsent(bool on) noexcept { connection_->discard_unsent(on); }
-    /// LOGOUT without waiting for more than a moment; the connection is closed in any case.
+    /// LOGOUT; waits until the server has closed the connection, so that it counts it no more, or server_settings::
+    /// goodbye_patience is over. Where answers are still to come nothing is waited for. close() ends the wait. The
+    /// connection is closed in any case.
     task<> logout();
 
   private:
@@ -186,10 +188,9 @@ class imap_session {
     std::vector<std::pair<std::string, std::string>> id_;
     wire_lines traced_;
     said_secrets secrets_{traced_};
-    std::size_t events_after_answer_ = 0;           ///< since the last tagged answer
-    std::chrono::steady_clock::duration waited_{0}; ///< for octets, since something was brought to its end
-    std::uint64_t body_octets_ = 0;                 ///< since then
-    bool hides_all_ = false;                        ///< from the wire trace
+    talk_watch progress_;
+    deadline last_word_ = deadline::never(); ///< behind LOGOUT
+    bool hides_all_ = false;                 ///< from the wire trace
     bool greeted_ = false, preauth_ = false, capabilities_fresh_ = false;
     bool body_ended_ = false;               ///< and the sink is not told yet
     std::chrono::milliseconds courtesy_{0}; ///< pause before the next messages, after OK [THROTTLED]

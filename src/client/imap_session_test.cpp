@@ -9,6 +9,7 @@ namespace postferry::client {
 namespace {
 
 using namespace support;
+using namespace support::by_imap;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -82,44 +83,41 @@ const std::string full_login = fmt::format(R"(
 
 TEST(imap_death, at_every_octet_of_the_server) {
     attempt how = in_the_clear(net::tls_mode::require);
-    how.then_noop = true;
-    const std::size_t all = works(how, full_login).line->delivered;
+    const std::size_t all = works(how, full_login, noop).line->delivered;
     ASSERT_GT(all, 200U);
     for (std::size_t octets = 0; octets < all; ++octets) {
         how.faults.dies_after = octets;
-        const outcome out = play(how, full_login);
+        const outcome out = play(how, full_login, noop);
         ASSERT_TRUE(out.failure) << "dead after " << octets;
         EXPECT_EQ(out.failure->cls, retry_class::transient)
             << "dead after " << octets << ": " << out.failure->message();
-        EXPECT_THAT(out.failure->message(), HasSubstr("imap.example.org closed the connection"));
+        EXPECT_THAT(out.failure->message(), HasSubstr("mail.example.org closed the connection"));
         EXPECT_TRUE(out.line->closed);
     }
 }
 
 TEST(imap_death, at_every_read_and_write) {
     attempt how = in_the_clear(net::tls_mode::require);
-    how.then_noop = true;
-    const outcome whole = play(how, full_login);
+    const outcome whole = play(how, full_login, noop);
     for (std::size_t k = 0; k < whole.line->reads; ++k) {
         how.faults = {};
         how.faults.failing_read = k;
-        EXPECT_EQ(play(how, full_login).failure.value_or(error{}).what, "connection lost: reset by peer") << k;
+        EXPECT_EQ(play(how, full_login, noop).failure.value_or(error{}).what, "connection lost: reset by peer") << k;
     }
     for (std::size_t k = 0; k < whole.line->writes; ++k) {
         how.faults = {};
         how.faults.failing_write = k;
-        EXPECT_EQ(play(how, full_login).failure.value_or(error{}).what, "connection lost: broken pipe") << k;
+        EXPECT_EQ(play(how, full_login, noop).failure.value_or(error{}).what, "connection lost: broken pipe") << k;
     }
 }
 
 TEST(imap_death, the_goodbye_is_told_and_understood) {
-    attempt how;
-    how.then_noop = true;
-    const error e = fails(how, R"(
+    const error e = fails({}, R"(
         S: * PREAUTH [CAPABILITY IMAP4rev1] hello
         C: P1 NOOP
         S: * BYE [THROTTLED] Suggested Backoff Time: 2500 milliseconds
-        S!)");
+        S!)",
+                          noop);
     EXPECT_EQ(e.cls, retry_class::throttled);
     EXPECT_EQ(e.backoff_ms, 2500U);
     EXPECT_THAT(e.message(), AllOf(HasSubstr("closed the connection"), HasSubstr("BYE [THROTTLED]")));

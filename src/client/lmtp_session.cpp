@@ -12,7 +12,6 @@ namespace postferry::client {
 namespace {
 
 constexpr std::size_t read_octets = 8'192;
-constexpr std::chrono::milliseconds patience_for_goodbye{2'000};
 
 bool is_about(const smtp::reply& r, std::uint16_t subject, std::uint16_t detail) {
     return r.enhanced && r.enhanced->subject == subject && r.enhanced->detail == detail;
@@ -210,7 +209,7 @@ void lmtp_session::close() noexcept {
 
 task<> lmtp_session::quit() {
     if (!failure_) {
-        settings_.answer_patience = std::min(settings_.answer_patience, patience_for_goodbye);
+        settings_.answer_patience = std::min(settings_.answer_patience, settings_.goodbye_patience);
         (void)co_await ask("QUIT");
     }
     connection_->close();

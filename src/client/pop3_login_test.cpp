@@ -1,6 +1,5 @@
 // Logging in by POP3, as transcripts (support/memory_line.hpp tells how to read them).
-#include "client/pop3_session.hpp"
-#include "support/memory_line.hpp"
+#include "support/login_script.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -9,61 +8,11 @@
 namespace postferry::client {
 namespace {
 
-using support::line_faults;
-using support::line_record;
+using namespace support;
 using testing::HasSubstr;
 
-const std::string password = "correct-horse";
-const std::string plain = sasl::base64_encode(std::string("\0anna\0correct-horse", 19));
-
-struct attempt {
-    pop3_settings settings;
-    bool encrypted = true;
-    line_faults faults;
-
-    attempt() {
-        settings.where = {.host = "pop.example.org", .port = 995};
-        settings.tls.mode = net::tls_mode::implicit;
-        settings.user = "anna";
-        settings.password = secret(password);
-    }
-};
-
-attempt in_the_clear(net::tls_mode mode) {
-    attempt how;
-    how.encrypted = false;
-    how.settings.tls.mode = mode;
-    return how;
-}
-
-struct outcome {
-    std::optional<error> failure;
-    std::string method;
-    std::vector<std::string> capabilities;
-    std::shared_ptr<line_record> line = std::make_shared<line_record>();
-    std::vector<std::string> trace;
-};
-
-task<int> log_in(attempt& how, std::string_view script, outcome& out) {
-    auto line = std::make_unique<support::scripted_line>(script, out.line, how.faults);
-    line->encrypted_ = how.encrypted;
-    how.settings.trace = net::wire_trace([&out](std::string_view l) { out.trace.emplace_back(l); }, 1);
-    auto session =
-        co_await pop3_session::open_on(std::move(line), how.settings, std::make_shared<block_pool>(65'536, 2));
-    if (!session) {
-        out.failure = session.error();
-        co_return 0;
-    }
-    out.method = (*session)->login_method();
-    out.capabilities = (*session)->capabilities().all();
-    co_await (*session)->quit(true);
-    co_return 0;
-}
-
-outcome play(attempt how, std::string_view script) {
-    outcome out;
-    (void)support::run_to_end(log_in(how, script, out));
-    EXPECT_THAT(out.line->complaints, testing::IsEmpty());
+outcome play(const attempt& how, std::string_view script) {
+    outcome out = by_pop3::play(how, script);
     for (const std::string& l : out.trace) EXPECT_THAT(l, Not(testing::AnyOf(HasSubstr(password), HasSubstr(plain))));
     return out;
 }
@@ -71,43 +20,25 @@ outcome play(attempt how, std::string_view script) {
 /// Plays a login that works; also octet by octet, and with a line that dies at every octet and in every operation.
 outcome works(const attempt& how, std::string_view script) {
     outcome out = play(how, script);
-    EXPECT_FALSE(out.failure) << out.failure->message();
-    EXPECT_TRUE(out.line->finished) << "the script was not played to its end";
-    attempt slow = how;
-    slow.faults.read_at_most = 1;
-    EXPECT_FALSE(play(slow, script).failure);
-    const std::size_t last_answer = out.line->delivered - 1;
-    for (std::size_t n = 0; n < last_answer; ++n) {
-        attempt cut = how;
-        cut.faults.dies_after = n;
-        outcome dead;
-        (void)support::run_to_end(log_in(cut, script, dead));
-        EXPECT_TRUE(dead.line->closed) << "cut at " << n;
-    }
-    for (std::size_t n = 0; n + 1 < out.line->reads; ++n) {
-        attempt failing = how;
-        failing.faults.failing_read = n;
-        outcome dead;
-        (void)support::run_to_end(log_in(failing, script, dead));
-        EXPECT_TRUE(dead.failure) << "read " << n;
-    }
-    for (std::size_t n = 0; n + 1 < out.line->writes; ++n) {
-        attempt failing = how;
-        failing.faults.failing_write = n;
-        outcome dead;
-        (void)support::run_to_end(log_in(failing, script, dead));
-        EXPECT_TRUE(dead.failure) << "write " << n;
-    }
+    (void)login_works<pop3_session>(how, script, by_pop3::leave);
+    // What becomes of a goodbye that is not answered is nobody's failure.
+    const auto dead = [&](auto fault, std::size_t n) {
+        attempt spoilt = how;
+        spoilt.faults.*fault = n;
+        outcome dead_line;
+        (void)run_to_end(log_in<pop3_session>(spoilt, script, by_pop3::leave, dead_line));
+        return dead_line;
+    };
+    for (std::size_t n = 0; n + 1 < out.line->delivered; ++n)
+        EXPECT_TRUE(dead(&line_faults::dies_after, n).line->closed) << "cut at " << n;
+    for (std::size_t n = 0; n + 1 < out.line->reads; ++n)
+        EXPECT_TRUE(dead(&line_faults::failing_read, n).failure) << "read " << n;
+    for (std::size_t n = 0; n + 1 < out.line->writes; ++n)
+        EXPECT_TRUE(dead(&line_faults::failing_write, n).failure) << "write " << n;
     return out;
 }
 
-error fails(const attempt& how, std::string_view script) {
-    const outcome out = play(how, script);
-    EXPECT_TRUE(out.failure) << "it worked";
-    EXPECT_TRUE(out.line->finished) << "the script was not played to its end";
-    EXPECT_TRUE(out.line->closed);
-    return out.failure.value_or(error{});
-}
+error fails(const attempt& how, std::string_view script) { return by_pop3::fails(how, script); }
 
 TEST(pop3_login, user_and_pass_where_there_is_nothing_better) {
     const outcome out = works({}, R"(

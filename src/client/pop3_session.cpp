@@ -11,12 +11,12 @@ namespace {
 
 // Where less room than this is left in a block, a fresh one is taken: small reads cost more than half-filled blocks.
 constexpr std::size_t least_room = 16U << 10U;
-constexpr std::chrono::milliseconds patience_for_goodbye{2'000};
 
 } // namespace
 
 pop3_session::pop3_session(pop3_settings settings, std::shared_ptr<block_pool> blocks)
-    : settings_(std::move(settings)), blocks_(std::move(blocks)) {}
+    : settings_(std::move(settings)), blocks_(std::move(blocks)),
+      progress_(settings_.limits, settings_.answer_patience) {}
 
 pop3_session::~pop3_session() = default;
 
@@ -80,14 +80,17 @@ task<result<void>> pop3_session::receive() {
     if (!block_ || (block_.use_count() > 1 && block_->room().size() < least_room)) block_ = blocks_->take();
     if (block_.use_count() == 1) block_->clear();
     const std::span<char> room = block_->room();
+    const auto asked = settings_.now();
     const auto n = co_await connection_->read_some(
-        room, deadline::in(greeted_ ? settings_.answer_patience : settings_.connect_patience));
+        room, last_word_.sooner(greeted_ ? settings_.answer_patience : settings_.connect_patience));
+    progress_.waited(settings_.now() - asked);
     if (!n) co_return std::unexpected(dead(n.error()));
     if (*n == 0) co_return std::unexpected(dead(closed_by_peer()));
     talk_.feed(block_->filled(*n));
     while (true) {
         pop3::conversation::event e = talk_.next();
         if (std::holds_alternative<pop3::conversation::need_more>(e)) co_return result<void>{};
+        if (auto ok = check_progress(e); !ok) co_return std::unexpected(dead(ok.error()));
         if (const auto* chunk = std::get_if<pop3::conversation::body_chunk>(&e)) {
             body_octets_ += chunk->octets.size();
             if (sink_ == nullptr) continue;
@@ -97,6 +100,20 @@ task<result<void>> pop3_session::receive() {
         }
         if (auto ok = co_await dispatch(std::move(e)); !ok) co_return std::unexpected(dead(ok.error()));
     }
+}
+
+// A message, or a listing, that comes for ever must not hold us for ever.
+result<void> pop3_session::check_progress(const pop3::conversation::event& e) {
+    using c = pop3::conversation;
+    if (const auto* chunk = std::get_if<c::body_chunk>(&e))
+        progress_.brought(chunk->octets.size());
+    else if (std::holds_alternative<c::completed>(e))
+        progress_.command_ended();
+    else
+        progress_.answered();
+    if (!progress_.is_endless()) return {};
+    return fail(retry_class::transient, phase::connect,
+                fmt::format("{} went on talking without coming to an end", settings_.where.host));
 }
 
 task<result<void>> pop3_session::dispatch(pop3::conversation::event e) {
@@ -172,7 +189,8 @@ void pop3_session::close() noexcept {
 
 task<> pop3_session::quit(bool politely) {
     if (!failure_ && politely && talk_.unfinished() == 0) {
-        settings_.answer_patience = std::min(settings_.answer_patience, patience_for_goodbye);
+        settings_.answer_patience = std::min(settings_.answer_patience, settings_.goodbye_patience);
+        last_word_ = deadline::in(settings_.goodbye_patience);
         co_await leave_no_trace();
         // Its answer is waited for: until then the maildrop is locked, and a run right behind this one would find it
         // so.

@@ -78,8 +78,8 @@ class pop3_session {
     void set_body_sink(pop3_body_sink* sink) noexcept { sink_ = sink; }
     [[nodiscard]] const std::optional<error>& failure() const noexcept { return failure_; }
     void close() noexcept;
-    /// QUIT, unless commands are still unanswered; waits for no more than a moment. What was read is not marked as seen
-    /// where that can be helped. Where `politely` is false the
+    /// QUIT, unless commands are still unanswered; waits for server_settings::goodbye_patience at most, and close()
+    /// ends that. What was read is not marked as seen where that can be helped. Where `politely` is false the
     /// connection is just closed: then the server removes nothing, whatever its rules are (RFC 1939, section 6).
     task<> quit(bool politely);
 
@@ -100,6 +100,7 @@ class pop3_session {
     task<result<bool>> try_mechanism(std::string_view name);
     task<result<bool>> try_user_and_pass();
     result<bool> judge_login(pop3::status_line status, std::string_view method);
+    result<void> check_progress(const pop3::conversation::event& e);
     task<result<void>> dispatch(pop3::conversation::event e);
     task<result<void>> on_completed(pop3::conversation::completed done);
     void trace(std::string_view server_line);
@@ -120,7 +121,9 @@ class pop3_session {
     std::optional<error> failure_, goodbye_;
     std::string greeting_, login_method_;
     said_secrets secrets_;
-    std::uint64_t body_octets_ = 0; ///< of the message that is arriving, for the trace
+    talk_watch progress_;
+    deadline last_word_ = deadline::never(); ///< behind QUIT
+    std::uint64_t body_octets_ = 0;          ///< of the message that is arriving, for the trace
     bool greeted_ = false, retrieved_ = false;
 };
 

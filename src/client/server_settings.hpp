@@ -2,12 +2,14 @@
 #include "base/secret.hpp"
 #include "client/admin_form.hpp"
 #include "client/compression.hpp"
+#include "client/server_limits.hpp"
 #include "net/allowance.hpp"
 #include "net/connection.hpp"
 #include "net/wire_trace.hpp"
 #include "protocol/sasl/mechanism.hpp"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -27,6 +29,10 @@ struct server_settings {
     std::chrono::milliseconds answer_patience{180'000}; ///< a server that says nothing for so long is taken for dead
     net::wire_trace trace;                              ///< writes nothing by default
     std::shared_ptr<net::allowance> allowance;          ///< what the server may be burdened with; none: anything
+    server_limits limits = {};                          ///< of what the server may burden us with
+    std::chrono::milliseconds goodbye_patience{2'000};  ///< at most, for the answer to LOGOUT or QUIT
+    /// By which it is told how long a server was waited for. A test brings its own.
+    std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
 };
 
 } // namespace postferry::client
