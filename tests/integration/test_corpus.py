@@ -33,7 +33,11 @@ class Corpus(Case):
         where = pathlib.Path(cls.server_folder())
         cls.old = Dovecot(where / "old", users={SOURCE: SECRET}, special_use={})
         cls.addClassCleanup(cls.old.stop)
-        cls.counts = corpus.load(cls.old, SOURCE, corpus.folder())
+        cls.readings = corpus.load(cls.old, SOURCE, corpus.folder())
+        cls.total = sum(reading.messages.total() for reading in cls.readings.values())
+        for name, reading in cls.readings.items():
+            print(f"{name}: {reading}", file=sys.stderr)
+        print(f"{sum(reading.files for reading in cls.readings.values())} files, {cls.total} messages", file=sys.stderr, flush=True)
         cls.untouched = digest.tree_digest(cls.old.store(SOURCE))
         cls.content = digest.mailbox_content(cls.old, SOURCE)
         cls.where = where
@@ -44,8 +48,10 @@ class Corpus(Case):
         if os.environ.get("POSTFERRY_WRITE_DOCS") and len(cls.rows) == 3:
             head = ["from Dovecot to", "messages", "copied", "residual", "refused, and why", "repaired", "identical",
                     "altered by the server", "altered by repair", "different", "grade"]
-            about = (f"{sum(cls.counts.values())} messages of {sum(1 for count in cls.counts.values() if count)} public "
-                     "collections, as files in a Maildir that Dovecot serves.\n\n")
+            kinds = sum((reading.messages for reading in cls.readings.values()), collections.Counter())
+            about = (f"{cls.total} messages of {sum(1 for reading in cls.readings.values() if reading.messages)} public "
+                     f"collections ({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}), "
+                     "as files in a Maildir that Dovecot serves.\n\n")
             write_section("corpus", about + table(head, [cls.rows[name] for name in ("Dovecot", "Cyrus", "Courier")]))
 
     def setUp(self):
@@ -60,7 +66,7 @@ class Corpus(Case):
     def bring_all(self, name: str, target) -> None:
         copy = self.run_to(target, "copy")
         total = self.content.messages()
-        self.assertEqual(total, sum(self.counts.values()))
+        self.assertEqual(total, self.total)
         self.assertEqual((copy.messages["source"], copy.messages["residual"]), (total, 0), copy)
         self.assertEqual(copy.messages["copied"] + copy.messages["failed"], total, copy)
         # Each failure is one message, named with its reason.

@@ -16,7 +16,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lab import digest, samples  # noqa: E402
+from lab import corpus, digest, samples  # noqa: E402
 from lab.dovecot import Dovecot, start_pair, stop_folder  # noqa: E402
 from lab.imap_client import Append, Imap, ImapError, connect, decode_name, encode_name, parse  # noqa: E402
 from lab.proxy import LineProxy  # noqa: E402
@@ -37,6 +37,43 @@ def eventually(condition, seconds=20):
             return False
         time.sleep(0.01)
     return True
+
+
+class CorpusTest(unittest.TestCase):
+    """What counts as a message of a collection."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pf-lab-test-", dir=TEMPORARY))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def read(self, collection, **files):
+        for name, data in files.items():
+            path = self.folder / collection / name.replace("__", "/").replace("_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        reading = corpus.Reading()
+        return list(corpus.messages(self.folder / collection, reading)), reading
+
+    def test_files_and_mboxes(self):
+        letter = b"From anna@x Thu Jan  1 00:00:01 1970\n" + TEXT.replace(b"\r\n", b"\n") + b"\n"
+        found, reading = self.read("some", a_eml=TEXT, b=letter * 12, c=letter, d_txt=b"", SOURCE=b"from there",
+                                   LICENSES__mit_txt=b"words", e_golden=b"Content-Type: text/plain\n\nFrom: no\n",
+                                   f_golden=b"Subject: x\nFrom: me\n\ntext\n")
+        self.assertEqual(len(found), 1 + 12 + 1 + 1 + 1)
+        self.assertEqual(found[1], letter.partition(b"\n")[2])
+        self.assertIn(letter, found, "a file with one such line is one message with it")
+        self.assertEqual(dict(reading.messages), {"files": 3, "files of no octets": 1, "in an mbox": 12})
+        self.assertEqual(dict(reading.left_out), {"about the collection": 2, "parts of messages": 1})
+        self.assertEqual(reading.files, 8)
+
+    def test_answers_of_servers(self):
+        fetch = b"* 1 FETCH (UID 1 BODY[] {%d}\r\n%s)\r\nA1 OK\r\n" % (len(TEXT), TEXT)
+        retr = b"+OK\n" + TEXT.replace(b"\r\n", b"\n") + b"..dot\n.\n"
+        found, reading = self.read("transcripts", a_txt=fetch.replace(b"\r\n", b"\n") + b"* 2 FETCH (BODY[] {3}\nnot)\n",
+                                   Pop3__b_txt=retr * 2, Pop3__top_txt=retr, c_txt=b"* OK hello\n", d_msg=TEXT)
+        self.assertEqual(found, [TEXT + b".dot\r\n"] * 2 + [TEXT, TEXT])
+        self.assertEqual(dict(reading.messages), {"in answers of servers": 3, "files": 1})
+        self.assertEqual(dict(reading.left_out), {"words of servers": 2})
 
 
 class PairTest(unittest.TestCase):
