@@ -36,22 +36,13 @@ void add_oauth(CLI::App& app, const std::string& prefix, raw_oauth& raw, const c
         group);
 }
 
-/// "2.5/s", "2.5": above 0.
-std::optional<double> parse_rate(std::string_view text) {
-    if (text.ends_with("/s")) text.remove_suffix(2);
-    double n = 0;
-    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), n, std::chars_format::fixed);
-    if (failed != std::errc() || end != text.data() + text.size() || !(n > 0) || n > 1e9) return std::nullopt;
-    return n;
-}
-
 result<void> set_size(std::optional<std::uint64_t>& into, std::string_view text, std::string_view name,
                       std::string_view example) {
     if (text.empty()) return {};
     if (text.ends_with("/s")) text.remove_suffix(2);
     into = parse_size(text);
     if (!into || *into == 0) return refuse(fmt::format("{} takes a size such as {}", name, example));
-    return {};
+    return check_unit(text, name);
 }
 
 result<void> set_rate(std::optional<double>& into, std::string_view text, std::string_view name) {
@@ -76,6 +67,21 @@ result<void> set_preset(guest_options& out, std::string_view text) {
 const std::string& either(const std::string& own, const std::string& both) { return own.empty() ? both : own; }
 
 } // namespace
+
+std::optional<double> parse_rate(std::string_view text) {
+    if (text.ends_with("/s")) text.remove_suffix(2);
+    double n = 0;
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), n, std::chars_format::fixed);
+    if (failed != std::errc() || end != text.data() + text.size() || !(n > 0) || n > 1e9) return std::nullopt;
+    return n;
+}
+
+result<void> check_unit(std::string_view size, std::string_view name) {
+    constexpr std::uint64_t least = 1000; // octets
+    const auto bare = parse_u64(size);
+    if (!bare || *bare >= least) return {};
+    return refuse(fmt::format("{}: {} octets is hardly meant: write {}MB, or {}B if it is", name, size, size, size));
+}
 
 void add_guest_options(CLI::App& app, raw_guest& raw) {
     constexpr const char* group = "Being a good guest";

@@ -24,7 +24,8 @@ struct guest_options {
     std::optional<double> messages_per_second;      ///< of each server
     std::optional<double> logins_per_second;        ///< of each server
     std::optional<std::uint64_t> octets_per_day;    ///< of each account: read from the source, brought to the target
-    std::optional<std::uint64_t> server_octets_per_day; ///< the same of each server, over all its accounts
+    std::optional<std::uint64_t> server_octets_per_day;       ///< the same of each server, over all its accounts
+    std::optional<std::uint32_t> connections_per_server = {}; ///< at a time; max-connections= of an end goes before it
 };
 
 /// A client of a token endpoint (docs/cli.md#oauth-2). The secrets are read by complete_passwords().
@@ -49,6 +50,10 @@ struct raw_guest {
     raw_oauth oauth, oauth_source, oauth_target; ///< of both ends, and what one end has of its own
 };
 
+/// "2.5/s", "2.5": above 0.
+[[nodiscard]] std::optional<double> parse_rate(std::string_view text);
+/// Whether the size is meant: "25" would be 25 octets, and skip all mail. `name`: the option. Errors: class config.
+[[nodiscard]] result<void> check_unit(std::string_view size, std::string_view name);
 void add_guest_options(CLI::App& app, raw_guest& raw);
 /// Errors: class config, a sentence that says what is allowed.
 [[nodiscard]] result<guest_options> check_guest_options(const raw_guest& raw);

@@ -198,7 +198,8 @@ void guests::let_go_of_idle_accounts() {
 
 std::shared_ptr<guests::server> guests::server_of(const mailbox::endpoint& where) {
     const std::string key = key_of(where);
-    if (where.max_connections) gate_->limit(key, *where.max_connections);
+    if (const auto most = where.max_connections ? where.max_connections : options_.connections_per_server)
+        gate_->limit(key, *most);
     const std::lock_guard lock(mutex_);
     std::shared_ptr<server>& s = servers_[key];
     if (s) return s;
