@@ -1,12 +1,13 @@
 #pragma once
 // A peer made of the fuzzer's octets: whatever the client says, it gets the next of them. Some octets are no text:
 //   FF      the client must say something, or wait, before more comes
-//   FE      the tag of the oldest command that is not answered
+//   FE      the tag of the oldest command that is not answered (IMAP)
 //   FD n    what came since the last FF, again, 2^(n mod 12) times: floods are cheap to write down
 //   FC      the last number of the client's latest command, so that its questions can be answered
 //   FA      every command that is not answered is answered as a small, good server would
 // It never makes the client wait: at its end the line is closed. So every run ends, or hangs for good, which is found.
 #include "net/connection.hpp"
+#include "polite_answers.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -39,9 +40,12 @@ inline void check_memory() {
 #endif
 }
 
+/// How the client's words are read, for FA and FC. `verbatim`: not at all, and the octets above mean nothing.
+enum class speaks : std::uint8_t { imap, pop3, lmtp, verbatim };
+
 class hostile_line final : public net::connection {
   public:
-    explicit hostile_line(std::string_view script) : script_(script) {}
+    explicit hostile_line(std::string_view script, speaks tongue = speaks::imap) : script_(script), tongue_(tongue) {}
 
     task<result<std::size_t>> read_some(std::span<char> buffer, deadline) override {
         check_memory();
@@ -104,22 +108,36 @@ class hostile_line final : public net::connection {
         std::string tag, text;
     };
 
-    /// The commands of the client: lines that begin with a tag as ours are, "P12".
     void look_at_questions() {
+        // Without tags, an answer that the script gave by itself was to what came before.
+        if (tongue_ != speaks::imap && !line_.empty()) open_.clear();
         for (std::size_t at = 0; at < line_.size();) {
             const std::size_t end = std::min(line_.find("\r\n", at), line_.size());
             const std::string_view one = std::string_view(line_).substr(at, end - at);
             at = end + 2;
-            const std::size_t space = one.find(' ');
-            if (space == std::string_view::npos || space < 2 || one.front() != 'P') continue;
-            if (one.substr(1, space - 1).find_first_not_of("0123456789") != std::string_view::npos) continue;
-            if (open_.size() < 1'000)
-                open_.push_back({.tag = std::string(one.substr(0, space)), .text = std::string(one.substr(space + 1))});
-            const std::size_t last = one.find_last_of("0123456789");
+            const bool asks = tongue_ == speaks::imap ? look_at_tagged(one) : look_at_plain(one);
+            const std::size_t last = asks ? one.find_last_of("0123456789") : std::string_view::npos;
+            if (last == std::string_view::npos) continue;
             const std::size_t first = one.find_last_not_of("0123456789", last) + 1;
             number_ = one.substr(first, std::min<std::size_t>(last + 1 - first, 12));
         }
         line_.clear();
+    }
+    /// IMAP's commands are lines that begin with a tag as ours are, "P12".
+    bool look_at_tagged(std::string_view one) {
+        const std::size_t space = one.find(' ');
+        if (space == std::string_view::npos || space < 2 || one.front() != 'P') return false;
+        if (one.substr(1, space - 1).find_first_not_of("0123456789") != std::string_view::npos) return false;
+        if (open_.size() < 1'000)
+            open_.push_back({.tag = std::string(one.substr(0, space)), .text = std::string(one.substr(space + 1))});
+        return true;
+    }
+    /// Any line of POP3 is one; LMTP's are, but for the lines of a message up to its dot, which is answered.
+    bool look_at_plain(std::string_view one) {
+        if (in_message_ && one != "." && one != "RSET" && one != "QUIT") return false;
+        in_message_ = tongue_ == speaks::lmtp && one == "DATA";
+        if (open_.size() < 1'000) open_.push_back({.tag = {}, .text = std::string(one)});
+        return true;
     }
 
     std::string take_tag() {
@@ -130,6 +148,10 @@ class hostile_line final : public net::connection {
     }
 
     void answer(const question& q) {
+        if (tongue_ != speaks::imap) {
+            ready_ += tongue_ == speaks::pop3 ? polite_pop3(q.text) : polite_lmtp(q.text);
+            return;
+        }
         const auto asks = [&q](std::string_view word) { return q.text.find(word) != std::string::npos; };
         if (asks("LIST")) ready_ += "* LIST () \"/\" INBOX\r\n* LIST (\\Sent) \"/\" Sent\r\n";
         if (asks("STATUS")) ready_ += "* STATUS INBOX (MESSAGES 2 UIDNEXT 3 UIDVALIDITY 7)\r\n";
@@ -154,6 +176,10 @@ class hostile_line final : public net::connection {
     }
 
     void next_turn() {
+        if (tongue_ == speaks::verbatim) {
+            ready_ = std::exchange(script_, {});
+            return;
+        }
         look_at_questions();
         while (ready_.empty() && !script_.empty()) {
             const std::size_t end = std::min(script_.find('\xff'), script_.size());
@@ -164,7 +190,7 @@ class hostile_line final : public net::connection {
     void say(std::string_view turn) {
         for (std::size_t i = 0; i < turn.size(); ++i) {
             if (turn[i] == '\xfe') {
-                ready_ += take_tag();
+                if (tongue_ == speaks::imap) ready_ += take_tag();
             } else if (turn[i] == '\xfc') {
                 ready_ += number_;
             } else if (turn[i] == '\xfa') {
@@ -180,10 +206,11 @@ class hostile_line final : public net::connection {
     }
 
     std::string_view script_;
+    speaks tongue_;
     std::string ready_, line_, number_ = "1";
     std::vector<question> open_;
     std::size_t at_ = 0, delivered_ = 0, heard_ = 0;
-    bool closed_ = false;
+    bool closed_ = false, in_message_ = false;
 };
 
 } // namespace postferry::fuzz
