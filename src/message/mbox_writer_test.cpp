@@ -10,6 +10,7 @@ namespace postferry::message {
 namespace {
 
 using ::testing::ElementsAre;
+using namespace std::string_literals;
 
 constexpr message_date date{978'343'200, 60};
 
@@ -76,7 +77,7 @@ TEST(mbox_writer, every_message_comes_back_as_it_was) {
              "X-Mozilla-Status: 0002\r\nStatus: O\r\n\r\n",
          })
         there_and_back(content);
-    there_and_back(std::string("A: \0\r\n\r\n\0From a Mon Jan  1 10:00:00 2001\r\n\0\0\r\n", 51));
+    there_and_back("A: \0\r\n\r\n\0From a Mon Jan  1 10:00:00 2001\r\n\0\0\r\n"s);
     there_and_back("A: 1\r\n\r\n" + std::string(100'000, 'x') + "\r\nFrom y\r\n");
     for (const unsigned quotes : {40U, 48U, 49U, 60U, 63U, 64U, 65U, 1010U, 1023U, 1024U, 5000U})
         for (const char* word : {"From y\r\n", "Status: y\r\n", "Content-Length:", ""}) {
