@@ -75,25 +75,15 @@ class database {
     ~database();
 
     /// A snapshot: all that `f` reads is of one moment.
-    template <class F> [[nodiscard]] auto read(F f) { return submit(database_job::kind::read, std::move(f)); }
+    template <class F> [[nodiscard]] auto read(F f) { return ask(database_job::kind::read, std::move(f)); }
     /// Survives the end of the process at once, a power cut only some moments later.
-    template <class F> [[nodiscard]] auto write(F f) { return submit(database_job::kind::write, std::move(f)); }
+    template <class F> [[nodiscard]] auto write(F f) { return ask(database_job::kind::write, std::move(f)); }
     /// On the disk, with all writes before it, when it is answered.
-    template <class F> [[nodiscard]] auto synced(F f) { return submit(database_job::kind::synced_write, std::move(f)); }
+    template <class F> [[nodiscard]] auto synced(F f) { return ask(database_job::kind::synced_write, std::move(f)); }
     /// In a transaction of its own, for what takes locks that others wait for (lease_repository::take).
-    template <class F> [[nodiscard]] auto alone(F f) { return submit(database_job::kind::alone, std::move(f)); }
+    template <class F> [[nodiscard]] auto alone(F f) { return ask(database_job::kind::alone, std::move(f)); }
 
-    [[nodiscard]] bool read_only() const noexcept;
-    [[nodiscard]] sql::dialect dialect() const noexcept;
-    [[nodiscard]] const std::string& name() const noexcept; ///< "ledger /home/a/postferry.db"; no secrets
-    [[nodiscard]] std::optional<outage> current_outage() const;
-
-  private:
-    struct parts;
-    explicit database(std::unique_ptr<parts> p) noexcept;
-    void push(std::unique_ptr<database_job> job);
-
-    template <class F> auto submit(database_job::kind kind, F f) -> task<std::invoke_result_t<F&, tables&>> {
+    template <class F> [[nodiscard]] auto ask(database_job::kind kind, F f) -> task<std::invoke_result_t<F&, tables&>> {
         using outcome = std::invoke_result_t<F&, tables&>;
         const auto initiate = [this](auto handler, database_job::kind k, F call) {
             push(std::make_unique<waiting_job<outcome, F, decltype(handler)>>(k, std::move(call), std::move(handler)));
@@ -102,7 +92,37 @@ class database {
             initiate, boost::asio::use_awaitable, kind, std::move(f));
     }
 
+    /// Nobody waits for its outcome; it is carried out before the destructor ends. `f` answers result<void>.
+    template <class F> void leave(F f);
+
+    [[nodiscard]] bool read_only() const noexcept;
+    [[nodiscard]] sql::dialect dialect() const noexcept;
+    [[nodiscard]] const std::string& name() const noexcept; ///< "ledger /home/a/postferry.db"; no secrets
+    /// How a server names our connections, drawn by lot: "postferry 1f0c2b7d9a3e4d55". Whoever finds a note with it in
+    /// the database can ask the server whether we are still there.
+    [[nodiscard]] const std::string& session() const noexcept;
+    [[nodiscard]] std::optional<outage> current_outage() const;
+
+  private:
+    struct parts;
+    explicit database(std::unique_ptr<parts> p) noexcept;
+    void push(std::unique_ptr<database_job> job);
+
     std::unique_ptr<parts> parts_;
 };
+
+template <class F> void database::leave(F f) {
+    class job final : public database_job {
+      public:
+        explicit job(F call) : database_job(kind::write), call_(std::move(call)) {}
+        bool run(tables& t) override { return call_(t).has_value(); }
+        void fail(const error&) override {}
+        void complete() override {}
+
+      private:
+        F call_;
+    };
+    push(std::make_unique<job>(std::move(f)));
+}
 
 } // namespace postferry::store

@@ -1,5 +1,5 @@
 // Many mailboxes on several threads over one file; callers that are cancelled or vanish.
-#include "store/ledger_file.hpp"
+#include "store/ledger_books.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -34,7 +34,7 @@ class ledger_callers : public testing::Test {
     }
     void reopen() {
         ledger_.reset();
-        auto opened = ledger_file::open(folder_ / "postferry.db", {});
+        auto opened = ledger_books::open(folder_ / "postferry.db", {});
         ASSERT_TRUE(opened) << opened.error().message();
         ledger_ = std::move(*opened);
     }
@@ -51,11 +51,11 @@ class ledger_callers : public testing::Test {
     }
 
     std::filesystem::path folder_;
-    std::unique_ptr<ledger_file> ledger_;
+    std::unique_ptr<ledger_books> ledger_;
 };
 
 /// One mailbox's pass; the number of rows it sees in the end. Every answer must come back on its own strand.
-task<std::size_t> copy_mailbox(ledger_file& ledger, int number, asio::strand<asio::thread_pool::executor_type> strand) {
+task<std::size_t> copy_mailbox(ledger_books& ledger, int number, asio::strand<asio::thread_pool::executor_type> strand) {
     const std::string name = std::to_string(number);
     auto mailbox = co_await ledger.open_mailbox("a" + name, "b" + name);
     if (!mailbox) co_return 0;
@@ -124,7 +124,7 @@ struct farewell {
     ~farewell() { ++gone; }
 };
 
-task<> record_for_ever(ledger_file& ledger, int number, std::atomic<int>& gone) {
+task<> record_for_ever(ledger_books& ledger, int number, std::atomic<int>& gone) {
     const farewell note(gone);
     auto mailbox = co_await ledger.open_mailbox("a" + std::to_string(number), "b");
     auto folder = co_await ledger.begin_folder(mailbox.value(), "INBOX", "INBOX", 1, 1, 1);

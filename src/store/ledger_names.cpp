@@ -1,5 +1,5 @@
 // The name book in the ledger's file.
-#include "store/ledger_file.hpp"
+#include "store/ledger_books.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -20,7 +20,7 @@ std::uint32_t new_uid_validity() {
 
 class ledger_names final : public mailbox::name_book {
   public:
-    ledger_names(ledger_file& ledger, std::string source_key, std::string target_key)
+    ledger_names(ledger_books& ledger, std::string source_key, std::string target_key)
         : ledger_(ledger), source_key_(std::move(source_key)), target_key_(std::move(target_key)) {}
 
     task<result<page>> open(std::string place, std::string folder) override {
@@ -71,12 +71,12 @@ class ledger_names final : public mailbox::name_book {
         return p;
     }
 
-    ledger_file& ledger_;
+    ledger_books& ledger_;
     std::string source_key_, target_key_;
     std::map<std::pair<std::string, std::string>, page> forgotten_; ///< of a read-only run, at its end
 };
 
-std::unique_ptr<mailbox::name_book> ledger_file::names(std::string source_key, std::string target_key) {
+std::unique_ptr<mailbox::name_book> ledger_books::names(std::string source_key, std::string target_key) {
     return std::make_unique<ledger_names>(*this, std::move(source_key), std::move(target_key));
 }
 

@@ -1,7 +1,7 @@
 // The name book: one suite over the ledger's file and over the memory that other tests use, and what the file adds.
 #include "sql/schema.hpp"
 #include "sql/sqlite.hpp"
-#include "store/ledger_file.hpp"
+#include "store/ledger_books.hpp"
 #include "store/ledger_schema.hpp"
 #include "support/memory_names.hpp"
 
@@ -49,8 +49,8 @@ class ledger_folder_on_disk : public testing::Test {
     ~ledger_folder_on_disk() override { std::filesystem::remove_all(folder_); }
 
     [[nodiscard]] std::filesystem::path path() const { return folder_ / "postferry.db"; }
-    [[nodiscard]] std::unique_ptr<ledger_file> open(bool read_only = false) const {
-        auto opened = ledger_file::open(path(), {.read_only = read_only, .holder_description = "test"});
+    [[nodiscard]] std::unique_ptr<ledger_books> open(bool read_only = false) const {
+        auto opened = ledger_books::open(path(), {.read_only = read_only, .holder_description = "test"});
         EXPECT_TRUE(opened) << opened.error().message();
         return opened ? std::move(*opened) : nullptr;
     }
@@ -67,15 +67,15 @@ class ledger_folder_on_disk : public testing::Test {
 };
 
 struct in_memory {
-    static std::unique_ptr<name_book> make(ledger_file&) { return std::make_unique<support::memory_names>(); }
+    static std::unique_ptr<name_book> make(ledger_books&) { return std::make_unique<support::memory_names>(); }
 };
 struct in_file {
-    static std::unique_ptr<name_book> make(ledger_file& ledger) { return ledger.names(alice, new_alice); }
+    static std::unique_ptr<name_book> make(ledger_books& ledger) { return ledger.names(alice, new_alice); }
 };
 
 template <class Kind> class names : public ledger_folder_on_disk {
   protected:
-    std::unique_ptr<ledger_file> ledger_ = open();
+    std::unique_ptr<ledger_books> ledger_ = open();
     std::unique_ptr<name_book> book_ = Kind::make(*ledger_);
 };
 using kinds = testing::Types<in_memory, in_file>;
@@ -204,7 +204,7 @@ TEST_F(names_in_file, a_ledger_of_version_1_keeps_its_rows_and_learns_to_number)
                                   "target_uid_validity, copied) VALUES (1, 1, 'INBOX', 'INBOX', 7, 8, 1);"
                                   "INSERT INTO message VALUES (1, 5, 6, 100, 0, 1, NULL)"));
     }
-    auto refused = ledger_file::open(path(), {.read_only = true, .holder_description = "test"});
+    auto refused = ledger_books::open(path(), {.read_only = true, .holder_description = "test"});
     ASSERT_FALSE(refused) << "a run that reads only changes nothing, not even the schema";
     EXPECT_EQ(refused.error().cls, retry_class::config);
 

@@ -1,5 +1,5 @@
 // Reports that the ledger keeps, and rows whose source message has vanished.
-#include "store/ledger_file.hpp"
+#include "store/ledger_books.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -28,9 +28,9 @@ class ledger_reports : public testing::Test {
         ledger_.reset();
         std::filesystem::remove_all(folder_);
     }
-    std::unique_ptr<ledger_file> open(bool read_only) const {
+    std::unique_ptr<ledger_books> open(bool read_only) const {
         auto opened =
-            ledger_file::open(folder_ / "postferry.db", {.read_only = read_only, .holder_description = "test"});
+            ledger_books::open(folder_ / "postferry.db", {.read_only = read_only, .holder_description = "test"});
         EXPECT_TRUE(opened) << opened.error().message();
         return std::move(*opened);
     }
@@ -42,7 +42,7 @@ class ledger_reports : public testing::Test {
         EXPECT_TRUE(r) << (r ? "" : r.error().message());
         if constexpr (!std::is_void_v<T>) return std::move(r.value());
     }
-    std::vector<std::string> kept(ledger_file& from) {
+    std::vector<std::string> kept(ledger_books& from) {
         std::vector<std::string> out;
         for (const kept_report& r : must(from.reports()))
             out.push_back(r.source_key + " " + r.pass + " " + r.ended + " " + r.body);
@@ -57,7 +57,7 @@ class ledger_reports : public testing::Test {
     }
 
     std::filesystem::path folder_;
-    std::unique_ptr<ledger_file> ledger_;
+    std::unique_ptr<ledger_books> ledger_;
 };
 
 TEST_F(ledger_reports, the_last_one_of_each_pass_is_kept) {

@@ -1,5 +1,7 @@
 #include "store/ledger_schema.hpp"
 
+#include "store/control_schema.hpp"
+
 #include <array>
 
 namespace postferry::store {
@@ -201,12 +203,11 @@ CREATE TABLE repaired (
   PRIMARY KEY (folder, source_uid));
 )"};
 
-constexpr std::array steps{version_1, version_2, version_3, version_4, version_5};
-
 } // namespace
 
 const sql::schema& ledger_schema() noexcept {
     static constexpr std::uint32_t postferry_ledger = 0x5066'4c31; // "PfL1"
+    static const std::array steps{version_1, version_2, version_3, version_4, version_5, control_tables()};
     static const sql::schema schema{.application = postferry_ledger, .steps = steps};
     return schema;
 }

@@ -1,5 +1,5 @@
 // One suite over both ledgers: what the engine's tests believe of memory_ledger must be true of the file.
-#include "store/ledger_file.hpp"
+#include "store/ledger_books.hpp"
 #include "support/memory_ledger.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -33,7 +33,7 @@ struct in_file {
     }
     ~in_file() { std::filesystem::remove_all(folder); }
     std::unique_ptr<transfer::ledger> make() {
-        auto opened = ledger_file::open(folder / "postferry.db", {.read_only = false, .holder_description = "test"});
+        auto opened = ledger_books::open(folder / "postferry.db", {.read_only = false, .holder_description = "test"});
         EXPECT_TRUE(opened) << opened.error().message();
         return std::move(*opened);
     }

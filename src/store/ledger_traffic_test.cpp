@@ -1,5 +1,5 @@
 // The traffic book in the ledger's file.
-#include "store/ledger_file.hpp"
+#include "store/ledger_books.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -31,19 +31,19 @@ class ledger_traffic_test : public testing::Test {
     }
     ~ledger_traffic_test() override { std::filesystem::remove_all(folder_); }
 
-    [[nodiscard]] std::unique_ptr<ledger_file> open(bool read_only = false) const {
+    [[nodiscard]] std::unique_ptr<ledger_books> open(bool read_only = false) const {
         auto opened =
-            ledger_file::open(folder_ / "postferry.db", {.read_only = read_only, .holder_description = "test"});
+            ledger_books::open(folder_ / "postferry.db", {.read_only = read_only, .holder_description = "test"});
         EXPECT_TRUE(opened) << opened.error().message();
         return opened ? std::move(*opened) : nullptr;
     }
-    static std::vector<std::string> since(ledger_file& ledger, std::int64_t hour) {
+    static std::vector<std::string> since(ledger_books& ledger, std::int64_t hour) {
         std::vector<std::string> out;
         for (const net::traffic& t : wait_for(ledger.traffic_since(hour)).value())
             out.push_back(fmt::format("{} {} {} {}", t.place, t.sent ? "up" : "down", t.hour, t.octets));
         return out;
     }
-    static void add(ledger_file& ledger, std::vector<net::traffic> more, std::int64_t first_hour = 0) {
+    static void add(ledger_books& ledger, std::vector<net::traffic> more, std::int64_t first_hour = 0) {
         EXPECT_TRUE(wait_for(ledger.add_traffic(std::move(more), first_hour)));
     }
 

@@ -1,0 +1,9 @@
+#pragma once
+#include "sql/schema.hpp"
+
+namespace postferry::store {
+
+/// Version 6 of the ledger's schema: what the service knows beside the ledger (store/records.hpp).
+[[nodiscard]] const sql::schema_step& control_tables() noexcept;
+
+} // namespace postferry::store

@@ -1,0 +1,144 @@
+#include "store/database_thread.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace postferry::store {
+
+using sql::durability;
+using sql::trouble;
+using std::chrono::milliseconds;
+
+namespace {
+
+unix_ms this_machines_clock() {
+    return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string utc(unix_ms at) {
+    return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(at / 1000)));
+}
+
+/// A job has failed and tells why itself; only the transaction must learn of it.
+std::unexpected<error> undo() { return std::unexpected(error{}); }
+
+} // namespace
+
+void outage_board::gone(const std::string& what) {
+    const std::lock_guard lock(mutex_);
+    if (!outage_) outage_ = outage{.since = this_machines_clock(), .what = what};
+}
+
+void outage_board::back() {
+    const std::lock_guard lock(mutex_);
+    outage_.reset();
+}
+
+std::optional<outage> outage_board::now() const {
+    const std::lock_guard lock(mutex_);
+    return outage_;
+}
+
+database_thread::database_thread(job_queue& queue, outage_board& board, std::unique_ptr<sql::connection> db,
+                                 const thread_settings& settings, bool reads_only)
+    : queue_(queue), board_(board), db_(std::move(db)), tables_(*db_, settings.clock, settings.shard),
+      settings_(settings), reads_only_(reads_only), thread_([this] { work(); }) {}
+
+database_thread::~database_thread() { thread_.join(); }
+
+void database_thread::work() {
+    const std::size_t most = reads_only_ ? 1 : max_group;
+    for (job_group jobs = queue_.next(most); !jobs.empty(); jobs = queue_.next(most)) carry_out(jobs);
+}
+
+void database_thread::carry_out(job_group& jobs) {
+    const bool writes =
+        std::ranges::any_of(jobs, [](const auto& job) { return job->what() != database_job::kind::read; });
+    if (writes && jobs.size() > 1 && run_together(jobs)) {
+        for (const auto& job : jobs) job->complete();
+        return;
+    }
+    // A failure that cost the others their work (disk full, say) is found again by whom it belongs to.
+    for (const auto& job : jobs) {
+        run_alone(*job);
+        job->complete();
+    }
+}
+
+/// For as long as the outage may still last: jobs that are tried one after the other must not each wait anew.
+sql::patience database_thread::wait() {
+    milliseconds left = settings_.patience;
+    if (const auto outage = board_.now())
+        left -= milliseconds(std::clamp<unix_ms>(this_machines_clock() - outage->since, 0, left.count()));
+    return {.total = left, .pause = [this](milliseconds how_long) {
+                if (db_->last_trouble() == trouble::gone) board_.gone(settings_.name);
+                return queue_.pause(how_long);
+            }};
+}
+
+error database_thread::unreachable(error why) const {
+    const auto outage = board_.now();
+    why.cls = retry_class::transient;
+    why.where = phase::ledger;
+    why.what = fmt::format("{} cannot be reached since {}{}{}", settings_.name,
+                           utc(outage ? outage->since : this_machines_clock()), why.what.empty() ? "" : ": ", why.what);
+    return why;
+}
+
+/// One transaction, so one commit, for all of them. Nobody is told anything before it: a reader among them has seen
+/// what is not committed yet. false = none of it has happened.
+bool database_thread::run_together(job_group& jobs) {
+    const bool synced =
+        std::ranges::any_of(jobs, [](const auto& job) { return job->what() == database_job::kind::synced_write; });
+    auto done =
+        sql::transact(*db_, synced ? durability::synced : durability::ordered, [&] { return run_all(jobs); }, wait());
+    if (done && board_.now()) board_.back();
+    return done.has_value();
+}
+
+result<void> database_thread::run_all(job_group& jobs) {
+    for (const auto& job : jobs) {
+        if (job->what() == database_job::kind::read)
+            (void)job->run(tables_); // its failure is its outcome
+        else if (auto done = run_in_savepoint(*job); !done)
+            return done;
+        if (!db_->in_transaction()) return undo();
+    }
+    return {};
+}
+
+/// A job that fails undoes its own part only. The answer is about the savepoint, not about the job.
+result<void> database_thread::run_in_savepoint(database_job& job) {
+    auto done = db_->savepoint();
+    if (!done) return done;
+    if (job.run(tables_)) return db_->release_savepoint();
+    if (!db_->in_transaction()) return undo();
+    return db_->rollback_to_savepoint();
+}
+
+void database_thread::run_alone(database_job& job) {
+    // A single read on the writer's connection: what it sees is committed, and nobody else writes there meanwhile.
+    if (job.what() == database_job::kind::read && !reads_only_ && db_->dialect() == sql::dialect::sqlite) {
+        (void)job.run(tables_);
+        return;
+    }
+    bool ran = true;
+    auto done = sql::transact(
+        *db_, job.what() == database_job::kind::synced_write ? durability::synced : durability::ordered,
+        [&]() -> result<void> {
+            ran = job.run(tables_);
+            if (!ran) return undo();
+            return {};
+        },
+        wait());
+    if (done) {
+        if (board_.now()) board_.back();
+    } else if (db_->last_trouble() == trouble::gone)
+        job.fail(unreachable(std::move(done.error())));
+    else if (ran) // else it has failed by its own judgement, and tells why itself
+        job.fail(done.error());
+}
+
+} // namespace postferry::store

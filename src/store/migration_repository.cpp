@@ -1,0 +1,226 @@
+#include "store/migration_repository.hpp"
+
+#include "store/detail/migration_row.hpp"
+
+#include <map>
+#include <unordered_map>
+
+namespace postferry::store {
+
+using detail::one;
+using detail::pass_on;
+using detail::read_migration;
+using detail::run;
+using detail::select_migrations;
+using detail::text;
+
+namespace {
+
+constexpr int highest_priority = 100;
+
+/// What makes a mailbox one of its batch. A line end stands in none of the parts.
+std::string place_of(record_id batch, std::string_view source_url, std::string_view source_user,
+                     std::string_view target_url, std::string_view target_user) {
+    return fmt::format("{}\n{}\n{}\n{}\n{}", batch, source_url, source_user, target_url, target_user);
+}
+
+std::string place_of(const migration& m) {
+    return place_of(m.batch, m.source_url, m.source_user, m.target_url, m.target_user);
+}
+
+int bounded_priority(int priority) noexcept { return std::clamp(priority, -highest_priority, highest_priority); }
+
+/// due and start moments are compared with NULL for "none": 0 must not become one.
+std::optional<unix_ms> moment(std::optional<unix_ms> at) noexcept {
+    if (at && *at <= 0) return 1;
+    return at;
+}
+
+void fill(const migration& m, std::vector<sql::value>& values) {
+    const message_counts& c = m.counts;
+    detail::put(values, m.batch, m.account, m.source_url, m.target_url, m.source_user, m.target_user, m.source_server,
+                m.target_server, m.ledger_mailbox, name_of(m.state), m.reason, m.reason_class, moment(m.until),
+                m.throttled_by, bounded_priority(m.priority), m.next_pass, moment(m.due), c.messages_source,
+                c.messages_copied, c.messages_present, c.messages_skipped, c.messages_failed, c.octets_source,
+                c.octets_copied, m.grade, m.passes, m.since, m.queued_ms, m.running_ms, m.throttled_ms, m.stalled_ms,
+                m.position, m.created);
+}
+
+void sum(message_counts& to, const message_counts& c) noexcept {
+    to.messages_source += c.messages_source;
+    to.messages_copied += c.messages_copied;
+    to.messages_present += c.messages_present;
+    to.messages_skipped += c.messages_skipped;
+    to.messages_failed += c.messages_failed;
+    to.octets_source += c.octets_source;
+    to.octets_copied += c.octets_copied;
+}
+
+detail::selection filtered(std::string_view head, const migration_filter& filter, const std::string& pattern) {
+    detail::selection wanted(head);
+    if (filter.batch) wanted.where("m.batch =", *filter.batch);
+    wanted.one_of("m.state", filter.states);
+    if (filter.account) wanted.where("m.account =", *filter.account);
+    if (filter.server)
+        wanted.where_with("(m.source_server = {0} OR m.target_server = {0})", std::string_view(*filter.server));
+    if (filter.grade) wanted.where("m.grade =", std::string_view(*filter.grade));
+    if (!filter.user_contains.empty())
+        wanted.where_with("(lower(m.source_user) LIKE lower({0}) ESCAPE '\\' OR lower(m.target_user) LIKE lower({0}) "
+                          "ESCAPE '\\')",
+                          std::string_view(pattern));
+    return wanted;
+}
+
+} // namespace
+
+result<std::vector<record_id>> migration_repository::add(const std::vector<migration>& mailboxes) {
+    std::unordered_map<std::string, std::size_t> index;
+    for (std::size_t i = 0; i < mailboxes.size(); ++i) index.try_emplace(place_of(mailboxes[i]), i);
+    std::vector<record_id> ids(mailboxes.size());
+    auto done = detail::insert_rows(
+        db_,
+        fmt::format("INSERT INTO migration (batch, account, source_url, target_url, source_user, target_user, "
+                    "source_server, target_server, ledger_mailbox, state, reason, reason_class, until, throttled_by, "
+                    "priority, next_pass, due, {}, grade, passes, since, queued_ms, running_ms, throttled_ms, "
+                    "stalled_ms, position, created) VALUES",
+                    detail::count_columns),
+        " ON CONFLICT DO NOTHING RETURNING id, batch, source_url, source_user, target_url, target_user", mailboxes,
+        fill, [&](const sql::query& q) {
+            const auto at = index.find(place_of(q.get<record_id>(1), q.text(2), q.text(3), q.text(4), q.text(5)));
+            if (at != index.end()) ids[at->second] = q.get<record_id>(0);
+        });
+    if (!done) return pass_on(done);
+    std::map<std::pair<record_id, mailbox_state>, tally_change> tallies;
+    for (std::size_t i = 0; i < mailboxes.size(); ++i) {
+        if (ids[i] == 0) continue;
+        tally_change& t = tallies[{mailboxes[i].batch, mailboxes[i].state}];
+        t.batch = mailboxes[i].batch;
+        t.state = mailboxes[i].state;
+        ++t.mailboxes;
+        sum(t.add, mailboxes[i].counts);
+    }
+    for (const auto& [_, change] : tallies)
+        if (auto counted = batches_.count(change); !counted) return pass_on(counted);
+    return ids;
+}
+
+result<std::optional<migration>> migration_repository::find(record_id id) {
+    return one(db_, select_migrations("WHERE m.id = $1"), read_migration, id);
+}
+
+result<std::optional<migration>> migration_repository::lock(record_id id) {
+    if (db_.dialect() == sql::dialect::sqlite) return find(id); // BEGIN IMMEDIATE has locked it all
+    return one(db_, select_migrations("WHERE m.id = $1 FOR UPDATE"), read_migration, id);
+}
+
+result<slice<migration>> migration_repository::list(const migration_filter& filter, const paging& page) {
+    const std::string pattern = detail::containing(filter.user_contains);
+    return filtered(select_migrations(""), filter, pattern).page(db_, page, "m.id", read_migration);
+}
+
+result<slice<record_id>> migration_repository::ids(const migration_filter& filter, const paging& page) {
+    const std::string pattern = detail::containing(filter.user_contains);
+    return filtered("SELECT m.id FROM migration AS m", filter, pattern)
+        .page(db_, page, "m.id", [](const sql::query& q) { return q.get<record_id>(0); });
+}
+
+result<migration> migration_repository::update(const migration& m) {
+    auto same = detail::number(db_,
+                               "SELECT id FROM migration WHERE batch = $1 AND source_url = $2 AND source_user = $3 AND "
+                               "target_url = $4 AND target_user = $5",
+                               m.batch, m.source_url, m.source_user, m.target_url, m.target_user);
+    if (!same) return pass_on(same);
+    if (*same != 0 && *same != m.id)
+        return refusal::refuse(refusal::duplicate, "the batch has a mailbox of these two places already");
+    auto done =
+        run(db_,
+            "UPDATE migration SET account = $1, source_url = $2, target_url = $3, source_user = $4, "
+            "target_user = $5, source_server = $6, target_server = $7, priority = $8, next_pass = $9, version = "
+            "version + 1 WHERE id = $10 AND version = $11",
+            m.account, m.source_url, m.target_url, m.source_user, m.target_user, m.source_server, m.target_server,
+            bounded_priority(m.priority), m.next_pass, m.id, m.version);
+    if (!done) return pass_on(done);
+    if (*done == 0)
+        return detail::missing_or_changed(db_, "mailbox", "SELECT count(*) FROM migration WHERE id = $1", m.id);
+    return detail::or_refuse(find(m.id), refusal::missing, "there is no such mailbox");
+}
+
+namespace {
+
+result<void> must_change(result<std::int64_t> changed) {
+    if (!changed) return pass_on(changed);
+    if (*changed == 0) return refusal::refuse(refusal::missing, "there is no such mailbox");
+    return {};
+}
+
+} // namespace
+
+result<void> migration_repository::set_priority(record_id id, int priority) {
+    return must_change(run(db_, "UPDATE migration SET priority = $1, version = version + 1 WHERE id = $2",
+                           bounded_priority(priority), id));
+}
+
+result<void> migration_repository::set_due(record_id id, std::optional<unix_ms> due, const std::string& next_pass) {
+    return must_change(run(db_, "UPDATE migration SET due = $1, next_pass = $2, version = version + 1 WHERE id = $3",
+                           moment(due), next_pass, id));
+}
+
+result<void> migration_repository::set_ledger_mailbox(record_id id, std::int64_t ledger_mailbox) {
+    return must_change(run(db_, "UPDATE migration SET ledger_mailbox = $1 WHERE id = $2", ledger_mailbox, id));
+}
+
+result<void> migration_repository::set_counts(record_id id, const message_counts& counts) {
+    auto before = lock(id);
+    if (!before) return pass_on(before);
+    if (!*before) return refusal::refuse(refusal::missing, "there is no such mailbox");
+    if ((*before)->counts == counts) return {};
+    auto done = run(db_,
+                    "UPDATE migration SET messages_source = $1, messages_copied = $2, messages_present = $3, "
+                    "messages_skipped = $4, messages_failed = $5, octets_source = $6, octets_copied = $7 WHERE id = $8",
+                    counts.messages_source, counts.messages_copied, counts.messages_present, counts.messages_skipped,
+                    counts.messages_failed, counts.octets_source, counts.octets_copied, id);
+    if (!done) return pass_on(done);
+    return batches_.count({.batch = (*before)->batch,
+                           .state = (*before)->state,
+                           .mailboxes = 0,
+                           .add = counts,
+                           .take = (*before)->counts});
+}
+
+result<void> migration_repository::add_pass(record_id id, const std::string& grade) {
+    return must_change(run(
+        db_, "UPDATE migration SET passes = passes + 1, grade = $1, version = version + 1 WHERE id = $2", grade, id));
+}
+
+result<void> migration_repository::remove(record_id id) {
+    auto m = lock(id);
+    if (!m) return pass_on(m);
+    if (!*m) return refusal::refuse(refusal::missing, "there is no such mailbox");
+    auto leases = detail::number(db_, "SELECT count(*) FROM lease WHERE migration = $1", id);
+    if (!leases) return pass_on(leases);
+    if (*leases > 0) return refusal::refuse(refusal::conflict, "a worker is at work on the mailbox", "Cancel it first");
+    for (const std::string_view sql : {"DELETE FROM pass WHERE migration = $1", "DELETE FROM log WHERE migration = $1",
+                                       "DELETE FROM migration WHERE id = $1"})
+        if (auto gone = run(db_, sql, id); !gone) return pass_on(gone);
+    auto gone = run(db_, "DELETE FROM credential WHERE owner_kind = 'migration' AND owner = $1", std::to_string(id));
+    if (!gone) return pass_on(gone);
+    return batches_.count(
+        {.batch = (*m)->batch, .state = (*m)->state, .mailboxes = -1, .add = {}, .take = (*m)->counts});
+}
+
+result<slice<migration_repository::stray>> migration_repository::strays(const paging& page) {
+    detail::selection wanted(
+        "SELECT b.id, b.source_key, b.target_key, "
+        "COALESCE((SELECT r.pass FROM report r WHERE r.mailbox = b.id ORDER BY r.ended DESC, r.pass LIMIT 1), ''), "
+        "COALESCE((SELECT max(r.ended) FROM report r WHERE r.mailbox = b.id), '') FROM mailbox b");
+    wanted.where("NOT EXISTS (SELECT 1 FROM migration m WHERE m.ledger_mailbox = b.id)");
+    return wanted.page(db_, page, "b.id", [](const sql::query& q) {
+        return stray{.ledger_mailbox = q.get<std::int64_t>(0),
+                     .source_key = text(q, 1),
+                     .target_key = text(q, 2),
+                     .last_pass = text(q, 3),
+                     .last_ended = text(q, 4)};
+    });
+}
+
+} // namespace postferry::store
