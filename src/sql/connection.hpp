@@ -185,6 +185,7 @@ class connection {
     /// Several statements without parameters.
     [[nodiscard]] virtual result<void> script(std::string_view sql) = 0;
 
+    /// On a connection that was opened for reading only: a snapshot, all reads in it are of one moment.
     [[nodiscard]] virtual result<void> begin(durability how) = 0;
     /// A failed commit may leave the transaction open; rollback() then.
     [[nodiscard]] virtual result<void> commit() = 0;

@@ -120,6 +120,11 @@ result<void> take_authority(std::string_view authority, location& to) {
     return {};
 }
 
+/// 127.0.0.1, and not a name that begins like it.
+bool is_loopback(std::string_view host) {
+    return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
 /// Nobody listens between us and a socket, or on loopback.
 bool stays_here(const location& where) {
     const auto host = where.parameters.find("host");
@@ -128,8 +133,8 @@ bool stays_here(const location& where) {
     for (std::string_view rest = host->second; !rest.empty();) {
         const auto comma = rest.find(',');
         const std::string_view one = rest.substr(0, comma);
-        const bool here = one.starts_with('/') || one.starts_with('@') || one == "localhost" || one == "::1" ||
-                          one.starts_with("127.");
+        const bool here =
+            one.starts_with('/') || one.starts_with('@') || one == "localhost" || one == "::1" || is_loopback(one);
         if (!here) return false;
         rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
     }

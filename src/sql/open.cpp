@@ -1,15 +1,14 @@
 #include "sql/open.hpp"
 
+#include "sql/postgresql.hpp"
 #include "sql/sqlite.hpp"
 
 namespace postferry::sql {
 
 result<std::unique_ptr<connection>> open(const location& where, const secret& password, const open_options& options,
                                          trouble* kind) {
+    if (where.dialect == dialect::postgresql) return open_postgresql(where, password, options, kind);
     const std::string name = options.name.empty() ? "database " + where.shown : options.name;
-    (void)password;
-    if (where.dialect == dialect::postgresql)
-        return fail(retry_class::config, phase::usage, name + ": this build cannot talk to PostgreSQL");
     return open_sqlite(where.file,
                        {.name = name,
                         .read_only = options.read_only,

@@ -211,6 +211,7 @@ class sqlite_connection final : public connection {
     database db_; // before the statements, which refer to it
     std::unordered_map<std::string, sqlite_statement, text_hash, std::equal_to<>> statements_;
     bool wal_ = false;
+    bool read_only_ = false;
     durability now_ = durability::ordered;
 };
 
@@ -245,7 +246,8 @@ result<void> sqlite_connection::begin(durability how) {
         if (!set) return set;
         now_ = how;
     }
-    return once("BEGIN IMMEDIATE");
+    db_.last = trouble::none; // what a repository finds wrong by itself must not look like the last trouble
+    return once(read_only_ ? "BEGIN" : "BEGIN IMMEDIATE");
 }
 
 result<std::int64_t> sqlite_connection::number(std::string_view sql) {
@@ -275,8 +277,10 @@ result<void> sqlite_connection::set_up(const sqlite_options& options, bool file)
     auto set = script(
         fmt::format("PRAGMA cache_size=-{}; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF",
                     options.cache_kib));
+    read_only_ = options.read_only;
     if (!set || options.read_only || !file) return set;
     if (sqlite3_db_readonly(db_.handle.get(), "main") == 1) return db_.failed(SQLITE_READONLY);
+    if (options.foreign) return script("PRAGMA synchronous=FULL");
     // auto_vacuum counts only while the file is being made.
     set = script("PRAGMA auto_vacuum=NONE");
     if (!set) return set;
@@ -324,8 +328,8 @@ result<std::unique_ptr<connection>> open_sqlite(const std::filesystem::path& pat
                                                 trouble* kind) {
     const bool file = !path.empty();
     // One thread at a time uses a connection, so SQLite's own mutexes would be for nothing.
-    int flags = SQLITE_OPEN_NOMUTEX |
-                (options.read_only && file ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+    int flags = SQLITE_OPEN_NOMUTEX | (options.read_only && file ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
+    if (!options.foreign && !(options.read_only && file)) flags |= SQLITE_OPEN_CREATE;
     std::string location = file ? std::filesystem::absolute(path).string() : ":memory:";
     if (options.immutable) {
         location = immutable_uri(location);

@@ -35,54 +35,6 @@ class sqlite : public testing::Test {
     std::filesystem::path folder_;
 };
 
-TEST_F(sqlite, binds_and_reads_every_type) {
-    auto db = open();
-    ASSERT_TRUE(db->script("CREATE TABLE t (i BIGINT, t TEXT, b BLOB, n BIGINT)"));
-    const std::array<std::uint8_t, 3> blob{0, 255, 7};
-    constexpr std::uint64_t huge = 0xffff'ffff'ffff'fff0;
-    auto in = db->prepare("INSERT INTO t VALUES ($1, $2, $3, $4)");
-    ASSERT_TRUE(in) << in.error().message();
-    EXPECT_EQ(in->run(huge, std::string_view("a\0\xc3\xa9", 4), blob, std::optional<int>{}).value(), 1);
-    EXPECT_EQ(in->run(true, "", std::optional(blob), std::optional(4)).value(), 1)
-        << "a statement is used again and again";
-
-    auto out = db->prepare("SELECT i, t, b, n, n IS NULL FROM t");
-    ASSERT_TRUE(out && out->first().value());
-    EXPECT_EQ(out->get<std::uint64_t>(0), huge);
-    EXPECT_EQ(out->text(1), std::string_view("a\0\xc3\xa9", 4));
-    EXPECT_TRUE(std::ranges::equal(out->blob(2), blob));
-    EXPECT_TRUE(out->blob(3).empty());
-    EXPECT_TRUE(out->get<bool>(4));
-    ASSERT_TRUE(out->next().value());
-    EXPECT_EQ(out->get<int>(0), 1);
-    EXPECT_EQ(out->text(1), "");
-    EXPECT_EQ(out->get<int>(3), 4);
-    EXPECT_FALSE(out->next().value());
-}
-
-TEST_F(sqlite, a_transaction_is_all_or_nothing_and_a_savepoint_undoes_its_part) {
-    auto db = open();
-    ASSERT_TRUE(db->script("CREATE TABLE t (i BIGINT PRIMARY KEY)"));
-    const auto add = [&](int i) {
-        auto q = db->prepare("INSERT INTO t VALUES ($1)");
-        return q && q->run(i).has_value();
-    };
-    ASSERT_TRUE(db->begin(durability::ordered) && add(1));
-    EXPECT_TRUE(db->in_transaction());
-    db->rollback();
-    EXPECT_EQ(count(*db), 0);
-
-    ASSERT_TRUE(db->begin(durability::synced) && add(1));
-    ASSERT_TRUE(db->savepoint() && add(2));
-    ASSERT_TRUE(db->rollback_to_savepoint());
-    ASSERT_TRUE(db->savepoint() && add(3) && db->release_savepoint());
-    ASSERT_TRUE(db->commit());
-    EXPECT_EQ(count(*db), 2);
-    EXPECT_FALSE(add(1));
-    EXPECT_EQ(db->last_trouble(), trouble::constraint);
-    EXPECT_TRUE(add(4)) << "a failed statement can be used again";
-}
-
 TEST_F(sqlite, only_a_synced_transaction_flushes_the_log) {
     auto db = open();
     for (const auto& [how, level] :
