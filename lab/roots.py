@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Roots for servers whose packages conflict with Dovecot's: unpacked beside the host, never installed on it.
+"""Roots for servers whose packages conflict with Dovecot's, or would take the host's mail over: unpacked beside the host,
+never installed on it.
 
-    lab/roots.py [cyrus] [courier] [mailutils]      prepares them (all by default) and says where they are
+    lab/roots.py [cyrus] [courier] [mailutils] [postfix]      prepares them (all by default) and says where they are
 
 A root holds the server's Debian packages and all that they depend on, down to the C library. It is made once, from
 what apt is configured for, and never written to afterwards. It lies in /var/cache/postferry-lab, or where
@@ -27,6 +28,7 @@ PACKAGES = {
     "cyrus": ("cyrus-imapd", "libsasl2-modules", "libsasl2-modules-db", "sasl2-bin", *_SHELL),
     "courier": ("courier-imap", "courier-pop", "courier-authlib-userdb", *_SHELL),
     "mailutils": ("mailutils-imap4d", *_SHELL),
+    "postfix": ("postfix", "postfix-sqlite", "postfix-pgsql", *_SHELL),
 }
 # What only an installation needs, or what a server depends on for parts that the lab leaves off.
 _NOT_NEEDED = re.compile(r"(exim4-.*|cron|cron-daemon-common|dpkg|tar|debconf|adduser|usrmerge|e2fsprogs|logsave|"
