@@ -1,5 +1,6 @@
-// Many mailboxes on several threads over one file; callers that are cancelled or vanish.
+// Many mailboxes on several threads over one database; callers that are cancelled or vanish.
 #include "store/ledger_books.hpp"
+#include "support/postgres_server.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -20,21 +21,12 @@ namespace {
 namespace asio = boost::asio;
 using transfer::item_state;
 
-class ledger_callers : public testing::Test {
+class ledger_callers : public testing::TestWithParam<sql::dialect> {
   protected:
-    void SetUp() override {
-        std::string pattern = testing::TempDir() + "postferry-ledger-XXXXXX";
-        ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-        folder_ = pattern;
-        reopen();
-    }
-    void TearDown() override {
-        ledger_.reset();
-        std::filesystem::remove_all(folder_);
-    }
+    void SetUp() override { reopen(); }
     void reopen() {
         ledger_.reset();
-        auto opened = ledger_books::open(folder_ / "postferry.db", {});
+        auto opened = ledger_books::open(place_.url(), {});
         ASSERT_TRUE(opened) << opened.error().message();
         ledger_ = std::move(*opened);
     }
@@ -50,12 +42,13 @@ class ledger_callers : public testing::Test {
         return all;
     }
 
-    std::filesystem::path folder_;
+    support::test_database place_{GetParam()};
     std::unique_ptr<ledger_books> ledger_;
 };
 
 /// One mailbox's pass; the number of rows it sees in the end. Every answer must come back on its own strand.
-task<std::size_t> copy_mailbox(ledger_books& ledger, int number, asio::strand<asio::thread_pool::executor_type> strand) {
+task<std::size_t> copy_mailbox(ledger_books& ledger, int number,
+                               asio::strand<asio::thread_pool::executor_type> strand) {
     const std::string name = std::to_string(number);
     auto mailbox = co_await ledger.open_mailbox("a" + name, "b" + name);
     if (!mailbox) co_return 0;
@@ -78,7 +71,9 @@ task<std::size_t> copy_mailbox(ledger_books& ledger, int number, asio::strand<as
     co_return seen ? seen->size() : 0;
 }
 
-TEST_F(ledger_callers, sixty_mailboxes_on_four_threads) {
+INSTANTIATE_TEST_SUITE_P(on, ledger_callers, support::both_databases(), support::name_of);
+
+TEST_P(ledger_callers, sixty_mailboxes_on_four_threads) {
     asio::thread_pool pool(4);
     std::vector<std::future<std::size_t>> ends;
     for (int i = 0; i < 60; ++i) {
@@ -94,7 +89,7 @@ TEST_F(ledger_callers, sixty_mailboxes_on_four_threads) {
     EXPECT_EQ(all.get()->at(0).rows.copied, 200U);
 }
 
-TEST_F(ledger_callers, a_cancelled_call_ends_and_tells_the_truth) {
+TEST_P(ledger_callers, a_cancelled_call_ends_and_tells_the_truth) {
     asio::io_context context;
     asio::cancellation_signal stop;
     std::string story;
@@ -139,7 +134,7 @@ task<> record_for_ever(ledger_books& ledger, int number, std::atomic<int>& gone)
                                      {});
 }
 
-TEST_F(ledger_callers, callers_may_be_destroyed_while_their_calls_are_under_way) {
+TEST_P(ledger_callers, callers_may_be_destroyed_while_their_calls_are_under_way) {
     std::atomic<int> gone = 0;
     {
         asio::io_context context;

@@ -1,9 +1,10 @@
-// The name book: one suite over the ledger's file and over the memory that other tests use, and what the file adds.
+// The name book: one suite over the ledger in both databases and over the memory that other tests use, and what the
+// databases add.
 #include "sql/schema.hpp"
-#include "sql/sqlite.hpp"
 #include "store/ledger_books.hpp"
 #include "store/ledger_schema.hpp"
 #include "support/memory_names.hpp"
+#include "support/postgres_server.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -40,17 +41,12 @@ std::string text_of(const std::vector<name_book::entry>& entries) {
     return text;
 }
 
-class ledger_folder_on_disk : public testing::Test {
+class ledger_place : public testing::Test {
   protected:
-    ledger_folder_on_disk() {
-        std::string pattern = testing::TempDir() + "postferry-names-XXXXXX";
-        folder_ = mkdtemp(pattern.data());
-    }
-    ~ledger_folder_on_disk() override { std::filesystem::remove_all(folder_); }
+    explicit ledger_place(sql::dialect kind) : place_(kind) {}
 
-    [[nodiscard]] std::filesystem::path path() const { return folder_ / "postferry.db"; }
     [[nodiscard]] std::unique_ptr<ledger_books> open(bool read_only = false) const {
-        auto opened = ledger_books::open(path(), {.read_only = read_only, .holder_description = "test"});
+        auto opened = ledger_books::open(place_.url(), {.read_only = read_only, .holder_description = "test"});
         EXPECT_TRUE(opened) << opened.error().message();
         return opened ? std::move(*opened) : nullptr;
     }
@@ -63,22 +59,26 @@ class ledger_folder_on_disk : public testing::Test {
         return given ? text_of(*given) : given.error().message();
     }
 
-    std::filesystem::path folder_;
+    support::test_database place_;
 };
 
 struct in_memory {
+    static constexpr sql::dialect kept_in = sql::dialect::sqlite;
     static std::unique_ptr<name_book> make(ledger_books&) { return std::make_unique<support::memory_names>(); }
 };
-struct in_file {
+template <sql::dialect Kind> struct in_ledger {
+    static constexpr sql::dialect kept_in = Kind;
     static std::unique_ptr<name_book> make(ledger_books& ledger) { return ledger.names(alice, new_alice); }
 };
 
-template <class Kind> class names : public ledger_folder_on_disk {
+template <class Kind> class names : public ledger_place {
   protected:
+    names() : ledger_place(Kind::kept_in) {}
+
     std::unique_ptr<ledger_books> ledger_ = open();
     std::unique_ptr<name_book> book_ = Kind::make(*ledger_);
 };
-using kinds = testing::Types<in_memory, in_file>;
+using kinds = testing::Types<in_memory, in_ledger<sql::dialect::sqlite>, in_ledger<sql::dialect::postgresql>>;
 TYPED_TEST_SUITE(names, kinds);
 
 TYPED_TEST(names, an_unknown_folder_is_empty_and_gets_a_uid_validity_for_good) {
@@ -121,9 +121,18 @@ TYPED_TEST(names, a_name_that_is_too_long_is_refused_with_all_that_came_with_it)
     EXPECT_EQ(this->add(*this->book_, {std::string(255, 'x')}), "1=" + std::string(255, 'x'));
 }
 
-using names_in_file = ledger_folder_on_disk;
+class names_in_ledger : public ledger_place, public testing::WithParamInterface<sql::dialect> {
+  protected:
+    names_in_ledger() : ledger_place(GetParam()) {}
+};
+INSTANTIATE_TEST_SUITE_P(on, names_in_ledger, support::both_databases(), support::name_of);
 
-TEST_F(names_in_file, they_are_there_in_the_next_run) {
+class names_in_file : public ledger_place {
+  protected:
+    names_in_file() : ledger_place(sql::dialect::sqlite) {}
+};
+
+TEST_P(names_in_ledger, they_are_there_in_the_next_run) {
     std::uint32_t uid_validity = 0;
     {
         const auto ledger = open();
@@ -138,7 +147,7 @@ TEST_F(names_in_file, they_are_there_in_the_next_run) {
     EXPECT_EQ(page_of(*book), "3: 2=b");
 }
 
-TEST_F(names_in_file, two_mailboxes_that_read_one_place_count_by_themselves) {
+TEST_P(names_in_ledger, two_mailboxes_that_read_one_place_count_by_themselves) {
     const auto ledger = open();
     const auto one = ledger->names(alice, new_alice);
     const auto other = ledger->names(alice, "maildir:/backup/alice");
@@ -149,12 +158,12 @@ TEST_F(names_in_file, two_mailboxes_that_read_one_place_count_by_themselves) {
     EXPECT_EQ(page_of(*one), "2: 1=a");
 }
 
-TEST_F(names_in_file, a_folder_that_was_never_opened_gets_no_numbers) {
+TEST_P(names_in_ledger, a_folder_that_was_never_opened_gets_no_numbers) {
     const auto ledger = open();
     EXPECT_EQ(add(*ledger->names(alice, new_alice), {"a"}), "the ledger has no numbers for INBOX in pop3s://alice@old");
 }
 
-TEST_F(names_in_file, a_run_that_reads_only_gives_numbers_and_forgets_them) {
+TEST_P(names_in_ledger, a_run_that_reads_only_gives_numbers_and_forgets_them) {
     {
         const auto ledger = open();
         const auto book = ledger->names(alice, new_alice);
@@ -180,31 +189,29 @@ TEST_F(names_in_file, without_a_ledger_a_run_that_reads_only_makes_none) {
     const auto book = ledger->names(alice, new_alice);
     EXPECT_EQ(page_of(*book), "1:");
     EXPECT_EQ(add(*book, {"a"}), "1=a");
-    EXPECT_FALSE(std::filesystem::exists(path()));
+    EXPECT_FALSE(std::filesystem::exists(place_.url()));
 }
 
-TEST_F(names_in_file, the_last_number_is_not_overrun) {
+TEST_P(names_in_ledger, the_last_number_is_not_overrun) {
     const auto ledger = open();
     const auto book = ledger->names(alice, new_alice);
     page_of(*book);
-    auto db = sql::open_sqlite(path(), {.name = "test"});
-    ASSERT_TRUE(db && (*db)->script("UPDATE named_folder SET uid_next = 4294967294"));
+    ASSERT_TRUE(place_.open()->script("UPDATE named_folder SET uid_next = 4294967294"));
     EXPECT_EQ(add(*book, {"a"}), "4294967294=a");
     EXPECT_NE(add(*book, {"b"}).find("no numbers left"), std::string::npos);
 }
 
-TEST_F(names_in_file, a_ledger_of_version_1_keeps_its_rows_and_learns_to_number) {
+TEST_P(names_in_ledger, a_ledger_of_version_1_keeps_its_rows_and_learns_to_number) {
     {
-        auto db = sql::open_sqlite(path(), {.name = "test"});
-        ASSERT_TRUE(db);
+        const auto db = place_.open();
         const sql::schema old{.application = ledger_schema().application, .steps = ledger_schema().steps.first(1)};
-        ASSERT_TRUE(sql::migrate(**db, old));
-        ASSERT_TRUE((*db)->script("INSERT INTO mailbox VALUES (1, 'pop3s://alice@old', 'imaps://alice@new');"
-                                  "INSERT INTO folder (id, mailbox, source_name, target_name, source_uid_validity, "
-                                  "target_uid_validity, copied) VALUES (1, 1, 'INBOX', 'INBOX', 7, 8, 1);"
-                                  "INSERT INTO message VALUES (1, 5, 6, 100, 0, 1, NULL)"));
+        ASSERT_TRUE(sql::migrate(*db, old));
+        ASSERT_TRUE(db->script("INSERT INTO mailbox VALUES (1, 'pop3s://alice@old', 'imaps://alice@new');"
+                               "INSERT INTO folder (id, mailbox, source_name, target_name, source_uid_validity, "
+                               "target_uid_validity, copied) VALUES (1, 1, 'INBOX', 'INBOX', 7, 8, 1);"
+                               "INSERT INTO message VALUES (1, 5, 6, 100, 0, 1, NULL)"));
     }
-    auto refused = ledger_books::open(path(), {.read_only = true, .holder_description = "test"});
+    auto refused = ledger_books::open(place_.url(), {.read_only = true, .holder_description = "test"});
     ASSERT_FALSE(refused) << "a run that reads only changes nothing, not even the schema";
     EXPECT_EQ(refused.error().cls, retry_class::config);
 

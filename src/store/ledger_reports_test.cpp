@@ -1,5 +1,6 @@
 // Reports that the ledger keeps, and rows whose source message has vanished.
 #include "store/ledger_books.hpp"
+#include "support/postgres_server.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -16,21 +17,10 @@ using testing::ElementsAre;
 using transfer::item_state;
 using transfer::kept_report;
 
-class ledger_reports : public testing::Test {
+class ledger_reports : public testing::TestWithParam<sql::dialect> {
   protected:
-    void SetUp() override {
-        std::string pattern = testing::TempDir() + "postferry-reports-XXXXXX";
-        ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-        folder_ = pattern;
-        ledger_ = open(false);
-    }
-    void TearDown() override {
-        ledger_.reset();
-        std::filesystem::remove_all(folder_);
-    }
     std::unique_ptr<ledger_books> open(bool read_only) const {
-        auto opened =
-            ledger_books::open(folder_ / "postferry.db", {.read_only = read_only, .holder_description = "test"});
+        auto opened = ledger_books::open(place_.url(), {.read_only = read_only, .holder_description = "test"});
         EXPECT_TRUE(opened) << opened.error().message();
         return std::move(*opened);
     }
@@ -56,11 +46,13 @@ class ledger_reports : public testing::Test {
                 .body = std::move(body)};
     }
 
-    std::filesystem::path folder_;
-    std::unique_ptr<ledger_books> ledger_;
+    support::test_database place_{GetParam()};
+    std::unique_ptr<ledger_books> ledger_ = open(false);
 };
 
-TEST_F(ledger_reports, the_last_one_of_each_pass_is_kept) {
+INSTANTIATE_TEST_SUITE_P(on, ledger_reports, support::both_databases(), support::name_of);
+
+TEST_P(ledger_reports, the_last_one_of_each_pass_is_kept) {
     must(ledger_->keep_report(report("imaps://b@old", "bulk", "2024-01-01T00:00:00Z", "{1}")));
     must(ledger_->keep_report(report("imaps://a@old", "verify", "2024-01-03T00:00:00Z", "{2}")));
     must(ledger_->keep_report(report("imaps://a@old", "bulk", "2024-01-01T00:00:00Z", "{3}")));
@@ -73,14 +65,14 @@ TEST_F(ledger_reports, the_last_one_of_each_pass_is_kept) {
     EXPECT_EQ(kept(*open(true)), want);
 }
 
-TEST_F(ledger_reports, a_mailbox_that_is_known_already_stays_one) {
+TEST_P(ledger_reports, a_mailbox_that_is_known_already_stays_one) {
     const auto id = must(ledger_->open_mailbox("imaps://a@old", "imaps://new"));
     must(ledger_->keep_report(report("imaps://a@old", "bulk", "2024-01-01T00:00:00Z", "{}")));
     ledger_->close_mailbox(id);
     EXPECT_EQ(must(ledger_->open_mailbox("imaps://a@old", "imaps://new")), id);
 }
 
-TEST_F(ledger_reports, what_is_gone_counts_in_no_total_and_may_come_back) {
+TEST_P(ledger_reports, what_is_gone_counts_in_no_total_and_may_come_back) {
     const auto id = must(ledger_->open_mailbox("imaps://a@old", "imaps://new"));
     const auto folder = must(ledger_->begin_folder(id, "INBOX", "INBOX", 1, 2, 1)).id;
     const auto row = [](std::uint32_t uid, item_state state) {

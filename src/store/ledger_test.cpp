@@ -1,6 +1,7 @@
-// One suite over both ledgers: what the engine's tests believe of memory_ledger must be true of the file.
+// One suite over all ledgers: what the engine's tests believe of memory_ledger must be true of both databases.
 #include "store/ledger_books.hpp"
 #include "support/memory_ledger.hpp"
+#include "support/postgres_server.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -26,18 +27,13 @@ struct in_memory {
     std::unique_ptr<transfer::ledger> make() { return std::make_unique<support::memory_ledger>(); }
 };
 
-struct in_file {
-    in_file() {
-        std::string pattern = testing::TempDir() + "postferry-ledger-XXXXXX";
-        folder = mkdtemp(pattern.data());
-    }
-    ~in_file() { std::filesystem::remove_all(folder); }
+template <sql::dialect Kind> struct in_database {
     std::unique_ptr<transfer::ledger> make() {
-        auto opened = ledger_books::open(folder / "postferry.db", {.read_only = false, .holder_description = "test"});
+        auto opened = ledger_books::open(place.url(), {.read_only = false, .holder_description = "test"});
         EXPECT_TRUE(opened) << opened.error().message();
         return std::move(*opened);
     }
-    std::filesystem::path folder;
+    support::test_database place{Kind};
 };
 
 template <class Place> class ledger : public testing::Test {
@@ -77,7 +73,7 @@ template <class Place> class ledger : public testing::Test {
     mailbox_id mailbox_ = must(ledger_->open_mailbox("imaps://alice@old", "imaps://alice@new"));
 };
 
-using places = testing::Types<in_memory, in_file>;
+using places = testing::Types<in_memory, in_database<sql::dialect::sqlite>, in_database<sql::dialect::postgresql>>;
 TYPED_TEST_SUITE(ledger, places);
 
 ledger_row copied(std::uint32_t uid, std::uint64_t octets) {

@@ -1,5 +1,6 @@
 // The traffic book in the ledger's file.
 #include "store/ledger_books.hpp"
+#include "support/postgres_server.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -23,17 +24,10 @@ template <class T> T wait_for(task<T> work) {
     return outcome.get();
 }
 
-class ledger_traffic_test : public testing::Test {
+class ledger_traffic_test : public testing::TestWithParam<sql::dialect> {
   protected:
-    ledger_traffic_test() {
-        std::string pattern = testing::TempDir() + "postferry-traffic-XXXXXX";
-        folder_ = mkdtemp(pattern.data());
-    }
-    ~ledger_traffic_test() override { std::filesystem::remove_all(folder_); }
-
     [[nodiscard]] std::unique_ptr<ledger_books> open(bool read_only = false) const {
-        auto opened =
-            ledger_books::open(folder_ / "postferry.db", {.read_only = read_only, .holder_description = "test"});
+        auto opened = ledger_books::open(place_.url(), {.read_only = read_only, .holder_description = "test"});
         EXPECT_TRUE(opened) << opened.error().message();
         return opened ? std::move(*opened) : nullptr;
     }
@@ -47,14 +41,16 @@ class ledger_traffic_test : public testing::Test {
         EXPECT_TRUE(wait_for(ledger.add_traffic(std::move(more), first_hour)));
     }
 
-    std::filesystem::path folder_;
+    support::test_database place_{GetParam()};
 };
 
 net::traffic down(std::string place, std::int64_t hour, std::uint64_t octets) {
     return {.place = std::move(place), .sent = false, .hour = hour, .octets = octets};
 }
 
-TEST_F(ledger_traffic_test, hours_add_up_and_outlive_the_run) {
+INSTANTIATE_TEST_SUITE_P(on, ledger_traffic_test, support::both_databases(), support::name_of);
+
+TEST_P(ledger_traffic_test, hours_add_up_and_outlive_the_run) {
     {
         const auto ledger = open();
         EXPECT_THAT(since(*ledger, 0), IsEmpty());
@@ -66,14 +62,14 @@ TEST_F(ledger_traffic_test, hours_add_up_and_outlive_the_run) {
     EXPECT_THAT(since(*ledger, 11), ElementsAre("h alice down 11 7", "h alice up 11 3"));
 }
 
-TEST_F(ledger_traffic_test, what_is_older_than_a_day_goes) {
+TEST_P(ledger_traffic_test, what_is_older_than_a_day_goes) {
     const auto ledger = open();
     add(*ledger, {down("a", 10, 5)});
     add(*ledger, {down("b", 34, 1)}, 11);
     EXPECT_THAT(since(*ledger, 0), ElementsAre("b down 34 1"));
 }
 
-TEST_F(ledger_traffic_test, a_read_only_run_reads_it_and_keeps_nothing) {
+TEST_P(ledger_traffic_test, a_read_only_run_reads_it_and_keeps_nothing) {
     add(*open(), {down("a", 10, 5)});
     const auto ledger = open(true);
     add(*ledger, {down("a", 10, 100)});

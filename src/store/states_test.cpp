@@ -33,7 +33,7 @@ mailbox_states reachable(mailbox_state from) {
     mailbox_states seen{from};
     for (bool more = true; more;) {
         const mailbox_states before = seen;
-        before.each([&](E s) { followers(s).each([&](E next) { seen.add(next); }); });
+        before.each([&](mailbox_state s) { followers(s).each([&](mailbox_state next) { seen.add(next); }); });
         more = seen != before;
     }
     return seen;
