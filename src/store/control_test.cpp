@@ -1,6 +1,6 @@
 // The repositories of the control data, over both databases.
 #include "store/refusal.hpp"
-#include "store/store_for_test.hpp"
+#include "support/test_store.hpp"
 
 #include <chrono>
 

@@ -1,7 +1,7 @@
 // Leases: who may work on what. Over both databases; the last tests let many threads contend, each with a connection of
 // its own, as processes on several machines would.
 #include "store/refusal.hpp"
-#include "store/store_for_test.hpp"
+#include "support/test_store.hpp"
 
 #include <atomic>
 #include <map>

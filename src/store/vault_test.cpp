@@ -1,7 +1,7 @@
 // Sealing, the key file, and what happens when a key changes or is lost.
 #include "store/refusal.hpp"
-#include "store/store_for_test.hpp"
 #include "store/vault.hpp"
+#include "support/test_store.hpp"
 
 #include <filesystem>
 #include <fstream>
