@@ -1,5 +1,9 @@
 #include "app/help.hpp"
 
+#include <fmt/format.h>
+
+#include <array>
+
 namespace postferry::app {
 
 std::string_view summary_of(command c) noexcept {
@@ -93,32 +97,50 @@ std::string_view examples_of(command c) noexcept {
     return {};
 }
 
-std::string_view main_footer() noexcept {
-    return "Begin with:\n"
-           "  postferry check imaps://alice@old.example.org imaps://alice@new.example.org\n"
-           "  postferry copy  imaps://alice@old.example.org imaps://alice@new.example.org\n"
-           "\n"
-           "Each command explains itself: postferry copy --help\n"
-           "\n"
-           "SOURCE and TARGET: imap://USER@HOST[:PORT] (TLS as soon as the server offers it, never a password in the\n"
+std::span<const exit_meaning> exit_meanings() noexcept {
+    static constexpr std::array<exit_meaning, 8> all{{
+        {"0", "everything asked for is done and every balance sheet closes"},
+        {"1", "some mailbox is incomplete or has failed items; the others are done"},
+        {"2", "wrong usage, configuration or CSV; the ledger is damaged, too new or in use; nothing was started"},
+        {"3", "nothing could start: no server reached, certificate not accepted, or no login succeeded"},
+        {"4", "stopped by a budget or a window; run again later"},
+        {"5", "local trouble: disk full, memory, permission; the state is safe"},
+        {"130", "interrupted (Ctrl-C); the state is safe, run again"},
+        {"143", "terminated, or the terminal was closed; the state is safe, run again"},
+    }};
+    return all;
+}
+
+std::string_view endpoints_text() noexcept {
+    return "SOURCE and TARGET: imap://USER@HOST[:PORT] (TLS as soon as the server offers it, never a password in the\n"
            "clear) or imaps://USER@HOST[:PORT]. More in the query, as in imaps://alice@old?verify=off&admin=root:\n"
            "  tls=detect|require|implicit|off   verify=ca|pin:sha256/BASE64|off   ca=FILE\n"
            "  auth=auto|plain|login|cram-md5|scram-sha-1|scram-sha-256|xoauth2|oauthbearer|external\n"
            "  cert=FILE&key=FILE   admin=USER   admin-form=sasl|star|slash   prefix=FOLDER   max-connections=N\n"
+           "  oauth=NAME   with auth=xoauth2 or oauthbearer: the [oauth.NAME] of the configuration that gets tokens\n"
            "  quirks=NAME,-NAME   what is different about the server, forced or left off (docs/quirks.md)\n"
-           "  uidl=pop3s://HOST   of an IMAP source: where POP3 tells the unique IDs of its INBOX\n"
-           "A source may also be pop3://USER@HOST or pop3s://USER@HOST: its INBOX, and nothing is deleted there.\n"
+           "  compress=auto|on|off   uidl=pop3s://HOST: where POP3 tells the unique IDs of an IMAP source's INBOX\n"
+           "On this machine: maildir:/PATH (the folder that holds cur, new and tmp) and mbox:/PATH (a file, or a\n"
+           "folder of files). A source only: pop3://USER@HOST, pop3s://USER@HOST: its INBOX, and nothing is deleted\n"
+           "there. A target only: lmtp://USER@HOST[:24], which takes deliveries and keeps no folders, flags or dates.\n"
            "Passwords: asked for on a terminal, or --source-password-file, --target-password-file, the environment\n"
-           "(POSTFERRY_SOURCE_PASSWORD, POSTFERRY_TARGET_PASSWORD), or the CSV. Never in the URL.\n"
-           "\n"
-           "Exit codes:\n"
-           "  0    everything asked for is done and every balance sheet closes\n"
-           "  1    some mailbox is incomplete or has failed items; the others are done\n"
-           "  2    wrong usage, configuration or CSV; the ledger is damaged, too new or in use; nothing was started\n"
-           "  3    nothing could start: no server reached, certificate not accepted, or no login succeeded\n"
-           "  4    stopped by a budget or a window; run again later\n"
-           "  5    local trouble: disk full, memory, permission; the state is safe\n"
-           "  130  interrupted, 143 terminated; the state is safe, run again";
+           "(POSTFERRY_SOURCE_PASSWORD, POSTFERRY_TARGET_PASSWORD), or the CSV. Never in the URL.";
+}
+
+std::string main_footer() {
+    std::string out = "Begin with:\n"
+                      "  postferry check imaps://alice@old.example.org imaps://alice@new.example.org\n"
+                      "  postferry copy  imaps://alice@old.example.org imaps://alice@new.example.org\n"
+                      "\n"
+                      "Each command explains itself: postferry copy --help. The manual: man postferry\n"
+                      "For the shell: postferry completion bash|zsh|fish\n"
+                      "A file for what the command line need not say: postferry config example|check\n"
+                      "\n";
+    out += endpoints_text();
+    out += "\n\nExit codes:\n";
+    for (const exit_meaning& e : exit_meanings()) out += fmt::format("  {:<3}  {}\n", e.code, e.text);
+    out.pop_back();
+    return out;
 }
 
 } // namespace postferry::app

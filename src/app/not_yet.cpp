@@ -10,9 +10,9 @@ namespace postferry::app {
 
 namespace {
 
-constexpr std::array<std::string_view, 12> later_commands{"serve", "worker",   "domain", "account",
+constexpr std::array<std::string_view, 11> later_commands{"serve", "worker",   "domain", "account",
                                                           "batch", "bulletin", "dns",    "cutover",
-                                                          "route", "user",     "ping",   "completion"};
+                                                          "route", "user",     "ping"};
 
 } // namespace
 
