@@ -121,6 +121,7 @@ json::object plan_document(std::span<const plan_entry> entries, wall_time made) 
 
 std::string text_of(const plan_entry& entry) {
     std::string out = fmt::format("{} -> {}\n", entry.plan.source, entry.plan.target);
+    if (entry.failed && entry.failed->cls == retry_class::cancelled) return out + "  interrupted\n";
     if (entry.failed) return out + fmt::format("  cannot be planned: {}\n", entry.failed->message());
     std::size_t width = 5;
     for (const transfer::planned_folder& f : entry.plan.folders)

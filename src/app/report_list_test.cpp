@@ -10,6 +10,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using transfer::kept_report;
 
 std::vector<kept_report> ledger() {
@@ -37,6 +38,25 @@ TEST(report_list, the_last_pass_of_each_mailbox) {
     EXPECT_THAT(names(chosen(ledger(), {"ALICE", "carol"}, "")), ElementsAre("imaps://alice@old bulk"));
     EXPECT_THAT(names(chosen(ledger(), {"//new"}, "verify")), ElementsAre("imaps://bob@old verify"));
     EXPECT_THAT(chosen(ledger(), {"carol"}, ""), IsEmpty());
+}
+
+TEST(report_list, names_are_found_as_people_write_them) {
+    auto reports = ledger();
+    reports[2].source_key = "imaps://m%C3%BCller%40example.org@old";
+    EXPECT_THAT(names(chosen(reports, {"müller@example"}, "")), ElementsAre(reports[2].source_key + " bulk"));
+}
+
+TEST(report_list, what_a_stopped_pass_did_not_reach_is_still_to_do) {
+    transfer::mailbox_report r = samples::synced();
+    r.messages.copied -= 3000;
+    r.stopped_by = samples::wrong_password().stopped_by;
+    const auto text = text_of({kept_report_of(r, ""), kept_report_of(samples::synced(), "")});
+    ASSERT_TRUE(text);
+    EXPECT_THAT(*text, HasSubstr("5,000 = 1,820 copied + 180 present + 0 skipped + 0 failed + 3,000 still to do\n"
+                                 "  stopped: the server refused the login of alice"));
+    EXPECT_THAT(*text, HasSubstr("2 mailboxes: 10,000 = 6,640 copied + 360 present + 0 skipped + 0 failed + 3,000 "
+                                 "still to do\n"));
+    EXPECT_THAT(*text, Not(HasSubstr("NOT ACCOUNTED FOR")));
 }
 
 TEST(report_list, is_told_in_lines) {

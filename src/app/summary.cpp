@@ -25,6 +25,16 @@ void summary::add_verify(const transfer::verify_report& v) noexcept {
     verify_->sampled = std::min(verify_->sampled, v.sampled);
 }
 
+// A mailbox that nobody could log in to, or that was told to stop, is no poor copy.
+void summary::add_grade(const transfer::mailbox_report& r) {
+    if (never_started(r))
+        ++not_started_;
+    else if (r.stopped_by && r.stopped_by->cls == retry_class::cancelled)
+        ++interrupted_;
+    else
+        ++grades_[r.mark];
+}
+
 void summary::add(const transfer::mailbox_report& r) {
     if (mailboxes_++ == 0) {
         only_source_ = r.source;
@@ -32,6 +42,7 @@ void summary::add(const transfer::mailbox_report& r) {
     }
     if (is_complete(r)) ++complete_;
     messages_ += r.messages;
+    if (r.stopped_by && r.messages.residual() > 0) to_do_ += static_cast<std::uint64_t>(r.messages.residual());
     octets_ += r.octets;
     flags_updated_ += r.flags_updated;
     vanished_ += r.vanished;
@@ -46,7 +57,7 @@ void summary::add(const transfer::mailbox_report& r) {
     for (const std::string& w : r.warnings)
         if (warnings_.size() < shown_failures) warnings_.push_back(w);
     if (r.verify) add_verify(*r.verify);
-    ++grades_[r.mark];
+    add_grade(r);
     for (const transfer::failure& f : r.failures) {
         if (f.waived) {
             ++waived_;
@@ -66,8 +77,12 @@ std::string summary::balance_lines() const {
         fmt::format("  {} on the source = {} copied ({}) + {} present already + {} skipped by rule + {} failed",
                     counted(messages_.source, "message"), grouped(messages_.copied), format_size(octets_.copied),
                     grouped(messages_.present), grouped(messages_.skipped), grouped(messages_.failed));
-    const std::int64_t residual = messages_.residual();
-    out += residual == 0 ? "; nothing is unaccounted for\n" : fmt::format("; {} NOT ACCOUNTED FOR\n", residual);
+    if (to_do_ > 0) out += fmt::format(" + {} still to do", grouped(to_do_));
+    const std::int64_t lost = messages_.residual() - static_cast<std::int64_t>(to_do_);
+    if (lost == 0)
+        out += to_do_ > 0 ? "\n" : "; nothing is unaccounted for\n";
+    else
+        out += fmt::format("; {} NOT ACCOUNTED FOR\n", lost);
     if (verify_) {
         out += fmt::format("  content compared: {} identical, {} missing, {} different, {} altered by the server, {} "
                            "only on the target",
@@ -180,6 +195,8 @@ std::string summary::text(int exit_code, const std::string& report_file, const s
     std::vector<std::string> marks;
     for (const auto& [mark, n] : grades_)
         marks.push_back(mailboxes_ == 1 ? std::string(name_of(mark)) : fmt::format("{} {}", grouped(n), name_of(mark)));
+    if (mailboxes_ > 1 && not_started_ > 0) marks.push_back(fmt::format("{} not started", grouped(not_started_)));
+    if (mailboxes_ > 1 && interrupted_ > 0) marks.push_back(fmt::format("{} interrupted", grouped(interrupted_)));
     if (!marks.empty()) out += fmt::format("  grade: {}\n", fmt::join(marks, ", "));
     out += failure_lines(report_file, log_file);
     if (!report_file.empty()) out += fmt::format("Report: {}\n", report_file);

@@ -31,6 +31,7 @@ class summary {
 
   private:
     void add_verify(const transfer::verify_report& v) noexcept;
+    void add_grade(const transfer::mailbox_report& report);
     [[nodiscard]] std::string balance_lines() const;
     [[nodiscard]] std::string sample_line() const;
     [[nodiscard]] std::string difference_lines() const;
@@ -41,6 +42,7 @@ class summary {
     std::uint64_t mailboxes_ = 0, complete_ = 0, rows_skipped_ = 0;
     std::string only_source_, only_target_; ///< of the first mailbox
     transfer::balance messages_, octets_;
+    std::uint64_t to_do_ = 0; ///< messages of mailboxes that were stopped before they got to them
     std::uint64_t flags_updated_ = 0, vanished_ = 0, waived_ = 0, deleted_ = 0;
     std::vector<std::string> not_deleted_;
     std::map<std::string, std::uint64_t> repairs_;
@@ -49,7 +51,8 @@ class summary {
     std::vector<std::string> warnings_;
     std::uint64_t warning_count_ = 0;
     std::optional<transfer::verify_report> verify_;
-    std::map<transfer::grade, std::uint64_t> grades_;
+    std::map<transfer::grade, std::uint64_t> grades_; ///< of what was looked at, or nobody asked to stop
+    std::uint64_t not_started_ = 0, interrupted_ = 0;
     std::uint64_t failure_count_ = 0;
     std::vector<std::pair<std::string, transfer::failure>> failures_; ///< mailbox, failure
     std::uint64_t stopped_count_ = 0;

@@ -34,7 +34,7 @@ TEST(summary, what_was_not_done_is_named) {
          {"1 of 3 mailboxes done in 1 min 00 s\n", "  skipped: 6 messages by --max-size 25 MB\n",
           "  3 messages vanished from the source", "  keywords that the target does not keep: Project/X\n",
           "  1 failure waived\n", "  note: 12 dates are stored differently by the target\n",
-          "  1 faulty row left out (--skip-invalid)\n", "  grade: 1 perfect, 1 investigate, 1 poor\n",
+          "  1 faulty row left out (--skip-invalid)\n", "  grade: 1 perfect, 1 investigate, 1 not started\n",
           "1 mailbox stopped early:\n  imaps://alice@old: the server refused the login of alice; server said: "
           "Authentication failed. Check user name and password\n",
           "1 message failed:\n  imaps://bob@old: Archive/2019",
@@ -50,6 +50,29 @@ TEST(summary, a_residual_cannot_be_overlooked) {
     summary s(command::copy);
     s.add(r);
     EXPECT_THAT(s.text(1, "", "", 1), HasSubstr("3 NOT ACCOUNTED FOR"));
+}
+
+TEST(summary, what_a_stopped_mailbox_had_before_it_is_to_be_done_not_lost) {
+    auto r = samples::synced();
+    r.messages.copied -= 3000;
+    r.state = transfer::mailbox_state::interrupted;
+    r.mark = transfer::grade::poor;
+    r.stopped_by = error{.cls = retry_class::cancelled,
+                         .where = phase::usage,
+                         .what = "Stopped on request",
+                         .server_said = {},
+                         .advice = {},
+                         .response_code = {}};
+    summary s(command::copy);
+    s.add(r);
+    EXPECT_THAT(s.text(130, "", "", 1), HasSubstr("5,000 messages on the source = 1,820 copied (140 MB) + 180 present "
+                                                  "already + 0 skipped by rule + 0 failed + 3,000 still to do\n"));
+    EXPECT_THAT(s.text(130, "", "", 1), Not(HasSubstr("grade")));
+    auto odd = samples::synced();
+    odd.messages.copied -= 2;
+    s.add(odd);
+    EXPECT_THAT(s.text(130, "", "", 1), HasSubstr(" + 3,000 still to do; 2 NOT ACCOUNTED FOR\n"));
+    EXPECT_THAT(s.text(130, "", "", 1), HasSubstr("  grade: 1 perfect, 1 interrupted\n"));
 }
 
 TEST(summary, shows_twenty_failures_and_says_where_the_others_are) {
@@ -97,6 +120,7 @@ TEST(summary, each_exit_code_has_its_advice) {
     s.add(samples::wrong_password());
     EXPECT_THAT(s.text(3, "", "", 1), HasSubstr("postferry check shows step by step what is wrong."));
     EXPECT_THAT(s.text(3, "", "", 1), Not(HasSubstr("0 messages on the source")));
+    EXPECT_THAT(s.text(3, "", "", 1), Not(HasSubstr("grade")));
     EXPECT_THAT(s.text(5, "", "", 1), HasSubstr("The state is safe."));
     EXPECT_THAT(s.text(130, "", "", 1), HasSubstr("Stopped on request."));
     EXPECT_THAT(s.text(143, "", "", 1), HasSubstr("Stopped on request."));

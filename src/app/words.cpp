@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 
 namespace postferry::app {
 
@@ -83,6 +84,24 @@ std::string duration_text(double seconds) {
     if (s < 3600) return fmt::format("{} min {:02} s", s / 60, s % 60);
     if (s < 24 * 3600) return fmt::format("{} h {:02} min", s / 3600, s / 60 % 60);
     return fmt::format("{} d {:02} h", s / 86400, s / 3600 % 24);
+}
+
+std::string readable_name(std::string_view url) {
+    const std::size_t scheme = url.find("://");
+    const std::string_view rest = scheme == std::string_view::npos ? url : url.substr(scheme + 3);
+    std::string out;
+    for (std::size_t i = 0; i < rest.size(); ++i) {
+        unsigned char octet = 0;
+        const char* const digits = rest.data() + i + 1;
+        if (rest[i] == '%' && rest.size() - i > 2 && std::from_chars(digits, digits + 2, octet, 16).ptr == digits + 2) {
+            if (octet < 0x20 || octet == 0x7f) return std::string(rest);
+            out += static_cast<char>(octet);
+            i += 2;
+        } else {
+            out += rest[i];
+        }
+    }
+    return is_utf8(out) ? out : std::string(rest);
 }
 
 std::size_t display_width(std::string_view text) noexcept {

@@ -11,6 +11,10 @@ namespace postferry::app {
                                   std::string_view many = {}); ///< "1 message", "12,345 messages"
 [[nodiscard]] std::string duration_text(double seconds); ///< "0.4 s", "12 s", "3 min 05 s", "2 h 10 min", "3 d 04 h"
 
+/// The name of a mailbox as its owner writes it: "müller@example.org@old" for "imaps://m%C3%BCller%40example.org@old".
+/// For eyes and for what people type, not for the ledger. What would be no readable UTF-8 stays as it is.
+[[nodiscard]] std::string readable_name(std::string_view url);
+
 /// Columns that UTF-8 text takes on a terminal: 2 for East Asian wide characters and most emoji, 0 for combining
 /// marks. Good enough for tables; terminals differ in the rest. Octets that are no UTF-8 and control characters
 /// count 1.

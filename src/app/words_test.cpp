@@ -43,5 +43,13 @@ TEST(words, fitted_never_breaks_a_character_or_the_width) {
         EXPECT_EQ(display_width(fitted("Été 送信済み\xff e\xcc\x81", width)), width);
 }
 
+TEST(words, names_are_readable) {
+    EXPECT_EQ(readable_name("imaps://m%C3%BCller%40example.org@old:993"), "müller@example.org@old:993");
+    EXPECT_EQ(readable_name("maildir:/srv/100%25/a%20b"), "maildir:/srv/100%/a b");
+    EXPECT_EQ(readable_name("imap://%ff@old"), "%ff@old");     // no UTF-8
+    EXPECT_EQ(readable_name("imap://a%0Ab@old"), "a%0Ab@old"); // would break the line
+    EXPECT_EQ(readable_name("imap://50%@old%4"), "50%@old%4"); // no encoding
+}
+
 } // namespace
 } // namespace postferry::app
