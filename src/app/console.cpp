@@ -1,6 +1,7 @@
 #include "app/console.hpp"
 
 #include "app/log.hpp"
+#include "app/standard_output.hpp"
 
 #include <fmt/format.h>
 
@@ -13,21 +14,29 @@ namespace postferry::app {
 
 namespace {
 
-void to_stdout(std::string_view text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+void to_stderr(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+struct extent {
+    std::size_t columns, rows;
+};
+
+std::optional<extent> terminal_size() {
+    winsize size{};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return std::nullopt;
+    return extent{.columns = size.ws_col, .rows = size.ws_row};
 }
 
-void to_stderr(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+bool has_table(const run_options& options) {
+    return isatty(STDOUT_FILENO) == 1 && !options.json && options.verbosity == 0;
+}
 
 view_settings settings_for(const run_options& options, std::uint64_t mailboxes) {
     view_settings s{
         .terminal = false, .quiet = options.quiet || options.json, .columns = 80, .rows = 24, .mailboxes = mailboxes};
-    winsize size{};
-    s.terminal = isatty(STDOUT_FILENO) == 1 && !options.json && options.verbosity == 0;
-    if (s.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-        s.columns = size.ws_col;
-        s.rows = size.ws_row;
+    s.terminal = has_table(options);
+    if (const auto size = terminal_size(); s.terminal && size) {
+        s.columns = size->columns;
+        s.rows = size->rows;
     }
     return s;
 }
@@ -37,7 +46,8 @@ bool is_document(command what) { return what == command::plan || what == command
 } // namespace
 
 console::console(const run_options& options, std::uint64_t mailboxes)
-    : options_(options), mailboxes_(mailboxes), view_(settings_for(options, mailboxes), to_stdout, start_),
+    : options_(options), mailboxes_(mailboxes), terminal_(has_table(options)),
+      view_(settings_for(options, mailboxes), to_stdout, start_),
       events_(options.json ? std::function<void(std::string_view)>(to_stdout) : [](std::string_view) {}),
       summary_(options.what) {}
 
@@ -63,6 +73,7 @@ result<void> console::open_report() {
 
 std::string console::report_names() const {
     std::string out;
+    if (!reports_written_) return out;
     for (const std::filesystem::path& file : options_.reports) out += (out.empty() ? "" : ", ") + file.string();
     return out;
 }
@@ -83,6 +94,13 @@ void console::row_skipped(const csv_fault& fault) {
     const std::lock_guard lock(mutex_);
     events_.row_skipped(std::chrono::system_clock::now(), fault);
     summary_.rows_skipped(1);
+}
+
+void console::begun(std::uint64_t mailbox, const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    view_.update(mailbox, name,
+                 {.state = transfer::mailbox_state::connecting, .folder = {}, .note = {}, .throttled_by = {}},
+                 std::chrono::steady_clock::now());
 }
 
 void console::progress(std::uint64_t mailbox, const std::string& name, const transfer::progress& p) {
@@ -130,7 +148,7 @@ void console::planned(std::uint64_t mailbox, plan_entry plan) {
     const std::lock_guard lock(mutex_);
     tally_.add(plan);
     events_.planned(std::chrono::system_clock::now(), mailbox, plan);
-    if (!options_.json && !options_.quiet) to_stdout(text_of(plan));
+    show_document(mailbox, !plan.failed, text_of(plan));
     if (document_) plans_.push_back(std::move(plan));
 }
 
@@ -138,8 +156,16 @@ void console::checked(std::uint64_t mailbox, mailbox_check check) {
     const std::lock_guard lock(mutex_);
     tally_.add(check);
     events_.checked(std::chrono::system_clock::now(), mailbox, check);
-    if (!options_.json && !options_.quiet) to_stdout(text_of(check));
+    show_document(mailbox, verdict_of(check) != check_verdict::not_ready, text_of(check));
     if (document_) checks_.push_back(std::move(check));
+}
+
+// Above the table, which would else be drawn over its last lines.
+void console::show_document(std::uint64_t mailbox, bool good, std::string_view text) {
+    const auto now = std::chrono::steady_clock::now();
+    view_.left(mailbox, good, now);
+    if (text.ends_with('\n')) text.remove_suffix(1);
+    if (!options_.json && !options_.quiet) view_.say(text, now);
 }
 
 void console::say(std::string_view line) {
@@ -152,6 +178,7 @@ void console::say(std::string_view line) {
 
 void console::tick() {
     const std::lock_guard lock(mutex_);
+    if (const auto size = terminal_size(); terminal_ && size) view_.resize(size->columns, size->rows);
     view_.tick(std::chrono::steady_clock::now());
 }
 
@@ -179,8 +206,11 @@ int console::finish() {
     const std::lock_guard lock(mutex_);
     view_.finish();
     const report_frame frame{.started = rfc3339(began_), .ended = rfc3339(std::chrono::system_clock::now())};
-    if (files_)
-        if (auto ok = files_->write(frame, spool_->walk()); !ok) trouble(ok.error());
+    if (files_) {
+        const auto ok = files_->write(frame, spool_->walk());
+        reports_written_ = ok.has_value();
+        if (!ok) trouble(ok.error());
+    }
     files_.reset();
     write_documents();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();

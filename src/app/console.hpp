@@ -26,6 +26,8 @@ class console {
     [[nodiscard]] result<void> open_report();
     void started();
     void row_skipped(const csv_fault& fault);
+    /// Of what ends in a document (plan, check) and tells nothing on its way.
+    void begun(std::uint64_t mailbox, const std::string& name);
     void progress(std::uint64_t mailbox, const std::string& name, const transfer::progress& p);
     void failure(std::uint64_t mailbox, const std::string& name, const transfer::failure& f);
     void ended(std::uint64_t mailbox, const transfer::mailbox_report& report);
@@ -43,11 +45,14 @@ class console {
     void trouble(const error& why);
     void tell_long_pause(std::uint64_t mailbox, const std::string& name, const transfer::progress& p);
     void write_documents();
-    [[nodiscard]] std::string report_names() const;
+    void show_document(std::uint64_t mailbox, bool good, std::string_view text);
+    [[nodiscard]] std::string report_names() const; ///< of the files that are there
 
     const run_options& options_;
     std::mutex mutex_;
     std::uint64_t mailboxes_;
+    bool terminal_;
+    bool reports_written_ = false;
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
     wall_time began_ = std::chrono::system_clock::now();
     progress_view view_;

@@ -4,9 +4,11 @@
 #include "base/text.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <tuple>
 #include <vector>
 
@@ -19,7 +21,11 @@ namespace {
 
 constexpr auto redraw_every = 200ms;
 constexpr auto sample_every = 500ms;
-constexpr auto line_every = 10s; ///< for one long copy without a terminal
+constexpr auto clock_every = 1s; ///< a table whose clock stands still looks as if the program did
+constexpr auto first_line = 2s;  ///< for one long copy without a terminal
+constexpr auto line_every = 10s;
+constexpr auto totals_every = 60s; ///< for many mailboxes without a terminal
+constexpr std::size_t most_total_lines = 2;
 constexpr double smoothing_seconds = 5;
 
 double seconds_between(progress_view::time from, progress_view::time to) {
@@ -63,7 +69,7 @@ std::string ended_line(const transfer::mailbox_report& r) {
         const transfer::verify_report& v = *r.verify;
         line += fmt::format(", {} identical, {} missing, {} different, {} altered by the server", grouped(v.identical),
                             grouped(v.missing), grouped(v.different), grouped(v.altered_by_server));
-    } else {
+    } else if (!r.stopped_by || r.messages.source > 0) {
         line += fmt::format(", {} copied ({}), {} present", grouped(r.messages.copied), format_size(r.octets.copied),
                             grouped(r.messages.present));
         if (r.messages.skipped > 0) line += fmt::format(", {} skipped", grouped(r.messages.skipped));
@@ -76,9 +82,10 @@ std::string ended_line(const transfer::mailbox_report& r) {
 }
 
 progress_view::progress_view(view_settings settings, std::function<void(std::string_view)> out, time now)
-    : settings_(settings), out_(std::move(out)), start_(now) {}
+    : settings_(settings), out_(std::move(out)), start_(now), last_line_(now) {}
 
 void progress_view::resize(std::size_t columns, std::size_t rows) noexcept {
+    changed_ = changed_ || columns != settings_.columns || rows != settings_.rows;
     settings_.columns = columns;
     settings_.rows = rows;
 }
@@ -106,7 +113,7 @@ void progress_view::update(std::uint64_t mailbox, std::string_view name, const t
     row& r = running_[mailbox];
     if (r.name.empty()) {
         r.name = name;
-        r.last_line = now;
+        r.last_line = now - line_every + first_line;
     }
     r.last = p;
     changed_ = true;
@@ -137,6 +144,18 @@ void progress_view::ended(std::uint64_t mailbox, const transfer::mailbox_report&
     changed_ = true;
     if (settings_.quiet) return;
     if (!settings_.terminal) return out_(ended_line(report) + "\n");
+    // Of many, whoever failed is named at once; of one the summary will say it, and of an interrupted run everybody.
+    const bool interrupted = report.stopped_by && report.stopped_by->cls == retry_class::cancelled;
+    if (settings_.mailboxes > 1 && !interrupted && (!good || report.stopped_by || report.messages.failed > 0))
+        return say(ended_line(report), now);
+    tick(now);
+}
+
+void progress_view::left(std::uint64_t mailbox, bool good, time now) {
+    running_.erase(mailbox);
+    ++ended_;
+    if (!good) ++failed_;
+    changed_ = true;
     tick(now);
 }
 
@@ -149,9 +168,13 @@ void progress_view::say(std::string_view line, time now) {
 }
 
 void progress_view::tick(time now) {
-    if (settings_.quiet || !settings_.terminal || !changed_) return;
-    if (drawn_once_ && now - drawn_at_ < redraw_every) return;
-    draw(now);
+    if (settings_.quiet) return;
+    if (settings_.terminal) {
+        if (!drawn_once_ || now - drawn_at_ >= (changed_ ? time::duration(redraw_every) : clock_every)) draw(now);
+    } else if (settings_.mailboxes > 1 && now - last_line_ >= totals_every) {
+        last_line_ = now;
+        out_(fmt::format("{}\n", fmt::join(totals(now), ", ")));
+    }
 }
 
 void progress_view::erase() {
@@ -164,13 +187,14 @@ void progress_view::finish() { erase(); }
 /// messages 17, bytes 8, rate 10, ETA 8, state 10, each with two spaces before; the rest is for the names.
 progress_view::widths progress_view::widths_for() const {
     constexpr std::size_t counts = 2 + 17 + 2 + 8;
-    constexpr std::size_t rates = 2 + 10 + 2 + 8;
+    constexpr std::size_t rate = 2 + 10, eta = 2 + 8;
     constexpr std::size_t state = 2 + 10;
     // The last column stays free: some terminals wrap when it is written.
     const std::size_t width = settings_.columns > 1 ? settings_.columns - 1 : 1;
     widths w;
-    w.rates = width >= counts + rates + state + 24;
-    const std::size_t fixed = counts + state + (w.rates ? rates : 0);
+    w.eta = width >= counts + eta + state + 24;
+    w.rate = width >= counts + eta + rate + state + 24;
+    const std::size_t fixed = counts + state + (w.eta ? eta : 0) + (w.rate ? rate : 0);
     const std::size_t rest = width > fixed ? width - fixed : 8;
     w.folder = rest >= 40 ? rest * 2 / 5 : 0;
     w.mailbox = w.folder > 0 ? rest - w.folder - 2 : rest;
@@ -181,23 +205,25 @@ std::string progress_view::header(const widths& w) const {
     std::string line = fitted("mailbox", w.mailbox);
     if (w.folder > 0) line += "  " + fitted("folder", w.folder);
     line += fmt::format("  {:>17}  {:>8}", "messages", "bytes");
-    if (w.rates) line += fmt::format("  {:>10}  {:>8}", "rate", "ETA");
+    if (w.rate) line += fmt::format("  {:>10}", "rate");
+    if (w.eta) line += fmt::format("  {:>8}", "ETA");
     return line + "  state";
 }
 
 std::string progress_view::line_of(const row& r, const widths& w) const {
     const transfer::progress& p = r.last;
-    std::string line = fitted(r.name, w.mailbox);
+    std::string line = fitted(readable_name(r.name), w.mailbox);
     if (w.folder > 0) line += "  " + fitted(p.note.empty() ? p.folder : p.note, w.folder);
     line += fmt::format("  {:>17}  {:>8}", messages_text(p), p.octets_done == 0 ? "" : format_size(p.octets_done));
     const double remaining =
         p.messages_total > p.messages_done ? static_cast<double>(p.messages_total - p.messages_done) : 0;
-    if (w.rates)
-        line += fmt::format("  {:>10}  {:>8}", rate_text(r.octets_per_second), eta(remaining, r.messages_per_second));
+    if (w.rate) line += fmt::format("  {:>10}", rate_text(r.octets_per_second));
+    if (w.eta) line += fmt::format("  {:>8}", eta(remaining, r.messages_per_second));
     return line + "  " + std::string(name_of(p.state));
 }
 
-std::string progress_view::totals(time now) const {
+/// In as few lines as they need; without a terminal one.
+std::vector<std::string> progress_view::totals(time now) const {
     std::uint64_t messages = ended_messages_;
     std::uint64_t octets = ended_octets_;
     double rate = 0;
@@ -206,34 +232,56 @@ std::string progress_view::totals(time now) const {
         octets += r.last.octets_done;
         rate += r.octets_per_second;
     }
-    std::string line =
-        fmt::format("{} of {} done", grouped(ended_), counted(settings_.mailboxes, "mailbox", "mailboxes"));
-    if (failed_ > 0) line += fmt::format(", {} with failures", grouped(failed_));
-    line += fmt::format(", {}, {}", counted(messages, "message"), format_size(octets));
-    if (const auto text = rate_text(rate); !text.empty()) line += ", " + text;
-    line += ", " + duration_text(seconds_between(start_, now));
+    std::vector<std::string> parts{
+        fmt::format("{} of {} done", grouped(ended_), counted(settings_.mailboxes, "mailbox", "mailboxes"))};
+    if (failed_ > 0) parts.push_back(fmt::format("{} with failures", grouped(failed_)));
+    if (messages > 0) parts.push_back(counted(messages, "message"));
+    if (octets > 0) parts.push_back(format_size(octets));
+    if (auto text = rate_text(rate); !text.empty()) parts.push_back(std::move(text));
+    parts.push_back(duration_text(seconds_between(start_, now)));
     // A guess from fewer mailboxes would be none.
     if (ended_ >= 3 && settings_.mailboxes > ended_)
-        line +=
-            fmt::format(", about {} to go", duration_text(seconds_between(start_, now) / static_cast<double>(ended_) *
-                                                          static_cast<double>(settings_.mailboxes - ended_)));
-    return line;
+        parts.push_back(
+            fmt::format("about {} to go", duration_text(seconds_between(start_, now) / static_cast<double>(ended_) *
+                                                        static_cast<double>(settings_.mailboxes - ended_))));
+    std::vector<std::string> lines{std::move(parts.front())};
+    for (const std::string& part : std::span(parts).subspan(1)) {
+        const bool fits = !settings_.terminal || lines.back().size() + 2 + part.size() < settings_.columns;
+        if (fits || lines.size() == most_total_lines)
+            lines.back() += ", " + part;
+        else
+            lines.push_back(part);
+    }
+    return lines;
 }
 
-void progress_view::draw(time now) {
+/// What runs, in at most `room` lines.
+std::vector<std::string> progress_view::rows_for(std::size_t room, const widths& w) const {
     std::vector<std::tuple<int, std::uint64_t, const row*>> rows;
     for (const auto& [id, r] : running_) rows.emplace_back(rank(r.last.state), id, &r);
     std::ranges::sort(rows);
-    // Header, totals and the line of the cursor are not for mailboxes.
-    const std::size_t room = settings_.rows > 4 ? settings_.rows - 3 : 1;
     const std::size_t hidden = rows.size() > room ? rows.size() - room + 1 : 0;
     rows.resize(rows.size() - hidden);
+    std::vector<std::string> lines;
+    for (const auto& [order, id, r] : rows) {
+        lines.push_back(line_of(*r, w));
+        const std::string& doing = r->last.note.empty() ? r->last.folder : r->last.note;
+        // Where there is no column for it.
+        if (w.folder == 0 && running_.size() == 1 && room > 1 && !doing.empty()) lines.push_back("  " + doing);
+    }
+    if (hidden > 0) lines.push_back(fmt::format("and {} more", hidden));
+    return lines;
+}
+
+void progress_view::draw(time now) {
+    const std::vector<std::string> sums = totals(now);
+    const std::size_t others = 2 + sums.size(); // header and the line of the cursor
     const widths w = widths_for();
     const std::size_t width = settings_.columns > 1 ? settings_.columns - 1 : 1;
     std::vector<std::string> lines{header(w)};
-    for (const auto& [order, id, r] : rows) lines.push_back(line_of(*r, w));
-    if (hidden > 0) lines.push_back(fmt::format("and {} more", hidden));
-    lines.push_back(totals(now));
+    for (std::string& line : rows_for(settings_.rows > others + 1 ? settings_.rows - others : 1, w))
+        lines.push_back(std::move(line));
+    lines.insert(lines.end(), sums.begin(), sums.end());
     std::string frame;
     if (lines_on_screen_ > 0) frame += fmt::format("\x1b[{}F", lines_on_screen_);
     for (const std::string& line : lines) frame += fitted(line, width, false) + "\x1b[K\n";

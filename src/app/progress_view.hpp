@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postferry::app {
 
@@ -30,12 +31,15 @@ class progress_view {
 
     void update(std::uint64_t mailbox, std::string_view name, const transfer::progress& p, time now);
     void ended(std::uint64_t mailbox, const transfer::mailbox_report& report, time now);
+    /// The same for what ends in a document (plan, check), which the caller says.
+    void left(std::uint64_t mailbox, bool good, time now);
     /// A line that stays, above the table: a failure, a skipped row.
     void say(std::string_view line, time now);
-    /// Call every 200 ms or so; draws at most five times a second, whatever else is called.
+    /// Call every 200 ms or so; draws at most five times a second, whatever else is called, and at least once.
     void tick(time now);
     /// Takes the table away; what comes after is the summary.
     void finish();
+    /// What was drawn for a wider terminal, and was wrapped since, stays above: not all terminals wrap.
     void resize(std::size_t columns, std::size_t rows) noexcept;
 
   private:
@@ -49,7 +53,7 @@ class progress_view {
     };
     struct widths {
         std::size_t mailbox = 0, folder = 0;
-        bool rates = true;
+        bool rate = true, eta = true;
     };
 
     void sample(row& r, time now);
@@ -58,12 +62,13 @@ class progress_view {
     [[nodiscard]] widths widths_for() const;
     [[nodiscard]] std::string header(const widths& w) const;
     [[nodiscard]] std::string line_of(const row& r, const widths& w) const;
-    [[nodiscard]] std::string totals(time now) const;
+    [[nodiscard]] std::vector<std::string> totals(time now) const;
+    [[nodiscard]] std::vector<std::string> rows_for(std::size_t room, const widths& w) const;
 
     view_settings settings_;
     std::function<void(std::string_view)> out_;
     time start_;
-    time drawn_at_{};
+    time drawn_at_{}, last_line_{};
     bool drawn_once_ = false;
     bool changed_ = true;
     std::size_t lines_on_screen_ = 0;

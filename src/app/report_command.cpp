@@ -4,6 +4,8 @@
 #include "app/report_files.hpp"
 #include "app/report_json.hpp"
 #include "app/report_list.hpp"
+#include "app/standard_output.hpp"
+#include "sql/open.hpp"
 #include "store/ledger_file.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -60,9 +62,9 @@ int make_key(const std::filesystem::path& file) {
     const std::filesystem::path open_part = file.string() + ".pub";
     if (auto ok = write_new(file, key->private_pem(), 0600); !ok) return give_up(ok.error());
     if (auto ok = write_new(open_part, key->public_pem(), 0644); !ok) return give_up(ok.error());
-    fmt::print("{}: the private key, keep it secret; use it with --sign-key\n{}: the public key, give it to whoever is "
-               "to check signatures\n",
-               file.string(), open_part.string());
+    to_stdout(fmt::format("{}: the private key, keep it secret; use it with --sign-key\n{}: the public key, give it to "
+                          "whoever is to check signatures\n",
+                          file.string(), open_part.string()));
     return exit_codes::done;
 }
 
@@ -75,17 +77,23 @@ int check_signature(const run_options& options) {
     if (!key) return give_up(key.error());
     const auto good = is_signed(*document, *signature, *key);
     if (!good) return give_up(good.error());
-    fmt::print("{}: {}\n", options.check_signature.string(),
-               *good ? "the signature is good; the report is as it was signed"
-                     : "THE SIGNATURE IS NOT GOOD: the report was changed, or signed with another key");
+    to_stdout(fmt::format("{}: {}\n", options.check_signature.string(),
+                          *good ? "the signature is good; the report is as it was signed"
+                                : "THE SIGNATURE IS NOT GOOD: the report was changed, or signed with another key"));
     return *good ? exit_codes::done : exit_codes::incomplete;
+}
+
+/// false: a file that nobody has made yet. A server is asked when it is opened.
+bool may_be_there(const std::filesystem::path& state) {
+    const auto where = sql::parse_location(state.native());
+    std::error_code ignored;
+    return !where || where->dialect == sql::dialect::postgresql || std::filesystem::exists(where->file, ignored);
 }
 
 } // namespace
 
 result<void> keep_proofs(const std::filesystem::path& state, const mailbox_walk& mailboxes, const std::string& ended) {
-    std::error_code ignored;
-    if (!std::filesystem::exists(state, ignored)) return {};
+    if (!may_be_there(state)) return {};
     boost::asio::io_context io; // outlives the ledger's thread
     auto books = store::ledger_file::open(state, {.read_only = false, .holder_description = "postferry verify"});
     if (!books) return std::unexpected(books.error());
@@ -107,8 +115,7 @@ result<void> keep_proofs(const std::filesystem::path& state, const mailbox_walk&
 int report_command(const run_options& options) {
     if (!options.make_key.empty()) return make_key(options.make_key);
     if (!options.check_signature.empty()) return check_signature(options);
-    std::error_code ignored;
-    if (!std::filesystem::exists(options.state, ignored))
+    if (!may_be_there(options.state))
         return give_up(fail(retry_class::config, phase::ledger,
                             fmt::format("there is no ledger {}", options.state.string()), "Name it with --state")
                            .error());
@@ -135,8 +142,8 @@ int report_command(const run_options& options) {
     if (options.quiet) return exit_codes::done;
     const auto text = text_of(reports);
     if (!text) return give_up(text.error());
-    fmt::print("{}", *text);
-    for (const std::filesystem::path& file : options.reports) fmt::print("Report: {}\n", file.string());
+    to_stdout(*text);
+    for (const std::filesystem::path& file : options.reports) to_stdout(fmt::format("Report: {}\n", file.string()));
     return exit_codes::done;
 }
 

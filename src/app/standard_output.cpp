@@ -1,0 +1,31 @@
+#include "app/standard_output.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+
+namespace postferry::app {
+
+namespace {
+
+std::atomic<int> trouble = 0;
+
+void keep(int number) noexcept {
+    int none = 0;
+    if (number != EPIPE) trouble.compare_exchange_strong(none, number);
+}
+
+} // namespace
+
+void to_stdout(std::string_view text) noexcept {
+    errno = 0;
+    if (std::fwrite(text.data(), 1, text.size(), stdout) < text.size() || std::fflush(stdout) != 0) keep(errno);
+}
+
+int output_trouble() noexcept {
+    errno = 0;
+    if (std::fflush(stdout) != 0) keep(errno);
+    return trouble;
+}
+
+} // namespace postferry::app
