@@ -6,6 +6,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <chrono>
+#include <ctime>
 #include <exception>
 #include <functional>
 #include <optional>
@@ -125,7 +127,11 @@ inline void run_to_end(const std::function<task<>()>& talk) {
         if (thrown) std::rethrow_exception(thrown);
         ended = true;
     });
-    io.run_for(std::chrono::seconds(20));
+    // A busy machine is no hang: what counts is how long it works, or that it waits for what never comes.
+    const auto began = std::chrono::steady_clock::now();
+    const std::clock_t most = std::clock() + 20 * CLOCKS_PER_SEC;
+    while (!ended && std::clock() < most && std::chrono::steady_clock::now() - began < std::chrono::seconds(100))
+        io.run_for(std::chrono::seconds(1));
     if (!ended) found("it hangs");
 }
 
