@@ -12,9 +12,11 @@ namespace postferry::app {
 namespace {
 
 /// By enum column; the last two have no column of this name.
-constexpr std::array<std::string_view, 14> own_names{
-    "source_user", "source_password", "source_url", "source_host", "source_port", "source_protocol", "source_tls",
-    "target_user", "target_password", "target_url", "target_host", "target_port", "target_protocol", "target_tls"};
+constexpr std::array<std::string_view, 16> own_names{
+    "source_user",     "source_password", "source_url",           "source_host",
+    "source_port",     "source_protocol", "source_tls",           "target_user",
+    "target_password", "target_url",      "target_host",          "target_port",
+    "target_protocol", "target_tls",      "source_refresh_token", "target_refresh_token"};
 constexpr std::array<std::string_view, 8> provisioning{"domain",    "quota",   "name",  "language",
                                                        "time_zone", "aliases", "batch", "notify"};
 constexpr std::array<std::string_view, 6> imapsync_names{"host1", "user1", "password1", "host2", "user2", "password2"};
@@ -32,7 +34,10 @@ std::string_view trimmed(std::string_view text) noexcept {
     return text.substr(begin, text.find_last_not_of(blank) - begin + 1);
 }
 
-bool is_password(column c) noexcept { return c == column::source_password || c == column::target_password; }
+bool is_password(column c) noexcept {
+    return c == column::source_password || c == column::target_password || c == column::source_refresh_token ||
+           c == column::target_refresh_token;
+}
 
 template <class Names> bool holds(const Names& names, std::string_view text) {
     return std::ranges::any_of(names, [&](std::string_view n) { return iequals(n, text); });

@@ -27,10 +27,12 @@ enum class column : std::uint8_t {
     target_port,
     target_protocol,
     target_tls,
+    source_refresh_token,
+    target_refresh_token,
     user_root, ///< microsoft's UserRoot
     options,   ///< what follows imapsync's six fields
 };
-constexpr std::size_t column_count = 16;
+constexpr std::size_t column_count = 18;
 
 /// The columns of one file.
 struct column_map {

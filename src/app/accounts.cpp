@@ -1,12 +1,16 @@
 #include "app/accounts.hpp"
 
 #include "app/account_columns.hpp"
+#include "app/credentials.hpp"
 #include "app/csv.hpp"
+#include "app/words.hpp"
 #include "base/text.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <map>
 #include <unordered_map>
 
 namespace postferry::app {
@@ -19,20 +23,21 @@ constexpr std::size_t max_user = 512;
 
 /// The columns that make one end.
 struct side_columns {
-    column user, password, url, host, port, protocol, tls;
+    column user, password, url, host, port, protocol, tls, refresh_token;
 };
 
-constexpr side_columns source_columns{column::source_user, column::source_password, column::source_url,
-                                      column::source_host, column::source_port,     column::source_protocol,
-                                      column::source_tls};
-constexpr side_columns target_columns{column::target_user, column::target_password, column::target_url,
-                                      column::target_host, column::target_port,     column::target_protocol,
-                                      column::target_tls};
+constexpr side_columns source_columns{column::source_user, column::source_password,     column::source_url,
+                                      column::source_host, column::source_port,         column::source_protocol,
+                                      column::source_tls,  column::source_refresh_token};
+constexpr side_columns target_columns{column::target_user, column::target_password,     column::target_url,
+                                      column::target_host, column::target_port,         column::target_protocol,
+                                      column::target_tls,  column::target_refresh_token};
 
 struct completed {
     std::shared_ptr<const endpoint> base;
     std::string user;
     secret password;
+    std::shared_ptr<const row_token> token;
 };
 
 std::size_t mix(std::size_t seed, std::size_t value) noexcept {
@@ -57,8 +62,34 @@ class row_reader {
         : columns_(columns), defaults_(defaults), out_(out) {}
 
     void read(const csv_record& record) {
-        record_ = &record;
         faulty_ = false;
+        read_row(record);
+        if (faulty_) ++out_.faulty_rows;
+    }
+
+    // Two people's mail in one mailbox is seldom what was meant, and cannot be taken apart again. It may be.
+    void note_shared_targets() {
+        std::size_t told = 0;
+        for (const auto& [first, others] : sharing_) {
+            if (++told > most_shared_told) break;
+            out_.notes.push_back(fmt::format(
+                "rows {} and {}{} go to the same mailbox, {}: what they hold becomes one", out_.accounts[first].row(),
+                others.second, others.rows > 1 ? fmt::format(" and {} more", grouped(others.rows - 1)) : "",
+                out_.accounts[first].target().display()));
+        }
+        if (told > most_shared_told)
+            out_.notes.push_back(
+                fmt::format("and so do the rows of {} more mailboxes", grouped(sharing_.size() - most_shared_told)));
+    }
+
+  private:
+    static constexpr std::size_t most_shared_told = 10;
+    struct sharing {
+        std::uint64_t second = 0, rows = 0; ///< row of the second one; how many after the first
+    };
+
+    void read_row(const csv_record& record) {
+        record_ = &record;
         check_shape();
         if (faulty_) return;
         auto source = complete(source_columns, defaults_.source, columns_.field(record, column::source_user), "source");
@@ -66,11 +97,12 @@ class row_reader {
         if (target_user.empty()) target_user = columns_.field(record, column::source_user);
         auto target = complete(target_columns, defaults_.target, target_user, "target");
         if (faulty_ || !source || !target) return;
-        add(account(record.row, std::move(source->base), std::move(source->user), std::move(source->password),
-                    std::move(target->base), std::move(target->user), std::move(target->password)));
+        account row(record.row, std::move(source->base), std::move(source->user), std::move(source->password),
+                    std::move(target->base), std::move(target->user), std::move(target->password));
+        row.log_in_with(std::move(source->token), std::move(target->token));
+        add(std::move(row));
     }
 
-  private:
     void fault(std::string column_name, std::string what) {
         faulty_ = true;
         ++out_.fault_count;
@@ -99,7 +131,7 @@ class row_reader {
         const std::string_view url = columns_.field(*record_, c.url);
         auto base = url.empty() ? base_of(c, given, row_user, side) : parsed(c.url, url, row_user);
         if (!base) return std::nullopt;
-        completed out{.base = *base, .user = (*base)->user, .password = {}};
+        completed out{.base = *base, .user = (*base)->user, .password = {}, .token = {}};
         // A URL with a user of its own is an answer for the row where the row made it (a url column, a placeholder);
         // a fixed user in --source is only a default.
         const bool decided = !out.user.empty() && (!url.empty() || mailbox::has_placeholder(given.url));
@@ -109,6 +141,7 @@ class row_reader {
         } else if (const auto trouble = user_trouble(out.user); !trouble.empty()) {
             fault(columns_.name(c.user), std::string(trouble));
         }
+        out.token = token_of(**base, c, given);
         out.password = password_of(**base, c, given, side);
         return out;
     }
@@ -193,11 +226,53 @@ class row_reader {
         return std::make_shared<const endpoint>(std::move(*e));
     }
 
+    /// Which client gets this end's tokens, and whether it needs the row's refresh token for that.
+    std::shared_ptr<const row_token> token_of(const endpoint& e, const side_columns& c, const side_defaults& given) {
+        const std::string_view own = columns_.field(*record_, c.refresh_token);
+        const std::string column_name = columns_.name(c.refresh_token);
+        if (!takes_token(e)) {
+            if (!own.empty()) fault(column_name, "needs auth=xoauth2 or auth=oauthbearer in the URL of this end");
+            return nullptr;
+        }
+        const auto client = given.clients.find(e.oauth);
+        const bool named = !e.oauth.empty();
+        if (named && client == given.clients.end()) {
+            fault(columns_.name(c.url), fmt::format("there is no [oauth.{}] in the configuration", e.oauth));
+            return nullptr;
+        }
+        const bool needed = named ? client->second : given.row_tokens_needed;
+        if (own.empty() && needed)
+            fault(column_name, "is empty, and the client that gets tokens here has no refresh token of its own");
+        if (own.empty()) return nullptr;
+        if (!named && !given.tokens) {
+            fault(column_name, "is of no use without oauth=NAME in the URL, or --oauth-token-endpoint");
+            return nullptr;
+        }
+        return read_token(own, column_name);
+    }
+
+    std::shared_ptr<const row_token> read_token(std::string_view text, const std::string& column_name) {
+        constexpr std::string_view file_scheme = "file:";
+        row_token token;
+        if (text.starts_with(file_scheme)) {
+            token.file = text.substr(file_scheme.size());
+            auto read = read_secret_file(token.file, "the refresh token");
+            if (!read) {
+                fault(column_name, read.error().what);
+                return nullptr;
+            }
+            token.token = std::move(*read);
+        } else {
+            token.token = secret(std::string(text));
+        }
+        return std::make_shared<const row_token>(std::move(token));
+    }
+
     /// With admin= the login is the admin's, so the password given for all rows goes before the row's (which is the
     /// owner's); else the row's goes first. The microsoft preset's password is for the source only.
     secret password_of(const endpoint& e, const side_columns& c, const side_defaults& given, std::string_view side) {
         const std::string_view own = columns_.field(*record_, c.password);
-        if (!needs_password(e) || (given.tokens && takes_token(e))) return {};
+        if (!needs_password(e) || (takes_token(e) && (given.tokens || !e.oauth.empty()))) return {};
         if (!given.password.empty() && (own.empty() || has_common_login(e))) return given.password;
         if (own.empty())
             fault(columns_.name(c.password),
@@ -214,6 +289,14 @@ class row_reader {
                 return fault({},
                              fmt::format("is the same source and target as row {}", out_.accounts[it->second].row()));
         seen_.emplace(row.hash(), out_.accounts.size());
+        const auto [first, last] = targets_.equal_range(row.target_hash());
+        const auto same =
+            std::find_if(first, last, [&](const auto& known) { return out_.accounts[known.second].same_target(row); });
+        if (same == last) {
+            targets_.emplace(row.target_hash(), out_.accounts.size());
+        } else if (sharing& s = sharing_[same->second]; ++s.rows == 1) {
+            s.second = row.row();
+        }
         out_.accounts.push_back(std::move(row));
     }
 
@@ -223,17 +306,18 @@ class row_reader {
     const csv_record* record_ = nullptr;
     bool faulty_ = false;
     std::unordered_map<std::string, std::shared_ptr<const endpoint>> bases_;
-    std::unordered_multimap<std::size_t, std::size_t> seen_;
+    std::unordered_multimap<std::size_t, std::size_t> seen_, targets_; ///< hash -> index of the account
+    std::map<std::size_t, sharing> sharing_;                           ///< by the first account of a target
 };
 
 void say_what_was_found(account_list& list, const csv_reader& reader, const column_map& columns,
                         std::string_view name) {
     const csv_dialect& d = reader.dialect();
-    list.summary = fmt::format(
-        "{}: preset {}, separator {}, {}{}, {} row{}{}", name, name_of(columns.preset),
-        d.separator == '\t' ? "tab" : fmt::format("\"{}\"", d.separator), d.latin_1 ? "Latin-1" : "UTF-8",
-        d.byte_order_mark ? " with byte order mark" : "", list.rows, list.rows == 1 ? "" : "s",
-        list.fault_count == 0 ? "" : fmt::format(", {} fault{}", list.fault_count, list.fault_count == 1 ? "" : "s"));
+    list.summary =
+        fmt::format("{}: preset {}, separator {}, {}{}, {}{}", name, name_of(columns.preset),
+                    d.separator == '\t' ? "tab" : fmt::format("\"{}\"", d.separator), d.latin_1 ? "Latin-1" : "UTF-8",
+                    d.byte_order_mark ? " with byte order mark" : "", counted(list.rows, "row"),
+                    list.fault_count == 0 ? "" : ", " + counted(list.fault_count, "fault"));
     if (d.latin_1) list.notes.push_back(fmt::format("{} is not UTF-8; it is read as Latin-1 (Windows-1252)", name));
     if (!columns.unused.empty())
         list.notes.push_back(fmt::format("columns for provisioning, which this version does not do, are not used: {}",
@@ -272,6 +356,11 @@ account::account(std::uint64_t row, std::shared_ptr<const endpoint> source, std:
     : row_(row), source_{std::move(source), std::move(source_user), std::move(source_password)},
       target_{std::move(target), std::move(target_user), std::move(target_password)} {}
 
+void account::log_in_with(std::shared_ptr<const row_token> source, std::shared_ptr<const row_token> target) noexcept {
+    source_.token = std::move(source);
+    target_.token = std::move(target);
+}
+
 endpoint account::end::whole() const {
     endpoint e = *base;
     e.user = user;
@@ -288,16 +377,20 @@ bool account::same_mailboxes(const account& other) const noexcept {
     return source_.same(other.source_) && target_.same(other.target_);
 }
 
+bool account::same_target(const account& other) const noexcept { return target_.same(other.target_); }
+
 bool account::onto_itself() const noexcept { return source_.same(target_); }
 
-std::size_t account::hash() const noexcept {
+std::size_t account::hash() const noexcept { return mix(source_.hash(), target_.hash()); }
+
+std::size_t account::target_hash() const noexcept { return target_.hash(); }
+
+std::size_t account::end::hash() const noexcept {
     std::size_t h = 0;
-    for (const end* e : {&source_, &target_}) {
-        h = mix(h, std::hash<std::string>{}(e->user));
-        h = mix(h, std::hash<std::string>{}(e->base->where.host));
-        h = mix(h, e->base->where.port);
-        h = mix(h, std::hash<std::string>{}(e->base->path));
-    }
+    h = mix(h, std::hash<std::string>{}(user));
+    h = mix(h, std::hash<std::string>{}(base->where.host));
+    h = mix(h, base->where.port);
+    h = mix(h, std::hash<std::string>{}(base->path));
     return h;
 }
 
@@ -331,6 +424,7 @@ result<account_list> read_accounts(csv_reader& reader, std::string_view name, co
     if (list.rows == 0)
         return fail(retry_class::config, phase::usage, fmt::format("{} has a header and no rows", name));
     say_what_was_found(list, reader, *columns, name);
+    rows.note_shared_targets();
     return list;
 }
 

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,12 +22,21 @@ struct csv_dialect;
 enum class csv_preset : std::uint8_t { postferry, microsoft, imapsync };
 [[nodiscard]] std::string_view name_of(csv_preset p) noexcept;
 
+/// The refresh token of one mailbox: of a column, or (file:PATH) of a file, into which the next one is written.
+struct row_token {
+    secret token;
+    std::filesystem::path file; ///< empty: it stood in the row
+};
+
 /// What --source (or --target) and its password file say for every row.
 struct side_defaults {
     std::string url; ///< may hold {user}, {local}, {domain}; empty: every row names its own
     secret password; ///< of the admin where admin= is set, the token with auth=xoauth2 or oauthbearer, else for rows
                      ///< without
-    bool tokens = false; ///< OAuth 2 logs in where auth=xoauth2 or oauthbearer
+    bool tokens = false;            ///< OAuth 2 logs in where auth=xoauth2 or oauthbearer
+    bool row_tokens_needed = false; ///< and its client has no refresh token of its own
+    /// The clients that oauth= may name; true: each mailbox needs a refresh token of its own.
+    std::map<std::string, bool, std::less<>> clients = {};
 };
 
 struct account_defaults {
@@ -51,18 +62,29 @@ class account {
     [[nodiscard]] std::uint64_t row() const noexcept { return row_; } ///< 0: from the command line
     [[nodiscard]] mailbox::endpoint source() const { return source_.whole(); }
     [[nodiscard]] mailbox::endpoint target() const { return target_.whole(); }
+    /// What its server and login are, without user and password.
+    [[nodiscard]] const mailbox::endpoint& source_settings() const noexcept { return *source_.base; }
+    [[nodiscard]] const mailbox::endpoint& target_settings() const noexcept { return *target_.base; }
+    /// The mailbox's own refresh tokens, or null.
+    [[nodiscard]] const std::shared_ptr<const row_token>& source_token() const noexcept { return source_.token; }
+    [[nodiscard]] const std::shared_ptr<const row_token>& target_token() const noexcept { return target_.token; }
+    void log_in_with(std::shared_ptr<const row_token> source, std::shared_ptr<const row_token> target) noexcept;
     /// Same server and user at both ends.
     [[nodiscard]] bool same_mailboxes(const account& other) const noexcept;
+    [[nodiscard]] bool same_target(const account& other) const noexcept;
     [[nodiscard]] bool onto_itself() const noexcept;
     [[nodiscard]] std::size_t hash() const noexcept;
+    [[nodiscard]] std::size_t target_hash() const noexcept;
 
   private:
     struct end {
         std::shared_ptr<const mailbox::endpoint> base;
         std::string user;
         secret password;
+        std::shared_ptr<const row_token> token = {};
         [[nodiscard]] mailbox::endpoint whole() const;
         [[nodiscard]] bool same(const end& other) const noexcept;
+        [[nodiscard]] std::size_t hash() const noexcept;
     };
 
     std::uint64_t row_;
@@ -77,8 +99,9 @@ struct account_list {
     std::vector<account> accounts; ///< the rows without fault, in the file's order
     std::vector<csv_fault> faults; ///< by row
     std::uint64_t fault_count = 0;
+    std::uint64_t faulty_rows = 0;  ///< a row may have several faults
     std::uint64_t rows = 0;         ///< data rows, faulty ones included
-    std::vector<std::string> notes; ///< worth saying, not wrong: columns not used, Latin-1
+    std::vector<std::string> notes; ///< worth saying, not wrong: columns not used, Latin-1, one target twice
 };
 
 /// Reads the whole file. Every row is checked, a faulty row gives one fault for each thing wrong with it and no

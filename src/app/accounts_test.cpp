@@ -55,6 +55,26 @@ TEST(accounts, postferry_rows_complete_the_defaults) {
     EXPECT_EQ(list.summary, "accounts.csv: preset postferry, separator \",\", UTF-8, 2 rows");
 }
 
+TEST(accounts, rows_that_share_a_target_are_named) {
+    const auto list = must("source_user,source_password,target_user,target_password\n"
+                           "alice,a,alice,x\n"
+                           "bob,b,alice,x\n"
+                           "carol,c,carol,x\n"
+                           "dora,d,alice,x\n",
+                           both);
+    EXPECT_THAT(faults(list), ElementsAre());
+    EXPECT_EQ(list.accounts.size(), 4U);
+    EXPECT_THAT(list.notes, ElementsAre("rows 2 and 3 and 1 more go to the same mailbox, "
+                                        "imap://alice@new.example.org:1143: what they hold becomes one"));
+}
+
+TEST(accounts, a_row_with_two_faults_is_one_faulty_row) {
+    const auto list = must("source_user,source_password,target_user,target_password\nalice,a,alice,a\n");
+    EXPECT_EQ(list.fault_count, 2U);
+    EXPECT_EQ(list.faulty_rows, 1U);
+    EXPECT_EQ(list.rows, 1U);
+}
+
 TEST(accounts, columns_override_the_defaults) {
     const auto list = must("source_user;source_password;source_host;source_port;source_protocol;source_tls;target_url;"
                            "target_password\n"

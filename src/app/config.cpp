@@ -103,8 +103,13 @@ std::expected<config_file, config_faults> find_config(const std::filesystem::pat
                                                       const config_surroundings& around) {
     if (!named.empty()) return read_config(named, around);
     if (const char* file = around.environment ? around.environment("POSTFERRY_CONFIG") : nullptr;
-        file != nullptr && *file != '\0')
-        return read_config(file, around);
+        file != nullptr) {
+        if (*file != '\0') return read_config(file, around);
+        config_file none;
+        none.values = config::standard();
+        none.note = "configuration: none ($POSTFERRY_CONFIG is empty)";
+        return none;
+    }
     if (::access(around.usual.c_str(), R_OK) == 0) return read_config(around.usual, around);
     config_file none;
     none.values = config::standard();
@@ -132,6 +137,8 @@ std::vector<config_fault> try_secrets(const config_file& file) {
         try_one(client.client_secret, section, "client_secret");
         try_one(client.refresh_token, section, "refresh_token");
     }
+    try_one(file.values.defaults.source_password, "defaults", "source_password");
+    try_one(file.values.defaults.target_password, "defaults", "target_password");
     try_one(file.values.store.password, "store", "password");
     return out;
 }

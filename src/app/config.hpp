@@ -50,9 +50,10 @@ struct config_oauth {
 /// [defaults]: options of copy, migrate, plan, check and verify as the command line would have them; empty or nothing:
 /// not said. Each value has been checked by itself.
 struct config_defaults {
-    std::string source, target;             ///< URLs
-    std::string source_oauth, target_oauth; ///< names of [oauth.NAME] that are there
-    std::filesystem::path source_password_file, target_password_file, state;
+    std::string source, target;                     ///< URLs
+    std::string source_oauth, target_oauth;         ///< names of [oauth.NAME] that are there
+    config_secret source_password, target_password; ///< for the ends above, not for those that the command line names
+    std::filesystem::path state;
     std::optional<std::uint32_t> jobs, timeout; ///< mailboxes at a time; seconds
     std::optional<bool> acl;
     std::vector<std::string> include, exclude, map, preset;
@@ -180,8 +181,8 @@ struct config_surroundings {
                                                                      bool public_file,
                                                                      const config_surroundings& around);
 
-/// `named` (--config) if not empty, else $POSTFERRY_CONFIG, else the usual file if it is there and this user may read
-/// it, else none. At most 1 MiB.
+/// `named` (--config) if not empty, else $POSTFERRY_CONFIG (none if that is empty), else the usual file if it is there
+/// and this user may read it, else none. At most 1 MiB.
 [[nodiscard]] std::expected<config_file, config_faults> find_config(const std::filesystem::path& named,
                                                                     const config_surroundings& around);
 

@@ -324,6 +324,8 @@ TEST_F(config_files, the_option_goes_before_the_environment_and_that_before_the_
     config_surroundings around{.environment = [&](const char*) { return in_environment.c_str(); }, .usual = third};
     EXPECT_EQ(find_config(first, around)->values.service.jobs, 1U);
     EXPECT_EQ(find_config({}, around)->values.service.jobs, 2U);
+    around.environment = [](const char*) { return ""; };
+    EXPECT_EQ(find_config({}, around)->file, "") << "empty: none";
     around.environment = [](const char*) -> const char* { return nullptr; };
     const auto usual = find_config({}, around);
     EXPECT_EQ(usual->values.service.jobs, 3U);

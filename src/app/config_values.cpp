@@ -78,7 +78,9 @@ std::string trouble_of_amount(const config_key& key, const config_value& value) 
     if (!fits) return is_wrong_type(key, value);
     const std::string text = text_of(value);
     if (key.kind == key_kind::rate) return parse_rate(text) ? std::string{} : takes(key);
-    return parse_size(text).value_or(0) == 0 ? takes(key) : std::string{};
+    if (parse_size(text).value_or(0) == 0) return takes(key);
+    const auto meant = check_unit(text, key.name);
+    return meant ? std::string{} : takes(key, meant.error().what);
 }
 
 std::string trouble_of_string(const config_key& key, const std::string& text) {

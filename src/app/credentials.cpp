@@ -124,10 +124,17 @@ result<void> complete(const side& s, bool one_mailbox, const password_sources& f
         s.login.password = secret(value);
         return {};
     }
+    if (s.login.usual_password.given()) {
+        auto value = s.login.usual_password.value();
+        if (!value) return std::unexpected(value.error());
+        s.login.password = std::move(*value);
+        return {};
+    }
     if (s.url.empty()) return {};
     const auto e = mailbox::parse_endpoint(s.url);
     if (!e || !needs_password(*e) || (!one_mailbox && !has_common_login(*e))) return {};
-    if (s.login.oauth.wanted() && takes_token(*e)) return {};
+    const bool client = s.login.oauth.wanted() || !s.login.oauth_name.empty() || !e->oauth.empty();
+    if (client && takes_token(*e)) return {};
     const std::string who = e->admin.empty() ? e->display() : fmt::format("{} as {}", e->display(), e->admin);
     auto answer = from.ask(fmt::format("Password for the {} {}: ", s.name, who));
     if (answer && *answer) s.login.password = std::move(**answer);

@@ -145,8 +145,6 @@ result<oauth_options> check_oauth_options(const raw_oauth& both, const raw_oauth
     if (!grant.empty() && grant != "client-credentials" && grant != "refresh-token")
         return refuse("--oauth-grant takes client-credentials or refresh-token");
     out.refresh = grant.empty() ? !out.refresh_token_file.empty() : grant == "refresh-token";
-    if (out.refresh && out.refresh_token_file.empty())
-        return refuse("--oauth-grant refresh-token needs --oauth-refresh-token-file");
     if (!out.refresh && out.client_secret_file.empty())
         return refuse("--oauth-grant client-credentials needs --oauth-client-secret-file");
     return out;

@@ -6,12 +6,15 @@
 #include "app/options.hpp"
 #include "app/report_command.hpp"
 #include "app/runner.hpp"
+#include "app/standard_output.hpp"
+#include "app/words.hpp"
 #include "store/ledger_file.hpp"
 
 #include <fmt/format.h>
 
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <random>
@@ -28,14 +31,22 @@ int give_up(const error& why) {
     return exit_code_of(why);
 }
 
+side_defaults defaults_of(const run_options& options, const login_options& login, const std::string& url) {
+    side_defaults out{.url = url, .password = login.password};
+    if (options.config)
+        for (const auto& [name, client] : options.config->values.oauth)
+            out.clients.emplace(name, client.refresh && !client.refresh_token.given());
+    const auto named = out.clients.find(login.oauth_name);
+    out.tokens = login.oauth.wanted() || named != out.clients.end();
+    out.row_tokens_needed =
+        named != out.clients.end() ? named->second : login.oauth.refresh && login.oauth.refresh_token_file.empty();
+    return out;
+}
+
 result<account_list> accounts_of(const run_options& options) {
     if (!options.one_mailbox())
-        return read_accounts(options.accounts, {.source = {.url = options.source_url,
-                                                           .password = options.source.password,
-                                                           .tokens = options.source.oauth.wanted()},
-                                                .target = {.url = options.target_url,
-                                                           .password = options.target.password,
-                                                           .tokens = options.target.oauth.wanted()}});
+        return read_accounts(options.accounts, {.source = defaults_of(options, options.source, options.source_url),
+                                                .target = defaults_of(options, options.target, options.target_url)});
     auto from = mailbox::parse_endpoint(options.source_url);
     if (!from) return std::unexpected(from.error());
     auto to = mailbox::parse_endpoint(options.target_url);
@@ -54,9 +65,8 @@ bool may_start(const run_options& options, const account_list& list) {
     for (const csv_fault& fault : list.faults) complain(fault.text());
     if (list.fault_count > list.faults.size())
         complain(fmt::format("and {} more", list.fault_count - list.faults.size()));
-    complain(
-        fmt::format("{} of {} rows have faults; nothing was started. Mend them, or leave them out with --skip-invalid",
-                    list.fault_count, list.rows));
+    complain(fmt::format("{} of {} {} faults; nothing was started. Mend them, or leave them out with --skip-invalid",
+                         list.faulty_rows, counted(list.rows, "row"), list.faulty_rows == 1 ? "has" : "have"));
     return false;
 }
 
@@ -68,13 +78,21 @@ void keep_what_was_proven(const run_options& options, const console& out) {
         log::info({}, "the ledger does not keep this report: {}", ok.error().message());
 }
 
+void say_unkept(const token_desk& tokens) {
+    const std::size_t n = tokens.unkept();
+    if (n == 0) return;
+    complain(fmt::format("{} {} replaced by the token endpoint and stood in no file: the next run needs new ones. With "
+                         "file:PATH in the column (refresh_token_file in the configuration) they are written back",
+                         counted(n, "refresh token"), n == 1 ? "was" : "were"));
+}
+
 int run_command(run_options options) {
     if (options.what == command::report) return report_command(options);
     if (options.sample.wanted() && !options.seed_given) options.sample.seed = std::random_device{}();
     if (auto ok = complete_passwords(options, password_sources::of_process()); !ok) return give_up(ok.error());
     auto list = accounts_of(options);
     if (!list) return give_up(list.error());
-    if (!options.one_mailbox() && !options.quiet && !options.json) fmt::print("{}\n", list->summary);
+    if (!options.one_mailbox() && !options.quiet && !options.json) to_stdout(list->summary + "\n");
     for (const std::string& note : list->notes) complain(note);
     if (!may_start(options, *list)) return exit_codes::usage;
     if (list->accounts.empty()) {
@@ -87,11 +105,14 @@ int run_command(run_options options) {
         options.waived = std::make_shared<const waivers>(std::move(*waived));
     }
     if (auto ok = log::start(options); !ok) return give_up(ok.error());
+    if (options.config) log::debug({}, "{}", options.config->note);
 
     const bool reads_only = (options.what == command::plan && !options.delete_extra) ||
                             options.what == command::check || options.what == command::verify ||
                             (options.dry_run && !options.delete_extra) || options.pass == transfer::pass_kind::verify;
     boost::asio::io_context io; // before the ledger, so that it outlives the ledger's thread
+    auto tokens = token_desk::open(options, list->accounts, io.get_executor());
+    if (!tokens) return give_up(tokens.error());
     auto books = store::ledger_file::open(
         options.state,
         {.read_only = reads_only, .holder_description = fmt::format("postferry {}", name_of(options.what))});
@@ -100,11 +121,22 @@ int run_command(run_options options) {
     if (auto ok = out.open_report(); !ok) return give_up(ok.error());
     out.started();
     for (const csv_fault& fault : list->faults) out.row_skipped(fault);
-    const int code = run_accounts(io, options, list->accounts, books->get(), out);
+    const int code = run_accounts(io, options, list->accounts, books->get(), **tokens, out);
+    say_unkept(**tokens);
     if (options.pass != transfer::pass_kind::verify) return code;
     books->reset();
     keep_what_was_proven(options, out);
     return code;
+}
+
+// A full disk under `> file` or `--json` must not pass for success.
+int judge_output(int code) {
+    const int why = output_trouble();
+    if (why == 0) return code;
+    complain(
+        fmt::format("standard output could not be written: {}. Make room, and run again: what was copied is recorded",
+                    std::strerror(why)));
+    return code == exit_codes::done ? exit_codes::local_trouble : code;
 }
 
 } // namespace
@@ -115,12 +147,15 @@ int main(int argc, char** argv) {
     using namespace postferry::app;
     std::signal(SIGPIPE, SIG_IGN);
     try {
+        const auto find = [](const std::filesystem::path& named) {
+            return find_config(named, config_surroundings::of_process());
+        };
         command_line line =
-            parse_command_line(std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1));
-        std::fputs(line.out.c_str(), stdout);
+            parse_command_line(std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1), find);
+        to_stdout(line.out);
         std::fputs(line.err.c_str(), stderr);
-        if (!line.run) return line.exit_code;
-        const int code = run_command(std::move(*line.run));
+        if (!line.run) return judge_output(line.exit_code);
+        const int code = judge_output(run_command(std::move(*line.run)));
         log::stop();
         return code;
     } catch (const std::bad_alloc&) {

@@ -48,30 +48,66 @@ result<void> place_arguments(run_options& out, const raw_options& raw) {
         return {};
     }
     if (n == 0 && urls_allowed && !raw.source.empty() && !raw.target.empty()) return {};
-    return refuse(fmt::format("{} takes {}", name_of(out.what), wants));
+    std::string advice;
+    if (!csv_allowed && n == 1 && !looks_like_url(raw.where[0]))
+        advice = fmt::format("For a file of accounts: postferry migrate {}", raw.where[0]);
+    if (!urls_allowed && n == 2) advice = "For one mailbox: postferry copy SOURCE TARGET";
+    return refuse(fmt::format("{} takes {}", name_of(out.what), wants), std::move(advice));
+}
+
+/// Which [oauth.NAME] logs in: the URL's, else the end's own; and that it is there.
+result<const config_oauth*> named_client(const login_options& login, const std::optional<mailbox::endpoint>& e,
+                                         std::string_view side, const config* known) {
+    const bool in_url = e && !e->oauth.empty();
+    const std::string& name = in_url ? e->oauth : login.oauth_name;
+    if (name.empty()) return nullptr;
+    if (known != nullptr)
+        if (const auto found = known->oauth.find(name); found != known->oauth.end()) return &found->second;
+    return refuse(fmt::format("{}: there is no [oauth.{}] in the configuration",
+                              in_url ? fmt::format("oauth= of the {}", side) : fmt::format("--{}-oauth", side), name),
+                  known == nullptr ? "Name its file by --config" : "");
+}
+
+/// A client with a name stands alone: no token file beside it, no --oauth- options.
+result<void> check_named_client(const login_options& login, const std::optional<mailbox::endpoint>& e,
+                                std::string_view side, bool one, const config_oauth& client) {
+    const std::string_view how = e && !e->oauth.empty() ? "oauth= in the URL" : "an [oauth.NAME]";
+    if (!login.token_file.empty()) return refuse(fmt::format("--{}-token-file and {} exclude each other", side, how));
+    if (login.oauth.wanted()) return refuse(fmt::format("--oauth-token-endpoint and {} exclude each other", how));
+    if (e && !takes_token(*e))
+        return refuse(fmt::format("--{0}-oauth needs auth=xoauth2 or auth=oauthbearer in the {0} URL", side));
+    if (one && client.refresh && !client.refresh_token.given())
+        return refuse(fmt::format("the {}'s [oauth.NAME] has the grant refresh-token and no refresh_token", side),
+                      "Without one it is for the rows of ACCOUNTS.csv that have their own");
+    return {};
 }
 
 result<void> check_login(const login_options& login, const std::optional<mailbox::endpoint>& e, std::string_view side,
-                         bool one) {
+                         bool one, const config* known) {
+    const auto client = named_client(login, e, side, known);
+    if (!client) return std::unexpected(client.error());
+    if (*client != nullptr) return check_named_client(login, e, side, one, **client);
     if (!login.password_file.empty() && !login.token_file.empty())
         return refuse(fmt::format("--{0}-password-file and --{0}-token-file exclude each other", side));
     if (!e) return {};
-    const bool token = e->auth == sasl::choice::xoauth2 || e->auth == sasl::choice::oauthbearer;
+    const bool token = takes_token(*e);
     if (!login.token_file.empty() && !token)
         return refuse(fmt::format("--{}-token-file needs auth=xoauth2 or auth=oauthbearer in the {} URL", side, side));
     if (!login.oauth.wanted()) {
         if (one && token && login.token_file.empty())
-            return refuse(
-                fmt::format("auth={0} needs --{1}-token-file, or --oauth-token-endpoint and what belongs to it",
-                            sasl::name_of(e->auth), side));
+            return refuse(fmt::format(
+                "auth={0} needs --{1}-token-file, --oauth-token-endpoint and what belongs to it, or oauth=NAME",
+                sasl::name_of(e->auth), side));
     } else if (token && !login.token_file.empty()) {
         return refuse(fmt::format("--{}-token-file and --oauth-token-endpoint exclude each other", side));
     }
+    if (one && login.oauth.refresh && login.oauth.refresh_token_file.empty())
+        return refuse("--oauth-grant refresh-token needs --oauth-refresh-token-file");
     return {};
 }
 
 result<void> check_end(const run_options& out, const std::string& url, const login_options& login,
-                       std::string_view side) {
+                       std::string_view side, const config* known) {
     std::optional<mailbox::endpoint> e;
     if (!url.empty()) {
         auto parsed = mailbox::parse_endpoint(url);
@@ -90,10 +126,10 @@ result<void> check_end(const run_options& out, const std::string& url, const log
             fmt::format("{}: {{user}}, {{local}} and {{domain}} are filled from the rows of ACCOUNTS.csv only", side));
     if (out.one_mailbox() && e->user.empty() && !mailbox::is_local(e->kind))
         return refuse(fmt::format("{}: the URL names no user", side), "Write imaps://alice@host");
-    return check_login(login, e, side, out.one_mailbox());
+    return check_login(login, e, side, out.one_mailbox(), known);
 }
 
-result<void> check_ends(run_options& out, const raw_options& raw) {
+result<void> check_ends(run_options& out, const raw_options& raw, const config* known) {
     out.source = {
         .password_file = raw.source_password_file, .token_file = raw.source_token_file, .password = {}, .oauth = {}};
     out.target = {
@@ -104,8 +140,12 @@ result<void> check_ends(run_options& out, const raw_options& raw) {
         if (!oauth) return std::unexpected(oauth.error());
         login->oauth = std::move(*oauth);
     }
-    if (auto ok = check_end(out, out.source_url, out.source, "source"); !ok) return ok;
-    if (auto ok = check_end(out, out.target_url, out.target, "target"); !ok) return ok;
+    out.source.oauth_name = raw.source_oauth;
+    out.target.oauth_name = raw.target_oauth;
+    out.source.usual_password = raw.source_password;
+    out.target.usual_password = raw.target_password;
+    if (auto ok = check_end(out, out.source_url, out.source, "source", known); !ok) return ok;
+    if (auto ok = check_end(out, out.target_url, out.target, "target", known); !ok) return ok;
     if (!out.one_mailbox()) return {};
     const auto source = mailbox::parse_endpoint(out.source_url);
     const auto target = mailbox::parse_endpoint(out.target_url);
@@ -133,6 +173,7 @@ result<void> check_selection(run_options& out, const raw_options& raw) {
         out.max_size = parse_size(raw.max_size);
         if (!out.max_size || *out.max_size == 0)
             return refuse("--max-size takes a size such as 25MB (25 x 10^6) or 25MiB (25 x 2^20)");
+        if (auto ok = check_unit(raw.max_size, "--max-size"); !ok) return ok;
     }
     return {};
 }
@@ -166,7 +207,7 @@ result<void> check_pass(run_options& out, const raw_options& raw) {
 }
 
 result<void> check_deletion(run_options& out, const raw_options& raw) {
-    out.acl = raw.acl;
+    out.acl = raw.acl.value_or(false);
     out.delete_extra = raw.delete_extra;
     if (!out.delete_extra) return {};
     using enum transfer::pass_kind;
@@ -296,19 +337,19 @@ result<run_options> check_report_command(run_options out, const raw_options& raw
 
 } // namespace
 
-result<run_options> check_options(command what, const raw_options& raw) {
+result<run_options> check_options(command what, const raw_options& raw, const config* known) {
     run_options out;
     out.what = what;
     if (what == command::report) return check_report_command(std::move(out), raw);
-    if (raw.jobs == 0 || raw.jobs > 1000) return refuse("--jobs takes a number from 1 to 1000");
-    out.jobs = raw.jobs;
-    if (raw.timeout < 5 || raw.timeout > 3600) return refuse("--timeout takes seconds from 5 to 3600");
-    out.timeout = std::chrono::seconds(raw.timeout);
+    out.jobs = raw.jobs.value_or(out.jobs);
+    if (out.jobs == 0 || out.jobs > 1000) return refuse("--jobs takes a number from 1 to 1000");
+    if (raw.timeout) out.timeout = std::chrono::seconds(*raw.timeout);
+    if (out.timeout.count() < 5 || out.timeout.count() > 3600) return refuse("--timeout takes seconds from 5 to 3600");
     if (!raw.state.empty()) out.state = raw.state;
     out.dry_run = raw.dry_run;
     out.skip_invalid = raw.skip_invalid;
     if (auto ok = place_arguments(out, raw); !ok) return std::unexpected(ok.error());
-    if (auto ok = check_ends(out, raw); !ok) return std::unexpected(ok.error());
+    if (auto ok = check_ends(out, raw, known); !ok) return std::unexpected(ok.error());
     if (out.skip_invalid && out.one_mailbox()) return refuse("--skip-invalid is for ACCOUNTS.csv");
     if (auto ok = check_selection(out, raw); !ok) return std::unexpected(ok.error());
     if (auto ok = check_repairs(out, raw); !ok) return std::unexpected(ok.error());

@@ -1,9 +1,12 @@
 #include "app/options.hpp"
 
+#include "app/completion.hpp"
+#include "app/config_command.hpp"
 #include "app/help.hpp"
-#include "app/option_checks.hpp"
+#include "app/manual.hpp"
+#include "app/nearest.hpp"
+#include "app/option_table.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,9 +15,6 @@
 namespace postferry::app {
 
 namespace {
-
-constexpr std::array<command, 6> commands{command::copy,  command::migrate, command::plan,
-                                          command::check, command::verify,  command::report};
 
 /// Usage as people write it; CLI11's own would list every positional as optional.
 class formatter : public CLI::Formatter {
@@ -35,108 +35,6 @@ class formatter : public CLI::Formatter {
     /// Positionals are in the usage line.
     std::string make_positionals(const CLI::App*) const override { return {}; }
 };
-
-/// One value each time it is given: CLI11 would otherwise take every following word, the endpoints too.
-void add_list(CLI::App& app, const char* name, std::vector<std::string>& into, const char* text, const char* value,
-              const char* group) {
-    app.add_option(name, into, text)->type_name(value)->allow_extra_args(false)->group(group);
-}
-
-void add_text(CLI::App& app, const char* name, std::string& into, const char* text, const char* value,
-              const char* group) {
-    app.add_option(name, into, text)->type_name(value)->group(group);
-}
-
-void add_endpoint_options(CLI::App& app, raw_options& raw) {
-    constexpr const char* group = "Both ends";
-    add_text(app, "--source", raw.source,
-             "where the rows of the CSV come from; {user}, {local} and {domain} are filled in", "URL", group);
-    add_text(app, "--target", raw.target, "where they go", "URL", group);
-    add_text(app, "--source-password-file", raw.source_password_file, "first line: the password (of admin=, if set)",
-             "FILE", group);
-    add_text(app, "--target-password-file", raw.target_password_file, "the same for the target", "FILE", group);
-    add_text(app, "--source-token-file", raw.source_token_file,
-             "OAuth 2 access token, with auth=xoauth2 or oauthbearer", "FILE", group);
-    add_text(app, "--target-token-file", raw.target_token_file, "the same for the target", "FILE", group);
-}
-
-void add_selection_options(CLI::App& app, raw_options& raw) {
-    constexpr const char* group = "What is copied";
-    add_list(app, "--include", raw.include, "only these folders; * stays in a level, ** crosses; may be repeated",
-             "FOLDER-GLOB", group);
-    add_list(app, "--exclude", raw.exclude, "not these folders; wins over --include", "FOLDER-GLOB", group);
-    add_list(app, "--map", raw.map, "rename folders: RE2, the whole name, / between levels; first match wins",
-             "REGEX=>REPLACEMENT", group);
-    add_text(app, "--since", raw.since, "only messages received on or after this day", "YYYY-MM-DD", group);
-    add_text(app, "--max-size", raw.max_size, "skip larger messages: 25MB is 10^6, 25MiB is 2^20 octets each", "SIZE",
-             group);
-    add_text(app, "--pass", raw.pass, "trial, bulk (default), delta, final, sweep, repair or verify", "PASS", group);
-    app.add_flag("--acl", raw.acl, "copy the access rights of folders too (RFC 4314), where both servers keep them")
-        ->group(group);
-    app.add_flag("--delete-extra", raw.delete_extra,
-                 "delete copies whose message vanished from the source, as --dry-run has shown them")
-        ->group(group);
-    add_text(app, "--waive", raw.waive, "failures that you accept: lines of FOLDER, tab, UID", "FILE", group);
-    add_text(app, "--sample", raw.sample, "verify: compare the content of so many messages only", "N|P%", group);
-    add_text(app, "--seed", raw.seed, "draw the same sample as the run that reported this seed", "N", group);
-}
-
-void add_run_options(CLI::App& app, raw_options& raw) {
-    constexpr const char* group = "The run";
-    app.add_option("--jobs", raw.jobs, "mailboxes at a time, 1 to 1000 (default 8)")->type_name("N")->group(group);
-    app.add_option("--timeout", raw.timeout,
-                   "a server that says nothing for so long is taken for dead, 5 to 3600 (default 180)")
-        ->type_name("SECONDS")
-        ->group(group);
-    add_text(app, "--state", raw.state, "the ledger: what was copied already (default postferry.db)", "FILE", group);
-    app.add_option("--repair", raw.repair,
-                   "what may be done to messages that the target refuses: all (default), or names (docs/report.md)")
-        ->type_name("LIST")
-        ->group(group);
-    app.add_flag("--no-repair", raw.no_repair, "a message that the target refuses is failed as it is")
-        ->excludes("--repair")
-        ->group(group);
-    app.add_flag("--dry-run", raw.dry_run, "the same as plan: change nothing")->group(group);
-    app.add_flag("--skip-invalid", raw.skip_invalid, "list faulty rows of the CSV and go on without them")
-        ->group(group);
-}
-
-void add_report_files(CLI::App& app, raw_options& raw, const char* group) {
-    add_list(app, "--report", raw.report,
-             "write the report here, whole or not at all: .json, .csv or .html; may be "
-             "repeated",
-             "FILE", group);
-    add_text(app, "--sign-key", raw.sign_key, "sign each report with this Ed25519 key (PEM), as FILE.sig", "FILE",
-             group);
-}
-
-void add_ledger_report_options(CLI::App& app, raw_options& raw) {
-    constexpr const char* group = "What is shown";
-    add_text(app, "--state", raw.state, "the ledger (default postferry.db)", "FILE", group);
-    add_text(app, "--pass", raw.pass, "only of this kind of pass; else each mailbox's last one", "PASS", group);
-    add_report_files(app, raw, group);
-    app.add_flag("--quiet", raw.quiet, "nothing on standard output")->group(group);
-    constexpr const char* keys = "Signatures";
-    add_text(app, "--make-key", raw.make_key, "make a key: FILE, and FILE.pub to give away", "FILE", keys);
-    auto* check = app.add_option("--check-signature", raw.check_signature, "is REPORT what REPORT.sig was made for?")
-                      ->type_name("REPORT")
-                      ->group(keys);
-    app.add_option("--key", raw.key, "the public key for that")->type_name("FILE.pub")->group(keys)->needs(check);
-}
-
-void add_output_options(CLI::App& app, raw_options& raw) {
-    constexpr const char* group = "Output";
-    add_report_files(app, raw, group);
-    auto* json = app.add_flag("--json", raw.json, "one JSON event a line on standard output instead of the display")
-                     ->group(group);
-    auto* quiet = app.add_flag("--quiet", raw.quiet, "no display; failures are still told")->group(group);
-    add_text(app, "--log", raw.log, "write a log", "FILE", group);
-    add_text(app, "--log-format", raw.log_format, "text (default) or json", "FORMAT", group);
-    app.add_flag("-v", raw.verbosity, "more words on standard error; -vv with the wire (no secrets)")
-        ->excludes(quiet)
-        ->group(group);
-    quiet->excludes(json);
-}
 
 command_line fault(std::string_view command_name, std::string_view text) {
     command_line out;
@@ -169,9 +67,87 @@ std::optional<command> command_named(std::span<const char* const> arguments) {
     return std::nullopt;
 }
 
+command_line printed(std::string text) {
+    return {.run = std::nullopt, .exit_code = 0, .out = std::move(text), .err = {}};
+}
+
+std::string meant(std::string_view typed, std::span<const std::string_view> known) {
+    const std::string_view nearest = nearest_word(typed, known);
+    return nearest.empty() ? std::string{} : fmt::format(". Did you mean {}?", nearest);
+}
+
+/// What is asked for as a text: help, completion, the manual.
+std::optional<command_line> find_text(std::span<const char* const> arguments) {
+    const std::string_view first = arguments.front();
+    const std::string_view second = arguments.size() > 1 ? arguments[1] : std::string_view{};
+    if (first == "man" && second.empty()) return printed(manual_page());
+    if (first == "help") {
+        if (second.empty()) return parse_command_line(std::array{"--help"});
+        return parse_command_line(std::array{arguments[1], "--help"});
+    }
+    if (first != "completion") return std::nullopt;
+    constexpr std::string_view usage =
+        "Usage: postferry completion bash|zsh|fish\n\n"
+        "Writes a script that teaches the shell the commands and options. For bash, now and here:\n"
+        "  source <(postferry completion bash)\n"
+        "For good, for everybody: put it into /etc/bash_completion.d/postferry (bash),\n"
+        "/usr/local/share/zsh/site-functions/_postferry (zsh), /etc/fish/completions/postferry.fish (fish).\n";
+    if (second == "--help" || second == "-h") return printed(std::string(usage));
+    auto script = completion_for(second);
+    if (!script || arguments.size() > 2) return fault(first, "completion takes one shell: bash, zsh or fish");
+    return printed(std::move(*script));
+}
+
+/// An option where a command belongs, a command that is none: CLI11 would not say what was meant.
+std::optional<command_line> find_trouble(std::span<const char* const> arguments, std::optional<command> wanted) {
+    constexpr std::array<std::string_view, 10> words{"copy",   "migrate", "plan", "check",  "verify",
+                                                     "report", "config",  "help", "--help", "--version"};
+    const std::string_view first = arguments.front();
+    if (first == "-h" || first == "--help" || first == "-V" || first == "--version") return std::nullopt;
+    if (first.starts_with('-')) {
+        const std::string_view option = first.substr(0, first.find('='));
+        const auto is_command = [](std::string_view word) {
+            return std::ranges::any_of(commands, [&](command c) { return word == name_of(c); });
+        };
+        if (std::ranges::any_of(arguments, is_command))
+            return fault({}, fmt::format("{} stands behind the command: postferry COMMAND ... {}", option, option));
+        return fault({}, fmt::format("there is no option {} without a command{}", option, meant(option, words)));
+    }
+    if (wanted) return std::nullopt;
+    return fault({}, fmt::format("there is no command {}, but copy, migrate, plan, check, verify and report{}", first,
+                                 meant(first, std::span(words).first(8))));
+}
+
+/// Nothing of what stands behind a "=": it may be a password.
+std::string no_such_option(command c, const std::vector<std::string>& left) {
+    const auto it = std::ranges::find_if(left, [](std::string_view word) { return word.starts_with('-'); });
+    if (it == left.end()) return "there are words that belong to nothing";
+    const std::string_view option = std::string_view(*it).substr(0, it->find('='));
+    const auto names = option_names_of(c);
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    return fmt::format("{} has no option {}{}", name_of(c), option, meant(option, known));
+}
+
+/// CLI11 says "--exclude: 1 required FOLDER-GLOB missing".
+std::string needs_value(command c, std::string_view said) {
+    const std::string_view name = said.substr(0, said.find(':'));
+    for (const option_entry& o : options_of(c))
+        if (o.name == name && !o.value.empty()) return fmt::format("{} needs a value: {} {}", name, name, o.value);
+    return std::string(said);
+}
+
+/// CLI11 says "Could not convert: --jobs = many".
+std::string no_number(std::string_view said) {
+    constexpr std::string_view before = "Could not convert: ";
+    const std::size_t end = said.find(" = ");
+    if (!said.starts_with(before) || end == std::string_view::npos) return std::string(said);
+    return fmt::format("{} takes a number", said.substr(before.size(), end - before.size()));
+}
+
 void describe(CLI::App& app, std::optional<command> wanted, raw_options& raw) {
     app.formatter(std::make_shared<formatter>());
-    app.set_version_flag("--version", std::string("postferry ") + POSTFERRY_VERSION);
+    app.set_help_flag("-h,--help", "this text");
+    app.set_version_flag("-V,--version", std::string("postferry ") + POSTFERRY_VERSION, "the version");
     app.footer(std::string(main_footer()));
     app.require_subcommand(1);
     for (const command c : commands) {
@@ -180,16 +156,7 @@ void describe(CLI::App& app, std::optional<command> wanted, raw_options& raw) {
         if (c != wanted) continue;
         sub->description({});
         sub->footer(std::string(examples_of(c)));
-        sub->add_option("where", raw.where, "");
-        if (c == command::report) {
-            add_ledger_report_options(*sub, raw);
-            continue;
-        }
-        add_endpoint_options(*sub, raw);
-        add_selection_options(*sub, raw);
-        add_run_options(*sub, raw);
-        add_guest_options(*sub, raw.guest);
-        add_output_options(*sub, raw);
+        add_options(*sub, c, raw);
     }
 }
 
@@ -207,15 +174,14 @@ std::string_view name_of(command c) noexcept {
     return "unknown";
 }
 
-command_line parse_command_line(std::span<const char* const> arguments) {
+command_line parse_command_line(std::span<const char* const> arguments, const config_finder& find) {
     const auto wanted = command_named(arguments);
     const std::string_view name = wanted ? name_of(*wanted) : std::string_view{};
     if (const auto sentence = find_not_yet(arguments)) return fault(name, *sentence);
     if (arguments.empty()) return fault(name, "a command is needed: copy, migrate, plan, check, verify or report");
-    const auto first = std::ranges::find_if(arguments, [](std::string_view word) { return !word.starts_with('-'); });
-    if (!wanted && first != arguments.end())
-        return fault(name,
-                     fmt::format("there is no command {}, but copy, migrate, plan, check, verify and report", *first));
+    if (auto text = find_text(arguments)) return std::move(*text);
+    if (std::string_view(arguments.front()) == "config") return config_command(arguments.subspan(1), find);
+    if (auto trouble = find_trouble(arguments, wanted)) return std::move(*trouble);
     raw_options raw;
     CLI::App app("Postferry moves mailboxes from an old mail server to a new one: nothing lost, nothing twice.",
                  "postferry");
@@ -224,15 +190,29 @@ command_line parse_command_line(std::span<const char* const> arguments) {
     try {
         app.parse(reversed);
     } catch (const CLI::CallForHelp&) {
-        return {.run = std::nullopt, .exit_code = 0, .out = app.help() + "\n", .err = {}};
+        return printed(app.help() + "\n");
     } catch (const CLI::CallForVersion& e) {
-        return {.run = std::nullopt, .exit_code = 0, .out = std::string(e.what()) + "\n", .err = {}};
+        return printed(std::string(e.what()) + "\n");
+    } catch (const CLI::ExtrasError& e) {
+        return fault(name, wanted ? no_such_option(*wanted, app.remaining(true)) : e.what());
+    } catch (const CLI::ArgumentMismatch& e) {
+        return fault(name, wanted ? needs_value(*wanted, e.what()) : e.what());
+    } catch (const CLI::ConversionError& e) {
+        return fault(name, no_number(e.what()));
     } catch (const CLI::ParseError& e) {
         return fault(name, e.what());
     }
     if (!wanted) return fault(name, "a command is needed: copy, migrate, plan, check, verify or report");
-    auto checked = check_options(*wanted, raw);
+    std::shared_ptr<const config_file> file;
+    if (find && !raw.no_config) {
+        auto found = find(raw.config);
+        if (!found) return {.run = std::nullopt, .exit_code = 2, .out = {}, .err = found.error().text()};
+        file = std::make_shared<const config_file>(std::move(*found));
+        complete_options(raw, *wanted, file->values.defaults);
+    }
+    auto checked = check_options(*wanted, raw, file ? &file->values : nullptr);
     if (!checked) return fault(name, checked.error().message());
+    checked->config = std::move(file);
     return {.run = std::move(*checked), .exit_code = 0, .out = {}, .err = {}};
 }
 

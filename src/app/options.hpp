@@ -1,5 +1,6 @@
 #pragma once
 // The command line: what was asked for, checked, in one struct; or what to print instead.
+#include "app/config.hpp"
 #include "app/guest_options.hpp"
 #include "app/waivers.hpp"
 #include "base/error.hpp"
@@ -12,7 +13,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <expected>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,9 +33,11 @@ enum class log_format : std::uint8_t { text, json };
 /// Where the password of one end comes from, and once complete_passwords() has run, the password.
 struct login_options {
     std::filesystem::path password_file;
-    std::filesystem::path token_file; ///< with auth=xoauth2 or oauthbearer
-    secret password;                  ///< the password or token; may stay empty with ACCOUNTS.csv
-    oauth_options oauth;              ///< with auth=xoauth2 or oauthbearer, where no token file is given
+    std::filesystem::path token_file;  ///< with auth=xoauth2 or oauthbearer
+    secret password;                   ///< the password or token; may stay empty with ACCOUNTS.csv
+    oauth_options oauth;               ///< with auth=xoauth2 or oauthbearer, where no token file is given
+    std::string oauth_name = {};       ///< instead of `oauth`: an [oauth.NAME] of the configuration, which has it
+    config_secret usual_password = {}; ///< of the configuration; the environment goes before it
 };
 
 struct run_options {
@@ -65,6 +70,8 @@ struct run_options {
     std::filesystem::path waive;           ///< failures that were accepted
     std::shared_ptr<const waivers> waived; ///< the same, once it was read
 
+    std::shared_ptr<const config_file> config = {}; ///< none: nobody looked for one
+
     std::vector<std::string> filters;                ///< `report`: mailboxes, by a part of their names
     std::string report_pass;                         ///< `report`: only this kind of pass
     std::filesystem::path make_key, check_signature; ///< `report`: do this instead
@@ -86,9 +93,13 @@ struct command_line {
     std::string out, err;
 };
 
-/// `arguments` without the program's name. Touches neither files nor the environment. What the contract has and this
+/// Finds and reads the configuration: `named` by --config, or else.
+using config_finder = std::function<std::expected<config_file, config_faults>(const std::filesystem::path& named)>;
+
+/// `arguments` without the program's name. Touches neither files nor the environment, but for what `find` does; without
+/// it there is no configuration. What the contract has and this
 /// version has not is refused by name, never ignored.
-[[nodiscard]] command_line parse_command_line(std::span<const char* const> arguments);
+[[nodiscard]] command_line parse_command_line(std::span<const char* const> arguments, const config_finder& find = {});
 
 /// The sentence for a word of the command line that is not there yet ("serve", "--quota"),
 /// nothing for all others.

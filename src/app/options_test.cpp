@@ -115,8 +115,8 @@ TEST(options, everything_ends_in_the_struct) {
 }
 
 TEST(options, what_is_not_there_yet_is_refused_by_name) {
-    for (const char* name : {"serve", "worker", "domain", "account", "batch", "bulletin", "dns", "cutover", "route",
-                             "user", "ping", "completion"})
+    for (const char* name :
+         {"serve", "worker", "domain", "account", "batch", "bulletin", "dns", "cutover", "route", "user", "ping"})
         EXPECT_THAT(refusal({name, "create", "--x"}),
                     StartsWith(std::string("postferry: ") + name +
                                " is part of the command line but not in this version yet\n"));
@@ -172,6 +172,31 @@ TEST(options, faults_say_what_is_allowed) {
     EXPECT_THAT(refusal({"copy", "imaps://a@h?auth=xoauth2", dst}), HasSubstr("needs --source-token-file"));
     EXPECT_THAT(refusal({"copy", src, dst, "--target-token-file", "t", "--target-password-file", "p"}),
                 HasSubstr("exclude each other"));
+}
+
+TEST(options, what_was_probably_meant_is_named) {
+    EXPECT_THAT(refusal({"copy", src, dst, "--exlude", "Trash"}),
+                HasSubstr("copy has no option --exlude. Did you mean --exclude?"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--exlude=Trash"}), HasSubstr("--exlude. Did you mean --exclude?"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--password=hunter2"}), Not(HasSubstr("hunter2")));
+    EXPECT_THAT(refusal({"report", "--sate", "x"}), HasSubstr("report has no option --sate. Did you mean --state?"));
+    EXPECT_THAT(refusal({"cpoy", src, dst}), HasSubstr("Did you mean copy?"));
+    EXPECT_THAT(refusal({"COPY", src, dst}), HasSubstr("Did you mean copy?"));
+    EXPECT_THAT(refusal({"--verson"}), HasSubstr("Did you mean --version?"));
+    EXPECT_THAT(refusal({"--state", "x", "copy", src, dst}), HasSubstr("--state stands behind the command"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--exclude"}), HasSubstr("--exclude needs a value: --exclude FOLDER-GLOB"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--jobs", "many"}), HasSubstr("--jobs takes a number\n"));
+    EXPECT_THAT(refusal({"copy", "accounts.csv"}), HasSubstr("postferry migrate accounts.csv"));
+    EXPECT_THAT(refusal({"migrate", src, dst}), HasSubstr("postferry copy SOURCE TARGET"));
+    EXPECT_THAT(refusal({"copy", "/home/anna/Maildir", dst}), HasSubstr("maildir:/PATH"));
+}
+
+TEST(options, a_size_without_its_unit_is_a_slip) {
+    EXPECT_THAT(refusal({"copy", src, dst, "--max-size", "25"}), HasSubstr("25 octets is hardly meant: write 25MB"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--limit-rate", "2"}), HasSubstr("2 octets is hardly meant: write 2MB"));
+    EXPECT_THAT(refusal({"copy", src, dst, "--daily-bytes", "500"}), HasSubstr("write 500MB"));
+    EXPECT_EQ(must({"copy", src, dst, "--max-size", "25B"}).max_size, 25U);
+    EXPECT_EQ(must({"copy", src, dst, "--max-size", "25000000"}).max_size, 25'000'000U);
 }
 
 TEST(options, passes_by_name) {
@@ -253,6 +278,13 @@ TEST(options, help_teaches) {
         std::istringstream lines(help.out);
         for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 130U) << line;
     }
+}
+
+TEST(options, help_is_a_command_too) {
+    EXPECT_EQ(parse({"help"}).out, parse({"--help"}).out);
+    EXPECT_EQ(parse({"help", "copy"}).out, parse({"copy", "--help"}).out);
+    EXPECT_THAT(refusal({"help", "kopy"}), HasSubstr("Did you mean copy?"));
+    EXPECT_EQ(parse({"-V"}).out, parse({"--version"}).out);
 }
 
 TEST(options, version) {

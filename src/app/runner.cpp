@@ -16,9 +16,9 @@
 #include <boost/asio/strand.hpp>
 #include <fmt/format.h>
 
-#include <csignal>
 #include <map>
 #include <mutex>
+#include <signal.h>
 #include <thread>
 
 namespace postferry::app {
@@ -57,15 +57,15 @@ std::size_t connections_of(const mailbox::endpoint& from, const mailbox::endpoin
 class run {
   public:
     run(boost::asio::io_context& io, const run_options& options, const std::vector<account>& accounts,
-        store::ledger_file* books, console& out)
+        store::ledger_file* books, token_desk& tokens, console& out)
         : io_(io), options_(options), accounts_(accounts), books_(books), out_(out),
           jobs_(std::clamp<std::size_t>(accounts.size(), 1, options.jobs)),
           share_(shares_for(static_cast<std::uint32_t>(jobs_), options.timeout)),
-          guests_(guests::make(options.guest, jobs_, books)),
-          tokens_{tokens_of(options.source, io.get_executor()), tokens_of(options.target, io.get_executor())},
-          control_(boost::asio::make_strand(io_)), signals_(control_, SIGINT, SIGTERM), clock_(control_) {}
+          guests_(guests::make(options.guest, jobs_, books)), tokens_(tokens), control_(boost::asio::make_strand(io_)),
+          signals_(control_, SIGINT, SIGTERM), clock_(control_) {}
 
     int go() {
+        watch_terminal();
         watch_signals();
         next_tick();
         boost::asio::co_spawn(control_, begin(), [this](std::exception_ptr thrown) {
@@ -80,7 +80,9 @@ class run {
         io_.run();
         others.clear();
         if (crashed_) std::rethrow_exception(crashed_);
-        return out_.finish();
+        const int code = out_.finish();
+        if (broken_off_) leave(code);
+        return code;
     }
 
   private:
@@ -100,12 +102,54 @@ class run {
 
     void spawn_worker() {
         const executor strand = boost::asio::make_strand(io_);
-        boost::asio::co_spawn(strand, work(strand), [this](std::exception_ptr thrown) {
+        boost::asio::co_spawn(strand, work(strand), [this](std::exception_ptr thrown) { one_less(thrown); });
+    }
+
+    void one_less(std::exception_ptr thrown) {
+        const std::lock_guard lock(mutex_);
+        if (thrown && !crashed_) crashed_ = thrown;
+        if (--running_ > 0) return;
+        boost::asio::post(control_, [this] { end(); });
+    }
+
+    // The next mailbox begins while a server says goodbye to this one; the place at the server is free again when the
+    // connection is gone. The run ends when all are gone.
+    // @param kept what the end refers to
+    void see_off(executor strand, std::unique_ptr<mailbox::source> end, std::shared_ptr<void> kept) {
+        const std::shared_ptr<mailbox::source> leaving = std::move(end);
+        {
             const std::lock_guard lock(mutex_);
-            if (thrown && !crashed_) crashed_ = thrown;
-            if (--running_ > 0) return;
-            boost::asio::post(control_, [this] { end(); });
-        });
+            ++running_;
+            std::erase_if(leaving_, [](const auto& l) { return l.second.expired(); });
+            leaving_.emplace_back(strand, leaving);
+            if (stopping_) leaving->close();
+        }
+        boost::asio::co_spawn(strand, farewell(leaving, std::move(kept)),
+                              [this](std::exception_ptr thrown) { one_less(thrown); });
+    }
+
+    static task<> farewell(std::shared_ptr<mailbox::source> end, std::shared_ptr<void> kept) {
+        co_await end->leave();
+        end.reset(); // before what it refers to
+        kept.reset();
+    }
+
+    // A check has changed nothing, so there is nothing to let go of in order; and a server that it waits for may be
+    // silent for long.
+    void break_off() {
+        broken_off_ = true;
+        io_.stop();
+    }
+
+    [[noreturn]] static void leave(int code) {
+        log::stop();
+        std::_Exit(code);
+    }
+
+    // A terminal that was closed. nohup, and whoever else had it ignored, is obeyed.
+    void watch_terminal() {
+        struct sigaction now{};
+        if (::sigaction(SIGHUP, nullptr, &now) == 0 && now.sa_handler != SIG_IGN) signals_.add(SIGHUP);
     }
 
     std::optional<std::size_t> take_next() {
@@ -124,18 +168,24 @@ class run {
         const std::uint64_t number = i + 1;
         const std::shared_ptr<mailbox::name_book> names = books_->names(name, to.display());
         const std::shared_ptr<visit> stay = guests_->receive(from, to);
+        const std::array tokens{tokens_.tokens_of(from, side::source, accounts_[i].source_token()),
+                                tokens_.tokens_of(to, side::target, accounts_[i].target_token())};
         const services with{
-            .share = share_, .names = names.get(), .stay = stay.get(), .tokens = {tokens_[0].get(), tokens_[1].get()}};
+            .share = share_, .names = names.get(), .stay = stay.get(), .tokens = {tokens[0].get(), tokens[1].get()}};
         if (options_.what == command::check) {
             const auto room = co_await stay->admit();
+            out_.begun(number, name);
             if (!stopping_) out_.checked(number, co_await check_mailbox(from, to, options_, with));
             co_return;
         }
         const auto limiter = std::make_shared<throttle>();
         transfer::pass_environment env;
-        env.open_source = [from, with, names, stay] { return open_source(from, with); };
-        env.open_target = [to, with, names, stay] { return open_target(to, with); };
+        env.open_source = [from, with, names, stay, tokens] { return open_source(from, with); };
+        env.open_target = [to, with, names, stay, tokens] { return open_target(to, with); };
         env.admit = [stay] { return stay->admit(); };
+        env.see_off = [this, strand, names](std::unique_ptr<mailbox::source> end) {
+            see_off(strand, std::move(end), names);
+        };
         env.on_throttled = [stay](bool target, const error& why) { stay->throttled(target, why); };
         env.books = books_;
         env.on_progress = [this, limiter, number, name](const transfer::progress& p) {
@@ -148,6 +198,7 @@ class run {
         enlist(number, strand, pass);
         if (options_.what == command::plan || options_.dry_run) {
             const auto began = std::chrono::steady_clock::now();
+            out_.begun(number, name);
             auto plan = co_await pass->plan();
             if (never_begun(*stay)) co_return dismiss(number);
             plan_entry entry;
@@ -210,19 +261,32 @@ class run {
         passes_.erase(number);
     }
 
+    bool changes_nothing() const {
+        return options_.what == command::plan || options_.dry_run || options_.pass == transfer::pass_kind::verify;
+    }
+
     void watch_signals() {
         signals_.async_wait([this](boost::system::error_code ec, int number) {
             if (ec) return;
             const std::lock_guard lock(mutex_);
-            // The second one: the ledger is safe at any moment, so there is nothing to wait for.
-            if (stopping_) std::_Exit(128 + number);
-            stopping_ = true;
-            out_.signalled(number);
-            out_.say("stopping: what is under way is finished and recorded; press Ctrl-C again to stop at once");
+            // The second one: the ledger is safe at any moment, so there is nothing to wait for. A closed terminal may
+            // say so twice, by its shell and by itself.
+            if (stopping_ && number != SIGHUP) std::_Exit(128 + number);
+            log::info({}, "told to stop by signal {}", number);
+            if (stopping_.exchange(true)) return watch_signals();
+            out_.signalled(number == SIGHUP ? SIGTERM : number);
+            if (options_.what == command::check) return break_off();
+            out_.say(changes_nothing()
+                         ? "stopping; press Ctrl-C again to stop at once"
+                         : "stopping: what is under way is finished and recorded; press Ctrl-C again to stop at once");
             for (auto& [key, entry] : passes_) {
                 auto& [strand, pass] = entry;
                 boost::asio::post(strand, [p = pass] { p->stop(); });
             }
+            for (auto& [strand, end] : leaving_)
+                boost::asio::post(strand, [end] {
+                    if (const auto still = end.lock()) still->close();
+                });
             watch_signals();
         });
     }
@@ -250,7 +314,7 @@ class run {
     std::size_t jobs_;
     shares share_;
     std::shared_ptr<guests> guests_;
-    std::array<std::shared_ptr<client::token_source>, 2> tokens_;         ///< of source and target
+    token_desk& tokens_;
     boost::asio::strand<boost::asio::io_context::executor_type> control_; ///< of the signals and the clock
     boost::asio::signal_set signals_;
     boost::asio::steady_timer clock_;
@@ -258,16 +322,17 @@ class run {
     std::size_t next_ = 0, running_ = 0;
     static constexpr std::uint64_t ticks_to_save = 25;
     std::uint64_t ticks_ = 0;
-    std::atomic<bool> stopping_ = false, ended_ = false;
+    std::atomic<bool> stopping_ = false, ended_ = false, broken_off_ = false;
     std::map<std::uint64_t, std::pair<executor, std::shared_ptr<mailbox_pass>>> passes_;
+    std::vector<std::pair<executor, std::weak_ptr<mailbox::source>>> leaving_;
     std::exception_ptr crashed_;
 };
 
 } // namespace
 
 int run_accounts(boost::asio::io_context& io, const run_options& options, const std::vector<account>& accounts,
-                 store::ledger_file* books, console& out) {
-    run r(io, options, accounts, books, out);
+                 store::ledger_file* books, token_desk& tokens, console& out) {
+    run r(io, options, accounts, books, tokens, out);
     return r.go();
 }
 

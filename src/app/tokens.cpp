@@ -96,22 +96,125 @@ std::shared_ptr<client::token_source> token_file(std::filesystem::path file) {
     return std::make_shared<watched_file>(std::move(file));
 }
 
-std::shared_ptr<client::token_source> tokens_of(const login_options& login, executor ex) {
-    if (!login.token_file.empty()) return token_file(login.token_file);
-    const oauth_options& o = login.oauth;
-    if (!o.wanted()) return nullptr;
-    auto url = net::parse_http_url(o.token_endpoint);
-    if (!url) return nullptr; // check_oauth_options() has read it
+const login_options& token_desk::login_at(side which) const noexcept {
+    return which == side::source ? options_.source : options_.target;
+}
+
+std::string token_desk::client_at(const mailbox::endpoint& where, side which) const {
+    const login_options& login = login_at(which);
+    const std::string& name = where.oauth.empty() ? login.oauth_name : where.oauth;
+    if (!name.empty()) return "oauth." + name;
+    if (!login.oauth.wanted()) return {};
+    return which == side::source ? "source" : "target";
+}
+
+result<void> token_desk::learn(const mailbox::endpoint& where, side which) {
+    if (!takes_token(where)) return {};
+    const std::string key = client_at(where, which);
+    if (key.empty() || clients_.contains(key)) return {};
+    if (!key.starts_with("oauth.")) {
+        clients_.emplace(key, login_at(which).oauth);
+        return {};
+    }
+    // That it is there was seen when the options and rows were read.
+    const config_oauth& c = options_.config->values.oauth.at(key.substr(6));
+    oauth_options o;
+    o.token_endpoint = c.token_endpoint;
+    o.client_id = c.client_id;
+    o.scope = c.scope;
+    o.refresh = c.refresh;
+    o.ca_file = c.ca;
+    o.refresh_token_file = c.refresh_token.file;
+    for (const auto& [from, into] :
+         {std::pair(&c.client_secret, &o.client_secret), std::pair(&c.refresh_token, &o.refresh_token)}) {
+        auto value = from->value();
+        if (!value) return std::unexpected(value.error());
+        *into = std::move(*value);
+    }
+    clients_.emplace(key, std::move(o));
+    return {};
+}
+
+result<std::unique_ptr<token_desk>> token_desk::open(const run_options& options, std::span<const account> accounts,
+                                                     executor ex) {
+    std::unique_ptr<token_desk> desk(new token_desk(options, std::move(ex)));
+    for (const account& a : accounts) {
+        if (auto ok = desk->learn(a.source_settings(), side::source); !ok) return std::unexpected(ok.error());
+        if (auto ok = desk->learn(a.target_settings(), side::target); !ok) return std::unexpected(ok.error());
+    }
+    return desk;
+}
+
+namespace {
+
+client::oauth_settings settings_of(const oauth_options& o) {
     client::oauth_settings s;
-    s.token_endpoint = std::move(*url);
+    if (auto url = net::parse_http_url(o.token_endpoint)) s.token_endpoint = std::move(*url); // it was read before
     s.tls.ca_file = o.ca_file;
     s.grant = o.refresh ? client::oauth_grant::refresh_token : client::oauth_grant::client_credentials;
     s.client_id = o.client_id;
     s.client_secret = o.client_secret;
     s.scope = o.scope;
     s.refresh_token = o.refresh_token;
-    if (o.refresh) s.keep_refresh_token = [file = o.refresh_token_file](const secret& token) { keep(file, token); };
-    return client::oauth_tokens(std::move(ex), std::move(s));
+    return s;
+}
+
+} // namespace
+
+std::function<void(const secret&)> token_desk::keeper(std::filesystem::path file, const secret& first) {
+    if (!file.empty()) return [file = std::move(file)](const secret& token) { keep(file, token); };
+    return [this, key = sha256::of(first.reveal())](const secret& token) {
+        const std::lock_guard lock(mutex_);
+        renewed_.insert_or_assign(key, token);
+    };
+}
+
+std::shared_ptr<client::token_source> token_desk::tokens_of(const mailbox::endpoint& where, side which,
+                                                            const std::shared_ptr<const row_token>& own) {
+    if (!takes_token(where)) return nullptr;
+    const login_options& login = login_at(which);
+    const std::string key = client_at(where, which);
+    if (own != nullptr && !key.empty()) return of_row(key, own);
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<client::token_source>& tokens = shared_[key.empty() ? login.token_file.string() : key];
+    if (tokens != nullptr) return tokens;
+    if (const auto client = clients_.find(key); client != clients_.end()) {
+        client::oauth_settings s = settings_of(client->second);
+        if (client->second.refresh)
+            s.keep_refresh_token = keeper(client->second.refresh_token_file, client->second.refresh_token);
+        tokens = client::oauth_tokens(ex_, std::move(s));
+    } else if (!login.token_file.empty()) {
+        tokens = token_file(login.token_file);
+    }
+    return tokens;
+}
+
+std::shared_ptr<client::token_source> token_desk::of_row(const std::string& client,
+                                                         const std::shared_ptr<const row_token>& own) {
+    const sha256_digest digest = sha256::of(own->token.reveal());
+    const std::lock_guard lock(mutex_);
+    drop_unused();
+    std::weak_ptr<client::token_source>& known = of_rows_[{client, digest}];
+    if (auto tokens = known.lock()) return tokens;
+    client::oauth_settings s = settings_of(clients_.at(client));
+    s.grant = client::oauth_grant::refresh_token;
+    const auto newer = renewed_.find(digest);
+    s.refresh_token = newer == renewed_.end() ? own->token : newer->second;
+    s.keep_refresh_token = keeper(own->file, own->token);
+    auto tokens = client::oauth_tokens(ex_, std::move(s));
+    known = tokens;
+    return tokens;
+}
+
+void token_desk::drop_unused() {
+    if (of_rows_.size() < sweep_at_) return;
+    std::erase_if(of_rows_, [](const auto& entry) { return entry.second.expired(); });
+    sweep_at_ = 2 * of_rows_.size() + 64;
+}
+
+std::size_t token_desk::unkept() const {
+    const std::lock_guard lock(mutex_);
+    return renewed_.size();
 }
 
 } // namespace postferry::app

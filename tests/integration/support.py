@@ -165,7 +165,9 @@ class Case(unittest.TestCase):
     # -- running ------------------------------------------------------------------------------------------------
 
     def environment(self, **changes) -> dict:
-        environment = {**os.environ, "POSTFERRY_SOURCE_PASSWORD": PASSWORD, "POSTFERRY_TARGET_PASSWORD": PASSWORD, **changes}
+        # An installed Postferry's configuration is none of the tests' business.
+        environment = {**os.environ, "POSTFERRY_SOURCE_PASSWORD": PASSWORD, "POSTFERRY_TARGET_PASSWORD": PASSWORD,
+                       "POSTFERRY_CONFIG": "", **changes}
         return {name: value for name, value in environment.items() if value is not None}
 
     def command(self, *arguments, report: pathlib.Path | None = None, state: pathlib.Path | None = None) -> list[str]:

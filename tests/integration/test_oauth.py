@@ -237,6 +237,142 @@ class Applications(OAuth):
         self.assertIn("No token from localhost", run.mailbox["stopped_by"]["reason"])
 
 
+class Configured(OAuth):
+    """[oauth.NAME] of the configuration; refresh tokens in the rows of a CSV."""
+
+    rotate = True
+
+    def configure(self, more="", name="work", mode=0o600):
+        path = self.write("postferry.toml", f"""
+[oauth.{name}]
+token_endpoint = "{self.oauth.url}"
+client_id = "app"
+client_secret_file = "client.secret"
+ca = "{self.oauth.ca}"
+{more}""")
+        path.chmod(mode)
+        return path
+
+    def migrate(self, config, rows, *more, source="imap://{{user}}@127.0.0.1:{port}?tls=off&auth=xoauth2&oauth=work", code=0):
+        csv = self.write("accounts.csv", "source_user,source_refresh_token,target_password\n" + "\n".join(
+            f"{user},{token},{PASSWORD}" for user, token in rows.items()))
+        environment = self.environment(POSTFERRY_SOURCE_PASSWORD=None, POSTFERRY_TARGET_PASSWORD=None)
+        log = self.folder / "log"
+        try:
+            return self.run_program("migrate", csv, "-c", config, "--source", source.format(port=self.old.imap_port), "--target",
+                                    f"imap://127.0.0.1:{self.new.imap_port}?tls=off", "-vv", "--log", log, *more,
+                                    environment=environment, code=code)
+        finally:
+            self.secrets += [*CLIENT.values(), *self.oauth.issued]
+            self.assert_no_secret(log.read_bytes() if log.exists() else b"", "the log")
+
+    def test_two_users_with_different_refresh_tokens_in_one_run(self):
+        for user, count in (("anna", 3), ("bela", 4)):
+            self.fill(count, user)
+        config = self.configure('grant = "refresh-token"')
+        tokens = {user: self.oauth.grant(user) for user in ("anna", "bela")}
+        run = self.migrate(config, tokens)
+        self.assertEqual(run.report["totals"]["messages"]["copied"], 7, run)
+        self.assertEqual({one["refresh_token"] for one in self.oauth.asked}, set(tokens.values()))
+        self.arrived(3, "anna")
+        self.arrived(4, "bela")
+        # The endpoint has replaced both, and there is no file for the new ones.
+        self.assertIn("2 refresh tokens were replaced by the token endpoint and stood in no file", run.err)
+        self.assertIn(f"configuration: {config}", run.err)
+        again = self.migrate(config, tokens, code=3)
+        for one in again.report["mailboxes"]:
+            self.assertIn("invalid_grant", one["stopped_by"]["reason"])
+
+    def test_refresh_tokens_in_files_are_written_back(self):
+        files = {}
+        for user in ("anna", "bela"):
+            self.fill(3, user)
+            files[user] = self.write(f"{user}.refresh", self.oauth.grant(user))
+        config = self.configure('grant = "refresh-token"')
+        before = {user: file.read_text() for user, file in files.items()}
+        for turn in range(3):
+            run = self.migrate(config, {user: f"file:{file}" for user, file in files.items()})
+            self.assertEqual(run.report["totals"]["messages"]["present" if turn else "copied"], 6, run)
+            self.assertNotIn("replaced by the token endpoint", run.err)
+        for user, file in files.items():
+            self.assertNotEqual(file.read_text(), before[user])
+            self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+
+    def test_a_rotated_token_of_a_row_serves_the_rest_of_the_run(self):
+        """The line breaks, the token was refused meanwhile: the second refresh token, which is in no file, gets another."""
+        self.fill(200, size=4000)
+        config = self.configure('grant = "refresh-token"')
+
+        def revoke():
+            if self.until(lambda: "method=XOAUTH2" in self.old.log.read_text(errors="replace")):
+                self.oauth.revoke()
+
+        threading.Thread(target=revoke, daemon=True).start()
+        with LineProxy(self.old.imap_port, cut_after=400_000, side="server", only_connection=1) as line:
+            run = self.migrate(config, {"anna": self.oauth.grant("anna")}, "--limit-rate", "300kB",
+                               source=f"imap://{{{{user}}}}@127.0.0.1:{line.port}?tls=off&auth=xoauth2&oauth=work")
+        self.assertEqual(run.report["totals"]["messages"]["copied"], 200, run)
+        self.assertEqual(len({one["refresh_token"] for one in self.oauth.asked}), 2, self.oauth.asked)
+
+    def test_one_client_by_name_for_one_mailbox(self):
+        self.fill(3)
+        refresh = self.write("refresh", self.oauth.grant("anna"))
+        config = self.configure('refresh_token_file = "refresh"')
+        first = refresh.read_text()
+        self.copy(self.from_url() + "&oauth=work", self.to_url(), "-c", config)
+        self.assertNotEqual(refresh.read_text(), first)
+        self.copy(self.from_url(), self.to_url(), "-c", config, "--source-oauth", "work")
+        check = self.run_program("check", self.from_url() + "&oauth=work", self.to_url(), "-c", config)
+        self.assertEqual(check.report["mailboxes"][0]["source"]["login"], "XOAUTH2")
+        self.arrived(3)
+
+    def test_ends_and_options_from_the_configuration(self):
+        self.fill(5)
+        self.write("refresh", self.oauth.grant("anna"))
+        self.write("new.password", PASSWORD)
+        config = self.configure(f"""refresh_token_file = "refresh"
+[defaults]
+source = "{self.from_url()}"
+source_oauth = "work"
+target = "{self.to_url()}"
+target_password_file = "new.password"
+exclude = ["INBOX"]
+""")
+        environment = self.environment(POSTFERRY_SOURCE_PASSWORD=None, POSTFERRY_TARGET_PASSWORD=None, POSTFERRY_CONFIG=str(config))
+        run = self.run_program("copy", environment=environment)
+        self.assertEqual(run.messages["copied"], 0, run)
+        run = self.run_program("copy", "--exclude", "Trash", environment=environment)
+        self.assertEqual(run.messages["copied"], 5, run)
+        self.arrived(5)
+
+    def test_faults_stop_everything_before_it_starts(self):
+        config = self.configure("secope = 1\n[defaults]\njobs = 0")
+        run = self.run_program("copy", self.from_url(), self.to_url(), "-c", config, code=2)
+        self.assertIn(f"{config}:7:1: oauth.work.secope: there is no such key; did you mean scope?", run.err)
+        self.assertIn(f"{config}:9:8: defaults.jobs: is 0, and takes a number from 1 to 1000", run.err)
+        self.write("client.secret", CLIENT["app"]).chmod(0o644)
+        config = self.configure()
+        run = self.run_program("copy", self.from_url() + "&oauth=work", self.to_url(), "-c", config, code=2)
+        self.assertIn("others can read", run.err)
+        self.assertIn("chmod o-rwx", run.err)
+        self.assertEqual(self.oauth.asked, [])
+
+    def test_config_check_and_example(self):
+        def config(*words, code=0):
+            done = subprocess.run([program(), "config", *map(str, words)], capture_output=True, text=True, timeout=20)
+            self.assertEqual(done.returncode, code, done.stderr)
+            return done
+
+        path = self.configure(f'refresh_token = "{self.oauth.grant("anna")}"')
+        done = config("check", "-c", path)
+        self.assertIn("# refresh_token is set", done.stdout)
+        self.assertNotIn("refresh.", done.stdout)
+        path.chmod(0o644)
+        self.assertIn("others can read this file", config("check", "-c", path, code=2).stderr)
+        example = self.write("example.toml", config("example").stdout)
+        config("check", "-c", example)
+
+
 class MoreThanAPassword(Case):
     def test_a_client_certificate(self):
         """auth=external: the certificate's common name is the user."""
