@@ -190,7 +190,7 @@ TEST_F(ledger_files, a_newer_one_is_refused) {
     for (const bool read_only : {false, true}) {
         const error why = refused(read_only);
         EXPECT_EQ(why.cls, retry_class::config);
-        EXPECT_THAT(why.what, HasSubstr("made by a newer Postferry (its version is 12, this program knows 5)"));
+        EXPECT_THAT(why.what, HasSubstr("made by a newer Postferry (its version is 12, this program knows 6)"));
     }
     EXPECT_FALSE(fs::exists(folder_ / "postferry.db.lock"));
 }
@@ -287,7 +287,7 @@ TEST_F(ledger_files, a_torn_log_never_stops_us) {
 }
 
 TEST_F(ledger_files, a_full_disk_is_said_and_what_was_recorded_stays) {
-    if (mount("postferry-test", folder_.c_str(), "tmpfs", 0, "size=400k") != 0) GTEST_SKIP() << "may not mount a tmpfs";
+    if (mount("postferry-test", folder_.c_str(), "tmpfs", 0, "size=1200k") != 0) GTEST_SKIP() << "may not mount a tmpfs";
     std::uint32_t kept = 0;
     {
         auto ledger = open();
@@ -300,7 +300,7 @@ TEST_F(ledger_files, a_full_disk_is_said_and_what_was_recorded_stays) {
     }
     EXPECT_GT(kept, 0U);
     EXPECT_EQ(count(true), kept);
-    ASSERT_EQ(mount("postferry-test", folder_.c_str(), "tmpfs", MS_REMOUNT, "size=4m"), 0);
+    ASSERT_EQ(mount("postferry-test", folder_.c_str(), "tmpfs", MS_REMOUNT, "size=6m"), 0);
     EXPECT_EQ(count(), kept);
     auto ledger = open();
     EXPECT_TRUE(wait_for(ledger->record(1, rows(kept + 1, 1000), {})));
