@@ -54,7 +54,7 @@ def programs() -> pathlib.Path:
 
 
 class Postgres:
-    """Starts in the constructor, or raises RuntimeError with the end of its log.
+    """Starts in the constructor, or raises RuntimeError with the end of its log. Ends with the thread that starts it.
 
     fsync     as a real server: commits wait for the disk
     tls       also takes TLS, with the lab's CA (attribute ca)

@@ -121,6 +121,11 @@ TEST_F(postgresql, verifies_a_server_when_told) {
     auto q = (*db)->prepare("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
     ASSERT_TRUE(q && q->first().value());
     EXPECT_TRUE(q->get<bool>(0));
+    auto much = (*db)->prepare("SELECT repeat('x', $1::int) FROM generate_series(1, 40)");
+    ASSERT_TRUE(much);
+    std::size_t octets = 0;
+    for (auto row = much->first(100'000); row.value(); row = much->next()) octets += much->text(0).size();
+    EXPECT_EQ(octets, 4'000'000U) << "records that end in the middle of a row";
     const error other = refused(url + "/etc/ssl/certs/ca-certificates.crt", password_);
     EXPECT_EQ(other.cls, retry_class::config);
     EXPECT_THAT(other.message(), HasSubstr("certificate verify failed"));

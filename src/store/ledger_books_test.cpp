@@ -1,6 +1,7 @@
 // The file around the ledger: who holds it, what may be wrong with it, and what a kill leaves.
 #include "sql/sqlite.hpp"
 #include "store/ledger_books.hpp"
+#include "store/ledger_schema.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -287,7 +288,8 @@ TEST_F(ledger_files, a_torn_log_never_stops_us) {
 }
 
 TEST_F(ledger_files, a_full_disk_is_said_and_what_was_recorded_stays) {
-    if (mount("postferry-test", folder_.c_str(), "tmpfs", 0, "size=1200k") != 0) GTEST_SKIP() << "may not mount a tmpfs";
+    if (mount("postferry-test", folder_.c_str(), "tmpfs", 0, "size=1200k") != 0)
+        GTEST_SKIP() << "may not mount a tmpfs";
     std::uint32_t kept = 0;
     {
         auto ledger = open();
