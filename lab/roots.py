@@ -53,6 +53,9 @@ def root(name: str) -> pathlib.Path:
             raise Unavailable(f"{tool} is not here: the servers' packages come from Debian")
     if os.geteuid() != 0:
         raise Unavailable("a root of its own is for root only")
+    if not _is_mount_point("/"):
+        raise Unavailable("this is a chroot whose root is no mount point, so what is mounted for a server could be seen outside; "
+                          "bind it onto itself first (mount --bind), as containers do")
     # Another recipe is another folder, so that a change here never meets an old root.
     recipe = hashlib.sha256(repr((PACKAGES[name], _NOT_NEEDED.pattern, _PLACES)).encode()).hexdigest()[:8]
     place = folder() / f"{name}-{recipe}"
@@ -67,6 +70,10 @@ def root(name: str) -> pathlib.Path:
         said = getattr(error, "stderr", None) or str(error)
         raise Unavailable(f"the root of {name} could not be made: {said.strip().splitlines()[-1]}") from error
     return place
+
+
+def _is_mount_point(place: str) -> bool:
+    return any(line.split()[4] == place for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
 
 
 def version(name: str, package: str) -> str:
