@@ -86,6 +86,12 @@ def verdicts(results: Results) -> list[Verdict]:
         results, "deflate-loopback", ("postferry, compress=off",)), 0.8, "compress=off: it is not used")
     least("IMAP into a Maildir on the disk, every message synced", _times_as_fast(results, "imap-maildir-disk", DOVEADM), 1.0,
           "doveadm, mail_fsync=always")
+    for scheme in ("BLF-CRYPT", "ARGON2ID", "SHA512-CRYPT"):
+        least(f"hashing with {scheme} on all processors", _times_as_fast(results, f"hash-{scheme.lower()}", ("libraries alone",)), 0.9,
+              "crypt(3) or libsodium alone")
+    made_ = _series(results, "create-accounts", *POSTFERRY)
+    least("accounts with hashed passwords, SQLite on the disk", made_ and results["create-accounts"].facts["accounts"] / made_.wall, 1000,
+          "", " a second")
     again = _series(results, "imap-maildir-rerun", *POSTFERRY)
     most("the same, re-run", again and again.wall, 0.1, " s")
     _short_rerun(made, void, results)
@@ -114,6 +120,8 @@ def _other_rows(most: collections.abc.Callable, results: Results) -> None:
                              ("huge-200000", "peak memory, a folder of 200,000", 48)):
         series = ours(row)
         most(what, series and series.peak_octets / MB, limit, " MB", ".0f")
+    growth = results["ledger"].facts.get("octets a message") if "ledger" in results else None
+    most("the ledger grows by, for each message", growth, 64, " octets", ".1f")
     huge, usual = ours("huge-200000"), ours("huge-5000")
     per_message = huge.wall / 200_000 / (usual.wall / 5_000) if huge and usual else None
     most("a folder of 200,000: time per message against 5,000 of the same kind", per_message, 1.15, " x")

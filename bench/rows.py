@@ -4,10 +4,11 @@ import contextlib
 import dataclasses
 import pathlib
 import shutil
+import sqlite3
 import sys
 import time
 
-from bench.measure import Launcher, Run, Series
+from bench.measure import Command, Launcher, Run, Series
 from bench.scene import Scene, totals
 from bench.tools import Doveadm, End, Job, Mbsync, Postferry, PostferryMaildir, Raw
 from lab.imap_client import ImapError
@@ -31,6 +32,7 @@ class Programs:
     raw: str
     line: str | None
     postferry: str | None
+    directory: str | None = None
 
 
 class Bench:
@@ -189,6 +191,30 @@ def many(bench: Bench, title: str, *, mailboxes: int = 1000) -> Result:
     return bench.alternate(Result(title, facts={"mailboxes": mailboxes}), bench.postferry, 1, once)
 
 
+def ledger(bench: Bench, title: str) -> Result:
+    """How a ledger file grows: a first copy, then the same mailbox into another one, with the same file."""
+    scene, tool = bench.scene(), bench.postferry[0] if bench.postferry else None
+    if not tool:
+        raise Skipped("there is no postferry")
+    scene.sample("bench5000")
+    ends = scene.ends("mdbox")
+    result = Result(title)
+    series = result.series[tool.name] = Series()
+    run, first = bench.first_copy(tool, "tmpfs", "mdbox", ends, ["bench5000"], keep=True)
+    series.runs.append(run)
+    before = (first.folder / "postferry.db").stat().st_size if not run.error else 0
+    second = Job(*ends, [("bench5000", scene.fresh_user())], first.folder, 1)
+    run = bench.launcher.run(tool.commands(second), second.folder)
+    run.error = run.error or bench.check(tool, scene, "mdbox", second.pairs)
+    series.runs.append(run)
+    if series.ok:
+        messages, _ = scene.content("bench5000")
+        result.facts["octets a message"] = ((second.folder / "postferry.db").stat().st_size - before) / messages
+    scene.forget("mdbox", second.pairs[0][1])
+    bench.drop("tmpfs", "mdbox", first)
+    return result
+
+
 def pop3(bench: Bench, title: str, *, storage: str, repetitions: int) -> Result:
     """The usual messages, all in INBOX, read by POP3."""
     bench.scene().sample("inbox5000")
@@ -264,6 +290,43 @@ def huge(bench: Bench, title: str, *, user: str, again: bool) -> Result:
     return bench.alternate(result, tools, 1 if bench.quick else 3, once)
 
 
+def hashing(bench: Bench, title: str, *, scheme: str, count: int) -> Result:
+    """Passwords hashed by the pool, and by crypt(3) or libsodium alone on all processors, at the same costs."""
+    program = bench.programs.directory or _missing("directory_bench")
+    tools = [Bare("postferry", [program, "hash", scheme, str(count)]), Bare("libraries alone", [program, "limit", scheme, str(count)])]
+
+    def once(tool) -> Run:
+        return bench.launcher.run([Command(tool.argv)], bench.folder())
+
+    return bench.alternate(Result(title, facts={"passwords": count}), tools, 1 if bench.quick else 3, once)
+
+
+def accounts(bench: Bench, title: str, *, count: int) -> Result:
+    """Accounts with hashed passwords into PostfixAdmin's tables in SQLite on the disk, every transaction synced."""
+    program = bench.programs.directory or _missing("directory_bench")
+    schema = pathlib.Path(__file__).resolve().parent.parent / "tests" / "support" / "postfixadmin" / "sqlite.sql"
+
+    def once(tool) -> Run:
+        folder = bench.folder("disk")
+        with contextlib.closing(sqlite3.connect(folder / "mail.db")) as database:
+            database.executescript(schema.read_text())
+        return bench.launcher.run([Command([program, "create", str(folder / "mail.db"), str(count)])], folder)
+
+    return bench.alternate(Result(title, facts={"accounts": count}), [Bare("postferry", [])], 1 if bench.quick else 3, once)
+
+
+@dataclasses.dataclass
+class Bare:
+    """A program that needs no servers."""
+
+    name: str
+    argv: list[str]
+
+
+def _missing(program: str):
+    raise Skipped(f"there is no {program}")
+
+
 @dataclasses.dataclass
 class Row:
     id: str
@@ -305,6 +368,7 @@ def all_rows(bench: Bench) -> list[Row]:
     row("eight-line80", "eight mailboxes of 1,000 messages at a time, first copy to mdbox, 80 ms round trip", copy,
         storage="mdbox", users=eight, tools=some, repetitions=1, line_ms=LINE_80, quick=False)
     row("pop3-mdbox", "first copy to mdbox, plain, read by POP3", pop3, storage="mdbox", repetitions=repetitions)
+    row("ledger", "the growth of the ledger: 5,000 messages in 10 folders into a file that has as many", ledger)
     row("memory-large", "three messages of 100 MB, first copy to mdbox", large)
     row("memory-many", "1,000 mailboxes of 50 messages, fifty at a time, first copy to mdbox", many)
     row("huge-5000", "a folder of 5,000 messages of 1 to 2 kB, first copy to mdbox", huge, user="huge5000", again=False)
@@ -314,6 +378,9 @@ def all_rows(bench: Bench) -> list[Row]:
     for where, words in (("source", "a source behind 10 Mbit/s"), ("target", "a target behind 10 Mbit/s"),
                          ("loopback", "no line at all")):
         row(f"deflate-{where}", f"300 letters of 20 kB, servers that offer COMPRESS, {words}", deflate, where=where)
+    for scheme, count in (("BLF-CRYPT", 400), ("ARGON2ID", 400), ("SHA512-CRYPT", 100)):
+        row(f"hash-{scheme.lower()}", f"{count} passwords hashed with {scheme}, default costs", hashing, scheme=scheme, count=count)
+    row("create-accounts", "10,000 accounts with hashed passwords, SQLite on the disk", accounts, count=10_000)
     row("imap-maildir-disk", "IMAP into a Maildir on the disk, without its server, every message synced", onto_disk,
         quick=False)
     row("imap-maildir-rerun", "the same, re-run, nothing new", onto_disk, again=True, quick=False)

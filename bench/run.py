@@ -31,7 +31,8 @@ def _programs() -> rows.Programs:
         launcher=tools.find("bench_launch", "BENCH_LAUNCH", built / "bench" / "bench_launch"),
         raw=tools.find("raw_client", "RAW_CLIENT", built / "bench" / "raw_client"),
         line=tools.find("line_proxy", "LINE_PROXY", built / "lab" / "line_proxy"),
-        postferry=tools.find("postferry", "POSTFERRY", built / "postferry"))
+        postferry=tools.find("postferry", "POSTFERRY", built / "postferry"),
+        directory=tools.find("directory_bench", "DIRECTORY_BENCH", built / "bench" / "directory_bench"))
     for name in ("launcher", "raw"):
         if not getattr(programs, name):
             sys.exit("bench: bench_launch and raw_client are not built; run `make bench`, or cmake --build "

@@ -159,6 +159,14 @@ class provisioner {
     virtual task<result<void>> list_aliases(domain_name domain, page_handler<alias_entry> take) = 0;
 };
 
+/// What holds for every driver. Class config: names and texts that are no UTF-8, hold control characters or have more
+/// than 255 octets, octets beyond 2^62, a hashed password that is none, an alias without targets or onto itself.
+[[nodiscard]] result<void> validate(const account_spec& account);
+[[nodiscard]] result<void> validate(const domain_spec& domain);
+[[nodiscard]] result<void> validate(const alias_spec& alias);
+[[nodiscard]] result<void> validate(const new_password& password);
+[[nodiscard]] result<void> validate_quota(std::uint64_t octets);
+
 /// The account (or what else the verb makes) is there already.
 [[nodiscard]] bool is_exists(const error& why) noexcept;
 /// There is no such account or domain.
@@ -167,6 +175,7 @@ class provisioner {
 /// RFC 5530's words, for the drivers.
 [[nodiscard]] error exists_error(std::string what, std::string advice = {});
 [[nodiscard]] error missing_error(std::string what, std::string advice = {});
-[[nodiscard]] error cannot_error(std::string_view driver, verb v);
+[[nodiscard]] error full_error(std::string what, std::string advice = {});
+[[nodiscard]] error cannot_error(std::string_view driver, verb v, std::string_view advice = {});
 
 } // namespace postferry::directory

@@ -1,5 +1,6 @@
 #pragma once
-// A driver's configuration as name and value, wherever it was written (docs/provisioning.md lists the names).
+// A driver's configuration as name and value, wherever it was written (docs/provisioning.md lists the names). "-" in a
+// name is the same as "_"; names of tables within it are joined with ".": "columns.mailbox.username".
 #include "base/secret.hpp"
 #include "directory/provisioner.hpp"
 
@@ -15,7 +16,7 @@ class hash_pool;
 
 struct setting {
     using list = std::vector<std::string>;
-    std::string name; ///< "database", "account-create"
+    std::string name; ///< "database", "account_create"
     std::variant<std::string, std::int64_t, bool, secret, list> value;
     std::string position = {}; ///< where it was written, for messages: "postferry.toml:12"; or empty
 };
@@ -26,7 +27,7 @@ struct setting_fault {
     std::string name;     ///< the key; empty: about all of them ("driver is missing")
     std::string position; ///< as in the setting
     std::string what;
-    [[nodiscard]] std::string text() const; ///< "postferry.toml:12: quota-multiplier: must be from 1 to 1099511627776"
+    [[nodiscard]] std::string text() const; ///< "postferry.toml:12: quota_multiplier: must be from 1 to 1099511627776"
 };
 
 /// Makes the driver that the setting `driver` names. Reads no file and opens no connection: check() does. All faults
