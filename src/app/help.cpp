@@ -135,6 +135,7 @@ std::string main_footer() {
                       "Each command explains itself: postferry copy --help. The manual: man postferry\n"
                       "For the shell: postferry completion bash|zsh|fish\n"
                       "A file for what the command line need not say: postferry config example|check\n"
+                      "What Postferry remembers, backed up, moved and tidied: postferry store --help\n"
                       "\n";
     out += endpoints_text();
     out += "\n\nExit codes:\n";

@@ -7,8 +7,9 @@
 #include "app/report_command.hpp"
 #include "app/runner.hpp"
 #include "app/standard_output.hpp"
+#include "app/store_command.hpp"
 #include "app/words.hpp"
-#include "store/ledger_file.hpp"
+#include "store/ledger_books.hpp"
 
 #include <fmt/format.h>
 
@@ -113,7 +114,7 @@ int run_command(run_options options) {
     boost::asio::io_context io; // before the ledger, so that it outlives the ledger's thread
     auto tokens = token_desk::open(options, list->accounts, io.get_executor());
     if (!tokens) return give_up(tokens.error());
-    auto books = store::ledger_file::open(
+    auto books = store::ledger_books::open(
         options.state,
         {.read_only = reads_only, .holder_description = fmt::format("postferry {}", name_of(options.what))});
     if (!books) return give_up(books.error());
@@ -147,11 +148,12 @@ int main(int argc, char** argv) {
     using namespace postferry::app;
     std::signal(SIGPIPE, SIG_IGN);
     try {
+        const std::span<const char* const> words(argv, static_cast<std::size_t>(argc));
+        if (argc > 1 && std::string_view(argv[1]) == "store") return judge_output(store_command(words.subspan(2)));
         const auto find = [](const std::filesystem::path& named) {
             return find_config(named, config_surroundings::of_process());
         };
-        command_line line =
-            parse_command_line(std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1), find);
+        command_line line = parse_command_line(words.subspan(1), find);
         to_stdout(line.out);
         std::fputs(line.err.c_str(), stderr);
         if (!line.run) return judge_output(line.exit_code);

@@ -1,0 +1,245 @@
+#include "api/guard.hpp"
+
+#include "api/token_text.hpp"
+#include "base/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unistd.h>
+
+namespace postferry::api {
+
+using store::person_role;
+using store::tables;
+using store::unix_ms;
+
+namespace {
+
+constexpr unix_ms minute = 60'000;
+
+/// The value of one cookie among those sent (RFC 6265, section 4.2.1).
+std::string_view cookie_in(std::string_view header, std::string_view name) {
+    while (!header.empty()) {
+        std::string_view one = header.substr(0, header.find(';'));
+        header.remove_prefix(std::min(header.size(), one.size() + 1));
+        while (one.starts_with(' ')) one.remove_prefix(1);
+        if (one.starts_with(name) && one.substr(name.size()).starts_with('=')) return one.substr(name.size() + 1);
+    }
+    return {};
+}
+
+std::unexpected<problem> not_signed_in(std::string detail) {
+    auto p = refuse(401, std::move(detail));
+    p.error().fields.emplace_back("WWW-Authenticate", "Bearer");
+    return p;
+}
+
+caller caller_of(const store::person& p) {
+    return {.actor = fmt::format("person/{}", p.id),
+            .person = p.id,
+            .name = p.name,
+            .role = p.role,
+            .most = access_of(p.role)};
+}
+
+} // namespace
+
+access access_of(person_role role) noexcept {
+    switch (role) {
+    case person_role::viewer: return access::read;
+    case person_role::operator_: return access::operate;
+    case person_role::admin: return access::admin;
+    case person_role::owner: return access::owner;
+    }
+    return access::anyone;
+}
+
+access access_of_scopes(std::string_view scopes) noexcept {
+    access most = access::anyone;
+    while (!scopes.empty()) {
+        const std::string_view word = scopes.substr(0, scopes.find(' '));
+        scopes.remove_prefix(std::min(scopes.size(), word.size() + 1));
+        if (word == "read") most = std::max(most, access::read);
+        if (word == "operate") most = std::max(most, access::operate);
+        if (word == "admin") most = std::max(most, access::admin);
+    }
+    return most;
+}
+
+std::string_view guard::cookie_name() const noexcept {
+    // Browsers take the prefix only with Secure, and then from nobody else (RFC 6265bis, section 4.1.3.2).
+    return options_.secure_cookies ? "__Host-postferry" : "postferry";
+}
+
+std::string guard::cookie_field(const secret& cookie) const {
+    return fmt::format("{}={}; Path=/; HttpOnly; SameSite=Strict{}{}", cookie_name(), cookie.reveal(),
+                       options_.secure_cookies ? "; Secure" : "", cookie.empty() ? "; Max-Age=0" : "");
+}
+
+outcome<void> guard::check(const caller& who, access needs) const {
+    if (needs <= who.most) return {};
+    if (who.most == access::anyone) return not_signed_in("Sign in, or send an API token");
+    return refuse(
+        403, fmt::format("{} may not do this; it needs more than the role {}", who.name, store::name_of(who.role)));
+}
+
+task<outcome<caller>> guard::identify(http::exchange& x) {
+    if (const auto uid = x.from().uid) {
+        if (*uid == 0 || *uid == ::geteuid())
+            co_return caller{.actor = fmt::format("cli/{}", *uid),
+                             .name = fmt::format("user {} of this machine", *uid),
+                             .role = person_role::owner,
+                             .most = access::owner};
+    }
+    const std::string_view authorization = x.header("authorization");
+    constexpr std::string_view bearer = "bearer ";
+    if (authorization.size() > bearer.size() && ascii_lower(authorization.substr(0, bearer.size())) == bearer)
+        co_return co_await by_token(std::string(authorization.substr(bearer.size())));
+    if (!authorization.empty()) co_return not_signed_in("Authorization must be: Bearer, and a token");
+    const std::string_view cookie = cookie_in(x.header("cookie"), cookie_name());
+    if (!cookie.empty()) co_return co_await by_cookie(x, std::string(cookie));
+    co_return caller{.actor = "anyone", .name = "Somebody who is not signed in"};
+}
+
+task<outcome<caller>> guard::by_token(std::string token) {
+    struct found {
+        std::optional<store::api_token> token = {};
+        std::optional<store::person> owner = {};
+        unix_ms now = 0;
+    };
+    auto known = co_await db_.read([hash = hash_of(token)](tables& t) -> result<found> {
+        found f;
+        auto row = t.people.find_token(hash);
+        if (!row) return std::unexpected(std::move(row.error()));
+        f.token = std::move(*row);
+        auto now = t.now();
+        if (!now) return std::unexpected(std::move(now.error()));
+        f.now = *now;
+        if (!f.token) return f;
+        auto owner = t.people.find(f.token->person);
+        if (!owner) return std::unexpected(std::move(owner.error()));
+        f.owner = std::move(*owner);
+        return f;
+    });
+    if (!known) co_return refuse(known.error());
+    if (!known->token || !known->owner || known->owner->disabled) co_return not_signed_in("This token is not valid");
+    const store::api_token& t = *known->token;
+    if (t.expires && *t.expires <= known->now) co_return not_signed_in("This token has expired");
+    if (t.used.value_or(0) + minute <= known->now) {
+        auto touched =
+            co_await db_.write([id = t.id, now = known->now](tables& all) { return all.people.touch_token(id, now); });
+        if (!touched) co_return refuse(touched.error());
+    }
+    caller who = caller_of(*known->owner);
+    who.actor = fmt::format("token/{}", t.id);
+    who.name = fmt::format("{} (token {})", known->owner->name, t.name);
+    who.most = std::min(who.most, access_of_scopes(t.scopes));
+    co_return who;
+}
+
+task<outcome<caller>> guard::by_cookie(http::exchange& x, std::string cookie) {
+    struct found {
+        std::optional<store::session> session = {};
+        std::optional<store::person> person = {};
+        unix_ms now = 0;
+    };
+    auto known = co_await db_.read([hash = hash_of(cookie)](tables& t) -> result<found> {
+        found f;
+        auto row = t.people.find_session(hash);
+        if (!row) return std::unexpected(std::move(row.error()));
+        f.session = std::move(*row);
+        auto now = t.now();
+        if (!now) return std::unexpected(std::move(now.error()));
+        f.now = *now;
+        if (!f.session) return f;
+        auto person = t.people.find(f.session->person);
+        if (!person) return std::unexpected(std::move(person.error()));
+        f.person = std::move(*person);
+        return f;
+    });
+    if (!known) co_return refuse(known.error());
+    const bool stands =
+        known->session && known->person && !known->person->disabled && known->session->expires > known->now;
+    // An old cookie must not keep anybody from signing in anew.
+    if (!stands) co_return caller{.actor = "anyone", .name = "Somebody whose session has ended"};
+    const store::session& s = *known->session;
+    if (!http::is_safe(x.verb()) && !same(x.header("x-csrf-token"), s.csrf))
+        co_return refuse(403, "The X-CSRF-Token of this session is missing or wrong");
+    if (s.seen + minute <= known->now) {
+        const unix_ms last = s.created + std::chrono::milliseconds(options_.longest).count();
+        const unix_ms expires = std::min(known->now + std::chrono::milliseconds(options_.idle).count(), last);
+        auto touched = co_await db_.write([hash = s.hash, now = known->now, expires](tables& t) {
+            return t.people.touch_session(hash, now, expires);
+        });
+        if (!touched) co_return refuse(touched.error());
+    }
+    caller who = caller_of(*known->person);
+    who.csrf = s.csrf;
+    who.session = s.hash;
+    co_return who;
+}
+
+task<outcome<std::string>> guard::hash_password(secret password) {
+    auto hashed = co_await hashing_->hash(std::move(password), directory::password_scheme::argon2id);
+    if (!hashed) co_return refuse(hashed.error());
+    co_return std::string(hashed->reveal());
+}
+
+task<bool> guard::matches(secret password, std::string hash) {
+    auto verified = co_await hashing_->verify(std::move(password), secret(std::move(hash)));
+    co_return verified && *verified;
+}
+
+task<outcome<guard::signed_in>> guard::sign_in(http::exchange& x, std::string name, secret password) {
+    name = ascii_lower(name);
+    const std::string by_address = "address " + x.from().address, by_name = "name " + name;
+    const auto wait = std::max(throttle_.wait(by_address), throttle_.wait(by_name));
+    if (wait.count() > 0) {
+        auto p = refuse(429, fmt::format("Too many wrong passwords; try again in {} seconds", wait.count()));
+        p.error().fields.emplace_back("Retry-After", std::to_string(wait.count()));
+        co_return p;
+    }
+    auto known = co_await db_.read([name](tables& t) { return t.people.find(name); });
+    if (!known) co_return refuse(known.error());
+    const bool can = *known && !(*known)->disabled && !(*known)->password.empty();
+    if (!can && decoy_.empty()) {
+        auto decoy = co_await hash_password(new_token(""));
+        if (decoy) decoy_ = *decoy;
+    }
+    const bool right = co_await matches(std::move(password), can ? (*known)->password : decoy_);
+    if (!can || !right) {
+        throttle_.failed(by_address);
+        throttle_.failed(by_name);
+        co_return not_signed_in("Name or password is wrong");
+    }
+    throttle_.succeeded(by_name);
+    signed_in done{.session = {}, .person = **known, .cookie = new_token("")};
+    store::session& s = done.session;
+    s.hash = hash_of(done.cookie.reveal());
+    s.person = done.person.id;
+    s.csrf = std::string(new_token("").reveal());
+    s.address = x.from().address;
+    s.agent = quote_server_text(x.header("user-agent"), 200);
+    auto kept = co_await db_.synced([s, idle = options_.idle](tables& t) -> result<store::session> {
+        auto now = t.now();
+        if (!now) return std::unexpected(std::move(now.error()));
+        store::session row = s;
+        row.created = row.seen = *now;
+        row.expires = *now + std::chrono::milliseconds(idle).count();
+        if (auto ok = t.people.add(row); !ok) return std::unexpected(std::move(ok.error()));
+        return row;
+    });
+    if (!kept) co_return refuse(kept.error());
+    s = *kept;
+    co_return done;
+}
+
+task<outcome<void>> guard::sign_out(const caller& who) {
+    if (who.session.empty()) co_return outcome<void>{};
+    auto gone = co_await db_.write([hash = who.session](tables& t) { return t.people.remove_session(hash); });
+    if (!gone) co_return refuse(gone.error());
+    co_return outcome<void>{};
+}
+
+} // namespace postferry::api

@@ -1,0 +1,37 @@
+#pragma once
+#include "api/context.hpp"
+#include "api/views.hpp"
+#include "store/database.hpp"
+#include "store/paging.hpp"
+
+#include <utility>
+
+namespace postferry::api {
+
+/// A page of a collection: `query(tables&, const paging&)` answers a slice of rows that have an id and a view_of().
+template <class Query> task<outcome<http::reply>> list(store::database& db, const context& c, Query query) {
+    auto page = c.page();
+    if (!page) co_return std::unexpected(std::move(page.error()));
+    const store::paging where{.after = page->after, .limit = page->limit};
+    auto rows = co_await db.read([where, query = std::move(query)](store::tables& t) { return query(t, where); });
+    if (!rows) co_return refuse(rows.error());
+    boost::json::array items;
+    items.reserve(rows->rows.size());
+    for (const auto& row : rows->rows) items.push_back(view_of(row));
+    co_return page_reply(std::move(items), rows->more ? std::optional(rows->rows.back().id) : std::nullopt);
+}
+
+/// One row with its ETag, or 404: `query(tables&, id)` answers an optional row.
+template <class Query> task<outcome<http::reply>> show(store::database& db, const context& c, Query query) {
+    auto id = c.id();
+    if (!id) co_return std::unexpected(std::move(id.error()));
+    auto row = co_await db.read([id = *id, query = std::move(query)](store::tables& t) { return query(t, id); });
+    if (!row) co_return refuse(row.error());
+    if (!*row) co_return refuse(404, "There is no such thing here");
+    if constexpr (requires { (*row)->version; })
+        co_return versioned_reply(view_of(**row), (*row)->version);
+    else
+        co_return json_reply(view_of(**row));
+}
+
+} // namespace postferry::api

@@ -1,0 +1,134 @@
+#include "api/service.hpp"
+
+#include "api/routes.hpp"
+#include "api/token_text.hpp"
+
+#include <fmt/format.h>
+
+namespace postferry::api {
+
+using store::tables;
+
+namespace {
+
+constexpr std::size_t longest_body = 1'000'000;
+constexpr std::size_t longest_key = 200;
+
+// The API and everything under it is never framed, cached by strangers or guessed at.
+void add_guards(http::reply& r) {
+    r.fields.emplace_back("X-Content-Type-Options", "nosniff");
+    r.fields.emplace_back("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    r.fields.emplace_back("Referrer-Policy", "no-referrer");
+}
+
+bool is_json(std::string_view type) {
+    type = type.substr(0, type.find(';'));
+    while (type.ends_with(' ')) type.remove_suffix(1);
+    return type == "application/json" || type == "application/merge-patch+json";
+}
+
+bool may_repeat(const http::reply& r) noexcept { return std::holds_alternative<std::string>(r.body); }
+
+} // namespace
+
+service::service(parts p) : parts_(std::move(p)), guard_(parts_.db, parts_.hashing, parts_.guard) {
+    const route_parts with{.db = parts_.db, .guard = guard_};
+    add_session_routes(router_, with);
+    add_people_routes(router_, with);
+    add_event_routes(router_, with);
+}
+
+task<http::reply> service::handle(http::exchange& x) {
+    const auto& path = x.path();
+    http::reply r;
+    if (path.size() == 1 && http::is_safe(x.verb()) && (path[0] == "healthz" || path[0] == "readyz")) {
+        r = co_await health(path[0] == "readyz");
+    } else {
+        auto answered = co_await serve(x);
+        r = answered ? std::move(*answered) : reply_of(answered.error());
+    }
+    add_guards(r);
+    co_return r;
+}
+
+task<http::reply> service::health(bool ready) {
+    if (!ready) co_return http::reply{.type = "text/plain", .body = "ok\n"};
+    const auto gone = parts_.db.current_outage();
+    if (!gone) co_return http::reply{.type = "text/plain", .body = "ready\n"};
+    co_return http::reply{.status = 503, .type = "text/plain", .body = "the database does not answer\n"};
+}
+
+task<outcome<http::reply>> service::serve(http::exchange& x) {
+    const auto& path = x.path();
+    if (path.size() < 2 || path[0] != "api" || path[1] != "v1") co_return refuse(404, "The API is below /api/v1");
+    auto found = router_.find(x.verb(), std::span(path).subspan(2));
+    auto who = co_await guard_.identify(x);
+    if (!who) co_return std::unexpected(std::move(who.error()));
+    if (found.to == nullptr) {
+        auto p = refuse(found.allowed.empty() ? 404 : 405, found.allowed.empty() ? "There is no such route" : "");
+        if (!found.allowed.empty()) p.error().fields.emplace_back("Allow", found.allowed);
+        co_return p;
+    }
+    if (auto ok = guard_.check(*who, found.to->needs); !ok) co_return std::unexpected(std::move(ok.error()));
+    context with{.request = x, .who = *who, .parameters = std::move(found.parameters)};
+    co_return co_await run(*found.to, with);
+}
+
+task<outcome<http::reply>> service::run(const route& to, context& with) {
+    std::string text;
+    if (to.body == route::takes::json) {
+        if (!is_json(with.request.header("content-type"))) co_return refuse(415, "Send Content-Type: application/json");
+        auto body = co_await with.request.body(longest_body);
+        if (!body) co_return refuse(body.error());
+        auto parsed = input::parse_object(*body);
+        if (!parsed) co_return refuse(parsed.error().response_code == "JSON" ? 400 : 422, parsed.error().what);
+        with.body = std::move(*parsed);
+        text = std::move(*body);
+    }
+    const std::string_view key = with.request.header("idempotency-key");
+    const bool once = to.verb == http::method::post && to.needs != access::anyone && !to.holds_secret;
+    if (!once || key.empty()) co_return co_await to.run(with);
+    if (key.size() > longest_key) co_return refuse(400, "The Idempotency-Key is longer than 200 octets");
+    with.body_hash = hash_of(text);
+    co_return co_await run_once(to, with, std::string(key));
+}
+
+/// The same key from the same caller: the same answer, and the thing is done once.
+task<outcome<http::reply>> service::run_once(const route& to, context& with, std::string key) {
+    store::remembered_answer a{.key = std::move(key),
+                               .actor = with.who.actor,
+                               .route = fmt::format("{} {}", http::name_of(to.verb), with.request.raw_path()),
+                               .request_hash = with.body_hash,
+                               .body = {}};
+    auto before = co_await parts_.db.synced([a](tables& t) -> result<std::optional<store::remembered_answer>> {
+        auto now = t.now();
+        if (!now) return std::unexpected(std::move(now.error()));
+        store::remembered_answer row = a;
+        row.created = *now;
+        return t.requests.begin(row);
+    });
+    if (!before) co_return refuse(before.error());
+    if (*before) {
+        const store::remembered_answer& was = **before;
+        if (was.route != a.route || was.request_hash != a.request_hash)
+            co_return refuse(422, "This Idempotency-Key was used for another request");
+        if (was.status == 0) co_return refuse(409, "The request with this Idempotency-Key is still at work");
+        co_return http::reply{.status = static_cast<unsigned>(was.status),
+                              .type = was.body.empty() ? "" : "application/json",
+                              .body = was.body,
+                              .fields = {{"Idempotency-Replayed", "true"}}};
+    }
+    auto done = co_await to.run(with);
+    const bool keep = done && may_repeat(*done) && done->status < 500;
+    if (keep) {
+        a.status = static_cast<int>(done->status);
+        a.body = std::get<std::string>(done->body);
+    }
+    // A refusal changed nothing, so the same key may try again.
+    auto kept = co_await parts_.db.synced(
+        [a, keep](tables& t) { return keep ? t.requests.end(a) : t.requests.forget(a.actor, a.key); });
+    if (!kept) co_return refuse(kept.error());
+    co_return done;
+}
+
+} // namespace postferry::api

@@ -1,0 +1,41 @@
+#pragma once
+// The HTTP API (openapi.yaml is its contract; docs/api.md explains it): takes a request through sign-in, role, body and
+// idempotency to its route.
+#include "api/guard.hpp"
+#include "api/router.hpp"
+#include "http/server.hpp"
+#include "store/database.hpp"
+
+#include <memory>
+
+namespace postferry::api {
+
+/// What the routes reach. Outlives the service.
+struct parts {
+    store::database& db;
+    std::shared_ptr<directory::hash_pool> hashing;
+    guard_options guard = {};
+};
+
+class service {
+  public:
+    explicit service(parts p);
+    service(const service&) = delete;
+    service& operator=(const service&) = delete;
+
+    /// The http::handler of the server. /api/v1/..., /healthz, /readyz; all else is 404.
+    task<http::reply> handle(http::exchange& x);
+    [[nodiscard]] const router& routes() const noexcept { return router_; }
+
+  private:
+    task<outcome<http::reply>> serve(http::exchange& x);
+    task<outcome<http::reply>> run(const route& to, context& with);
+    task<outcome<http::reply>> run_once(const route& to, context& with, std::string key);
+    task<http::reply> health(bool ready);
+
+    parts parts_;
+    guard guard_;
+    router router_;
+};
+
+} // namespace postferry::api

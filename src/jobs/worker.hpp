@@ -1,0 +1,86 @@
+#pragma once
+// Takes mailboxes that are due, under leases, and has passes made over them.
+#include "jobs/pass_runner.hpp"
+#include "net/awaitable.hpp"
+#include "net/event.hpp"
+#include "store/database.hpp"
+#include "store/tables.hpp"
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace postferry::jobs {
+
+struct worker_options {
+    std::string name; ///< for people; empty: the host's
+    std::string version;
+    int jobs = 8;                           ///< mailboxes at a time
+    int connections = 1;                    ///< of a mailbox to each of its servers
+    std::chrono::milliseconds term{60'000}; ///< of a lease
+    std::chrono::milliseconds beat{15'000}; ///< between two renewals; at least three fit into a term
+    std::chrono::milliseconds look{1'000};  ///< between two looks for work
+};
+
+/// One process's hands. Everything on one strand; the passes on strands of their own. What it does is in steps
+/// (take, beat) that tests call by themselves; run() is the clock around them.
+///
+/// A lease that could not be renewed in time (a stalled process, a database that is gone) ends the pass by itself, on
+/// this side ten seconds before anybody else may take the mailbox (lease_clock); what comes too late all the same is
+/// refused by the store (fencing).
+class worker {
+  public:
+    worker(executor ex, store::database& db, pass_runner& runner, worker_options options);
+    ~worker();
+    worker(const worker&) = delete;
+    worker& operator=(const worker&) = delete;
+
+    /// Registers, works until stop() is called, then ends the passes in good order and gives the leases back. Errors:
+    /// it could not register.
+    task<result<void>> run();
+    /// From any thread.
+    void stop();
+    /// There may be work, or news about what is at work: look now. From any thread.
+    void wake();
+
+    [[nodiscard]] const std::string& id() const noexcept { return id_; }
+    [[nodiscard]] const executor& strand() const noexcept { return strand_; }
+
+    // The steps of run(), on the strand.
+
+    task<result<void>> enlist(store::worker_state as);
+    /// Takes as much as there is room for and begins it. Answers how many.
+    task<result<int>> take();
+    /// Renews the leases, tells running passes what has changed, takes back what others have dropped.
+    task<result<void>> beat();
+    [[nodiscard]] std::size_t at_work() const noexcept { return running_.size(); }
+    /// Waits until no pass is at work.
+    task<> settle();
+
+  private:
+    struct running;
+    using running_ptr = std::shared_ptr<running>;
+
+    [[nodiscard]] result<std::vector<store::taken>> begin(store::tables& t, int room) const;
+    void start(store::taken one, std::int64_t asked);
+    task<> make_passes(running_ptr r);
+    task<result<store::record_id>> begin_pass(running_ptr r);
+    task<result<std::optional<transfer::pass_kind>>> end_pass(running_ptr r, store::record_id pass, pass_end end);
+    [[nodiscard]] pass_hooks hooks_of(const running_ptr& r);
+    task<> keep_lines(running_ptr r);
+    task<> loop();
+    void lose(const running_ptr& r);
+
+    executor pool_, strand_;
+    store::database& db_;
+    pass_runner& runner_;
+    worker_options options_;
+    std::string id_;
+    net::event news_;
+    bool stopping_ = false;
+    std::map<store::record_id, running_ptr> running_;
+};
+
+} // namespace postferry::jobs

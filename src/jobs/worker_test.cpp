@@ -1,0 +1,290 @@
+// A worker over both databases, with passes that are made without any mail.
+#include "jobs/worker.hpp"
+#include "store/change_state.hpp"
+#include "store/refusal.hpp"
+#include "support/test_store.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_future.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace postferry::jobs {
+namespace {
+
+namespace asio = boost::asio;
+using store::batch_state;
+using store::mailbox_state;
+using store::tables;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using transfer::pass_kind;
+
+/// What a pass does is a function; by default it copies ten messages.
+class fake_runner final : public pass_runner {
+  public:
+    using made = std::function<task<pass_end>(const work&, const pass_hooks&, std::stop_token)>;
+    task<pass_end> run(work what, pass_hooks hooks, std::stop_token stop) override {
+        kinds.emplace_back(transfer::name_of(what.kind));
+        co_return co_await behave(what, hooks, stop);
+    }
+    made behave = [](const work&, const pass_hooks&, std::stop_token) -> task<pass_end> {
+        pass_end end{.grade = "perfect", .proven = true, .report = "{}"};
+        end.counts.messages_source = end.counts.messages_copied = 10;
+        co_return end;
+    };
+    std::vector<std::string> kinds;
+};
+
+class jobs_worker : public testing::TestWithParam<sql::dialect> {
+  protected:
+    void SetUp() override {
+        store::database_options options;
+        options.clock = [this] { return now_.load(); };
+        auto opened = store::database::open(place_.url(), options);
+        ASSERT_TRUE(opened) << opened.error().message();
+        db_ = std::move(*opened);
+        batch_ = must([](tables& t) {
+                     return t.batches.add({.name = "b", .state = batch_state::syncing, .created_by = "t"});
+                 }).id;
+    }
+    template <class T> T wait_for(task<T> work) {
+        io_.restart();
+        auto outcome = asio::co_spawn(io_, std::move(work), asio::use_future);
+        while (outcome.wait_for(std::chrono::seconds(0)) != std::future_status::ready) io_.run_one();
+        return outcome.get();
+    }
+    template <class F> auto must(F f) {
+        auto out = wait_for(db_->alone(std::move(f)));
+        EXPECT_TRUE(out) << out.error().message();
+        return std::move(out).value();
+    }
+    std::vector<store::record_id> add(int count, mailbox_state state = mailbox_state::queued,
+                                      std::string pass = "bulk") {
+        std::vector<store::migration> all;
+        for (int i = 1; i <= count; ++i) {
+            all.push_back(store::test_store::mailbox(batch_, i, state));
+            all.back().due = now_;
+            all.back().next_pass = pass;
+        }
+        return must([all](tables& t) { return t.migrations.add(all); });
+    }
+    store::migration mailbox(store::record_id id) {
+        return must([id](tables& t) { return t.migrations.find(id); }).value();
+    }
+    std::unique_ptr<worker> make(worker_options options = {}) {
+        auto w = std::make_unique<worker>(io_.get_executor(), *db_, runner_, options);
+        EXPECT_TRUE(wait_for(w->enlist(store::worker_state::running)));
+        return w;
+    }
+    /// Takes what is due and waits until it has ended.
+    int work_off(worker& w) {
+        const auto taken = wait_for(take(w));
+        EXPECT_TRUE(taken) << taken.error().message();
+        wait_for(settle(w));
+        return taken.value_or(-1);
+    }
+    static task<result<int>> take(worker& w) {
+        co_return co_await asio::co_spawn(w.strand(), w.take(), asio::use_awaitable);
+    }
+    static task<result<void>> beat(worker& w) {
+        co_return co_await asio::co_spawn(w.strand(), w.beat(), asio::use_awaitable);
+    }
+    static task<int> settle(worker& w) {
+        co_await asio::co_spawn(w.strand(), w.settle(), asio::use_awaitable);
+        co_return 0;
+    }
+    void set_settings(std::string json) {
+        must([this, json](tables& t) -> result<store::batch> {
+            auto b = t.batches.find(batch_);
+            if (!b) return std::unexpected(b.error());
+            (*b)->settings = json;
+            return t.batches.update(**b);
+        });
+    }
+    /// A pass that waits until it is told to stop.
+    static task<pass_end> until_stopped(std::stop_token stop, bool& running) {
+        asio::steady_timer timer(co_await asio::this_coro::executor);
+        running = true;
+        while (!stop.stop_requested()) {
+            timer.expires_after(std::chrono::milliseconds(1));
+            co_await timer.async_wait(asio::use_awaitable);
+        }
+        co_return pass_end{.what = pass_end::how::stopped};
+    }
+    task<int> wait_until(const bool& flag) {
+        asio::steady_timer timer(io_);
+        while (!flag) {
+            timer.expires_after(std::chrono::milliseconds(1));
+            co_await timer.async_wait(asio::use_awaitable);
+        }
+        co_return 0;
+    }
+
+    support::test_database place_{GetParam()};
+    std::atomic<unix_ms> now_ = 1'795'370'400'000;
+    asio::io_context io_;
+    std::unique_ptr<store::database> db_;
+    store::record_id batch_ = 0;
+    fake_runner runner_;
+};
+
+INSTANTIATE_TEST_SUITE_P(on, jobs_worker, support::both_databases(), support::name_of);
+
+TEST_P(jobs_worker, makes_the_pass_that_is_due_and_keeps_what_came_of_it) {
+    const auto id = add(1).at(0);
+    auto w = make();
+    EXPECT_EQ(work_off(*w), 1);
+    const auto m = mailbox(id);
+    EXPECT_EQ(m.state, mailbox_state::synced);
+    EXPECT_EQ(m.counts.messages_copied, 10U);
+    EXPECT_EQ(m.grade, "perfect");
+    EXPECT_EQ(m.next_pass, "delta");
+    EXPECT_FALSE(must([id](tables& t) { return t.leases.find(id); }));
+    const auto passes = must([id](tables& t) { return t.passes.list(id, {}); }).rows;
+    ASSERT_EQ(passes.size(), 1U);
+    EXPECT_EQ(passes[0].outcome, "done");
+    EXPECT_EQ(passes[0].worker, w->id());
+    EXPECT_EQ(work_off(*w), 0);
+}
+
+TEST_P(jobs_worker, takes_no_more_than_it_has_hands) {
+    add(5);
+    auto w = make({.jobs = 2});
+    EXPECT_EQ(work_off(*w), 2);
+    EXPECT_EQ(work_off(*w), 2);
+    EXPECT_EQ(work_off(*w), 1);
+    EXPECT_EQ(runner_.kinds.size(), 5U);
+}
+
+TEST_P(jobs_worker, verifies_after_the_final_pass_under_the_same_lease) {
+    const auto id = add(1, mailbox_state::queued, "final").at(0);
+    auto w = make();
+    work_off(*w);
+    EXPECT_THAT(runner_.kinds, ElementsAre("final", "verify"));
+    EXPECT_EQ(mailbox(id).state, mailbox_state::completed);
+    EXPECT_FALSE(must([id](tables& t) { return t.leases.find(id); }));
+}
+
+TEST_P(jobs_worker, takes_a_synced_one_up_again_when_its_time_has_come) {
+    set_settings(R"({"delta_every_minutes":60})");
+    const auto id = add(1).at(0);
+    auto w = make();
+    work_off(*w);
+    EXPECT_EQ(work_off(*w), 0);
+    now_ += 3'600'000;
+    EXPECT_EQ(work_off(*w), 1);
+    EXPECT_THAT(runner_.kinds, ElementsAre("bulk", "delta"));
+    EXPECT_EQ(mailbox(id).state, mailbox_state::synced);
+}
+
+TEST_P(jobs_worker, waits_for_a_window) {
+    set_settings(R"({"windows":[{"days":"daily","from":"22:00","to":"23:00"}]})"); // it is 18:00
+    const auto id = add(1).at(0);
+    auto w = make();
+    EXPECT_EQ(work_off(*w), 0);
+    EXPECT_EQ(mailbox(id).state, mailbox_state::paused);
+    EXPECT_EQ(mailbox(id).reason, "window");
+    EXPECT_FALSE(must([id](tables& t) { return t.leases.find(id); }));
+    now_ += 4 * 3'600'000;
+    EXPECT_EQ(work_off(*w), 1);
+    EXPECT_EQ(mailbox(id).state, mailbox_state::synced);
+}
+
+TEST_P(jobs_worker, counts_failures_in_a_row) {
+    set_settings(R"({"retries":1})");
+    runner_.behave = [](const work&, const pass_hooks&, std::stop_token) -> task<pass_end> {
+        co_return pass_end{.what = pass_end::how::failed,
+                           .why = error{.cls = retry_class::transient,
+                                        .what = "the line fell",
+                                        .server_said = {},
+                                        .advice = {},
+                                        .response_code = {}}};
+    };
+    const auto id = add(1).at(0);
+    auto w = make();
+    EXPECT_EQ(work_off(*w), 1);
+    EXPECT_EQ(mailbox(id).state, mailbox_state::queued);
+    EXPECT_EQ(work_off(*w), 0); // not before its pause is over
+    now_ += 60'000;
+    EXPECT_EQ(work_off(*w), 1);
+    EXPECT_EQ(mailbox(id).state, mailbox_state::failed);
+    EXPECT_EQ(mailbox(id).reason, "the line fell");
+}
+
+TEST_P(jobs_worker, stops_a_pass_that_somebody_has_paused) {
+    bool at_it = false;
+    runner_.behave = [&](const work&, const pass_hooks&, std::stop_token stop) { return until_stopped(stop, at_it); };
+    const auto id = add(1).at(0);
+    auto w = make();
+    ASSERT_TRUE(wait_for(take(*w)));
+    wait_for(wait_until(at_it));
+    must([id](tables& t) {
+        return store::change_state(t, id, {.to = mailbox_state::paused, .actor = "person/1", .reason = "manual"});
+    });
+    EXPECT_TRUE(wait_for(beat(*w)));
+    wait_for(settle(*w));
+    EXPECT_EQ(mailbox(id).state, mailbox_state::paused);
+    EXPECT_EQ(mailbox(id).reason, "manual");
+    EXPECT_FALSE(must([id](tables& t) { return t.leases.find(id); }));
+}
+
+TEST_P(jobs_worker, a_mailbox_of_a_worker_that_died_is_taken_up_by_another) {
+    bool at_it = false;
+    std::shared_ptr<const lease_clock> first;
+    runner_.behave = [&](const work& what, const pass_hooks&, std::stop_token stop) {
+        first = what.lease;
+        return until_stopped(stop, at_it);
+    };
+    const auto id = add(1).at(0);
+    auto dead = make(), alive = make();
+    ASSERT_TRUE(wait_for(take(*dead)));
+    wait_for(wait_until(at_it));
+    now_ += 61'000; // and nobody has heard of the first one
+    runner_.behave = fake_runner().behave;
+    EXPECT_TRUE(wait_for(beat(*alive)));
+    EXPECT_EQ(work_off(*alive), 1);
+    EXPECT_EQ(mailbox(id).state, mailbox_state::synced);
+    // It wakes: its lease does not stand, its pass is stopped, and its end changes nothing.
+    EXPECT_TRUE(wait_for(beat(*dead)));
+    EXPECT_FALSE(first->stands());
+    wait_for(settle(*dead));
+    EXPECT_EQ(mailbox(id).state, mailbox_state::synced);
+    EXPECT_EQ(mailbox(id).passes, 1U);
+}
+
+TEST_P(jobs_worker, gives_everything_back_when_it_stops) {
+    bool at_it = false;
+    runner_.behave = [&](const work&, const pass_hooks&, std::stop_token stop) { return until_stopped(stop, at_it); };
+    const auto id = add(1).at(0);
+    worker w(io_.get_executor(), *db_, runner_, {.look = std::chrono::milliseconds(5)});
+    io_.restart();
+    auto done = asio::co_spawn(w.strand(), w.run(), asio::use_future);
+    wait_for(wait_until(at_it));
+    w.stop();
+    while (done.wait_for(std::chrono::seconds(0)) != std::future_status::ready) io_.run_one();
+    EXPECT_TRUE(done.get());
+    EXPECT_EQ(mailbox(id).state, mailbox_state::queued);
+    EXPECT_EQ(mailbox(id).due, now_);
+    EXPECT_FALSE(must([id](tables& t) { return t.leases.find(id); }));
+}
+
+TEST_P(jobs_worker, keeps_the_log_of_a_mailbox) {
+    runner_.behave = [](const work&, const pass_hooks& hooks, std::stop_token) -> task<pass_end> {
+        hooks.on_line(store::log_level::warning, "INBOX", "keyword dropped");
+        for (int i = 0; i < 2'000; ++i) hooks.on_line(store::log_level::info, "", "chatter");
+        co_return pass_end{};
+    };
+    const auto id = add(1).at(0);
+    auto w = make();
+    work_off(*w);
+    const auto lines = must([id](tables& t) { return t.logs.list({.migration = id}, {.limit = 5'000}); }).rows;
+    ASSERT_EQ(lines.size(), 1'001U); // bounded, and it says so
+    EXPECT_EQ(lines.front().folder, "INBOX");
+    EXPECT_EQ(lines.back().text, "1001 more lines were left out");
+}
+
+} // namespace
+} // namespace postferry::jobs
