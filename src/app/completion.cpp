@@ -90,8 +90,9 @@ _postferry() {{
         fi
     done
     case $command in
-    '') _postferry_words '{0}completion help --help --version'; return ;;
+    '') _postferry_words '{0}config completion help --help --version'; return ;;
     completion) _postferry_words '{1}'; return ;;
+    config) _postferry_words 'check example'; return ;;
     help) _postferry_words '{0}'; return ;;
     esac
     case $previous in
@@ -137,7 +138,8 @@ std::string zsh_script() {
 _postferry() {{
     local -a commands
     commands=(
-{0}        'completion:write a completion script for a shell'
+{0}        'config:check the configuration file, or show an example'
+        'completion:write a completion script for a shell'
         'help:explain a command'
     )
     if (( CURRENT == 2 )); then
@@ -149,6 +151,7 @@ _postferry() {{
     (( CURRENT-- ))
     case $command in
     completion) _values shell {1} ;;
+    config) _values 'what to do' check example ;;
     help) _describe command commands ;;
 {2}    esac
 }}
@@ -183,6 +186,8 @@ std::string fish_script() {
                       "complete -c postferry -n __fish_use_subcommand -s h -l help -d 'explain the program'\n"
                       "complete -c postferry -n __fish_use_subcommand -s V -l version -d 'the version'\n"
                       "complete -c postferry -n __fish_use_subcommand -a completion -d 'write a completion script'\n"
+                      "complete -c postferry -n __fish_use_subcommand -a config -d 'check the configuration file'\n"
+                      "complete -c postferry -n '__fish_seen_subcommand_from config' -f -a 'check example'\n"
                       "complete -c postferry -n __fish_use_subcommand -a help -d 'explain a command'\n";
     out += fmt::format("complete -c postferry -n '__fish_seen_subcommand_from completion' -f -a '{}'\n", shells);
     out += fmt::format("complete -c postferry -n '__fish_seen_subcommand_from help' -f -a '{}'\n", command_names(" "));

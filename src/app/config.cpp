@@ -60,8 +60,6 @@ std::expected<config_file, config_faults> read_config(const std::filesystem::pat
     return read;
 }
 
-bool expanded(const config_secret& s) { return !s.file.string().starts_with("${"); }
-
 } // namespace
 
 std::filesystem::path config_store::sqlite_file() const {
@@ -69,10 +67,12 @@ std::filesystem::path config_store::sqlite_file() const {
     return url.starts_with(scheme) ? std::filesystem::path(url.substr(scheme.size())) : std::filesystem::path{};
 }
 
+bool config_secret::is_nowhere() const { return file.string().starts_with("${"); }
+
 result<secret> config_secret::value() const {
     if (file.empty()) return text;
     const std::string name = fmt::format("{}_file", key);
-    if (!expanded(*this))
+    if (is_nowhere())
         return fail(retry_class::config, phase::usage,
                     fmt::format("{}: CREDENTIALS_DIRECTORY is not set, so {} is nowhere", name, file.string()),
                     "systemd sets it for LoadCredential= in the unit; name a file by its path elsewhere");
@@ -102,8 +102,7 @@ config_surroundings config_surroundings::of_process() {
 std::expected<config_file, config_faults> find_config(const std::filesystem::path& named,
                                                       const config_surroundings& around) {
     if (!named.empty()) return read_config(named, around);
-    if (const char* file = around.environment ? around.environment("POSTFERRY_CONFIG") : nullptr;
-        file != nullptr) {
+    if (const char* file = around.environment ? around.environment("POSTFERRY_CONFIG") : nullptr; file != nullptr) {
         if (*file != '\0') return read_config(file, around);
         config_file none;
         none.values = config::standard();
@@ -123,7 +122,7 @@ std::expected<config_file, config_faults> find_config(const std::filesystem::pat
 std::vector<config_fault> try_secrets(const config_file& file) {
     std::vector<config_fault> out;
     const auto try_one = [&](const config_secret& s, std::string_view section, std::string_view name) {
-        if (s.file.empty() || !expanded(s)) return;
+        if (s.file.empty() || s.is_nowhere()) return;
         const auto value = s.value();
         if (value) return;
         const auto at = std::ranges::find_if(file.given, [&](const config_given& g) {
@@ -140,6 +139,12 @@ std::vector<config_fault> try_secrets(const config_file& file) {
     try_one(file.values.defaults.source_password, "defaults", "source_password");
     try_one(file.values.defaults.target_password, "defaults", "target_password");
     try_one(file.values.store.password, "store", "password");
+    for (const auto& [name, driver] : file.values.provisioning)
+        for (const config_entry& e : driver.settings) {
+            const std::string section = fmt::format("provisioning.{}", name);
+            const config_secret s = secret_file_of(e, fmt::format("{}.{}", section, e.key));
+            try_one(s, section, std::string_view(e.key).substr(0, e.key.size() - (s.given() ? 5 : 0)));
+        }
     return out;
 }
 

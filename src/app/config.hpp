@@ -34,6 +34,8 @@ struct config_secret {
     std::string key; ///< "store.password", for errors
 
     [[nodiscard]] bool given() const noexcept { return !text.empty() || !file.empty(); }
+    /// In a file below ${CREDENTIALS_DIRECTORY}, which systemd has not set for this process.
+    [[nodiscard]] bool is_nowhere() const;
     /// The secret: read now when it is in a file (first line). Empty when none was given. Errors (class config): the
     /// file cannot be read, is empty, or can be read by others.
     [[nodiscard]] result<secret> value() const;

@@ -64,6 +64,11 @@ struct config_section {
 /// A value as TOML writes it.
 [[nodiscard]] std::string as_toml(const config_value& value);
 
+/// Whether a driver's key holds a secret itself: its name ends in password, secret or token.
+[[nodiscard]] bool sounds_secret(std::string_view key) noexcept;
+/// The secret in the file that a driver's KEY_file names, KEY sounding so; else none is given.
+[[nodiscard]] config_secret secret_file_of(const config_entry& e, std::string_view full_key);
+
 /// What must be right of several keys together: pairs, names that are used and not there. In no order.
 [[nodiscard]] std::vector<config_fault> check_together(const config_file& file);
 

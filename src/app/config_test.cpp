@@ -1,5 +1,6 @@
 #include "app/config.hpp"
 #include "app/config_keys.hpp"
+#include "app/config_provisioning.hpp"
 #include "app/nearest.hpp"
 
 #include <fmt/format.h>
@@ -167,6 +168,31 @@ account = "mailbox"
     EXPECT_EQ(p.settings[4].key, "columns.account");
 }
 
+TEST(config, a_directory_gets_places_and_secrets) {
+    const auto settings = provisioning_settings(must(R"([provisioning.pf]
+driver = "sql"
+batch = 100
+tables.mailbox = "public.mailbox"
+password_scheme = "BLF-CRYPT"
+admin-password = "hush-hush"
+)"),
+                                                "pf");
+    ASSERT_TRUE(settings);
+    ASSERT_EQ(settings->size(), 5U);
+    EXPECT_EQ((*settings)[0].name, "driver");
+    EXPECT_EQ((*settings)[0].position, "/etc/pf/x.toml:2:1");
+    EXPECT_EQ(std::get<std::int64_t>((*settings)[1].value), 100);
+    EXPECT_EQ((*settings)[2].name, "tables.mailbox");
+    EXPECT_EQ(std::get<std::string>((*settings)[3].value), "BLF-CRYPT") << "not every key with the word is a secret";
+    EXPECT_EQ(std::get<secret>((*settings)[4].value).reveal(), "hush-hush");
+    EXPECT_TRUE(provisioning_settings(must(""), "pf")->empty());
+    const auto fraction = provisioning_settings(must("[provisioning.pf]\ndriver = \"none\"\nx = 1.5"), "pf");
+    EXPECT_THAT(fraction.error().text(), HasSubstr("/etc/pf/x.toml:3:5: provisioning.pf.x: no driver takes a number"));
+    const auto nowhere = provisioning_settings(
+        must("[provisioning.pf]\ndriver = \"sql\"\npassword_file = \"${CREDENTIALS_DIRECTORY}/db\""), "pf");
+    EXPECT_THAT(nowhere.error().text(), HasSubstr("CREDENTIALS_DIRECTORY is not set"));
+}
+
 TEST(config, all_faults_are_told_at_once_with_place_and_what_is_allowed) {
     const std::string text = faults(R"([service]
 lisen = ["127.0.0.1:1"]
@@ -262,6 +288,11 @@ TEST(config, a_secret_never_stands_in_a_fault_nor_in_the_effective_settings) {
 
 TEST(config, what_is_no_toml_is_said_with_its_place) {
     EXPECT_THAT(faults("[service]\njobs = = 3\n"), AllOf(StartsWith("x.toml:2:"), HasSubstr("this is not TOML")));
+    EXPECT_THAT(faults("[service]\n\xc7\xa8\xd8\x8f = 1\n"),
+                HasSubstr("x.toml:2:1: only ASCII stands outside of texts"));
+    EXPECT_THAT(faults("# ok\n#\xff\n"), HasSubstr("x.toml:2:1: is no UTF-8"));
+    must("\xef\xbb\xbf# \xc3\xa9\n[provisioning.p]\ndriver = \"none\"\n\"\xc3\xa9\" = \"\xc3\xa9\"\n");
+    EXPECT_THAT(faults("[(service]\n"), AllOf(StartsWith("x.toml:1:2"), HasSubstr("this is not TOML")));
     EXPECT_THAT(faults("[service]\njobs = 1\njobs = 2\n"), StartsWith("x.toml:3:"));
     EXPECT_THAT(faults(std::string("[service]\n\x01")), StartsWith("x.toml:2:"));
     EXPECT_THAT(faults(std::string((1U << 20U) + 1, '#')), HasSubstr("larger than 1 MiB"));
@@ -360,6 +391,15 @@ TEST_F(config_files, modes) {
     EXPECT_EQ(read->values.oauth.at("a").client_secret.value()->reveal(), "hush-hush");
     std::filesystem::remove(folder_ / "secret");
     EXPECT_EQ(try_secrets(*read).size(), 1U);
+    const auto driver =
+        find_config(write("e", "[provisioning.pf]\ndriver = \"sql\"\npassword_file = \"db\"\n"), nothing);
+    EXPECT_THAT(try_secrets(*driver).at(0).what, HasSubstr("provisioning.pf.password_file: cannot read"));
+    write("db", "of-the-database\n");
+    EXPECT_THAT(try_secrets(*driver), IsEmpty());
+    const auto settings = provisioning_settings(*driver, "pf");
+    ASSERT_TRUE(settings) << settings.error().text();
+    EXPECT_EQ(settings->at(1).name, "password");
+    EXPECT_EQ(std::get<secret>(settings->at(1).value).reveal(), "of-the-database");
 }
 
 TEST(config, credentials_without_systemd_are_told_when_they_are_read) {

@@ -41,10 +41,18 @@ std::string name_in_file(const config_key& key) {
 
 std::string_view shown_value(const config_key& key) { return key.fallback.empty() ? key.example : key.fallback; }
 
+/// Lines of at most 110 characters.
 std::string as_comment(std::string_view text) {
-    std::string out = "# ";
-    for (const char c : text) out += c == '\n' ? std::string("\n# ") : std::string(1, c);
-    return out + '\n';
+    constexpr std::size_t width = 108;
+    std::string out;
+    while (true) {
+        std::size_t end = std::min(text.find('\n'), text.size());
+        if (end > width) end = text.rfind(' ', width);
+        if (end == std::string_view::npos) end = text.size(); // one word
+        out += fmt::format("# {}\n", text.substr(0, end));
+        if (end == text.size()) return out;
+        text.remove_prefix(end + 1);
+    }
 }
 
 constexpr std::string_view preamble =
@@ -99,7 +107,9 @@ std::string config_example() {
         out += fmt::format("\n{}", as_comment(section.help));
         out += section.named ? fmt::format("#[{}.NAME]\n", section.name) : fmt::format("[{}]\n", section.name);
         for (const config_key& key : section.keys) {
-            const std::string allowed = flat(allowed_of(key));
+            config_key shown = key;
+            if (key.kind == key_kind::secret) shown.kind = key_kind::secret_file;
+            const std::string allowed = allowed_of(shown);
             out += as_comment(fmt::format("{}: {}{}", key.help, allowed, key.required ? " (needed)" : ""));
             out += fmt::format("#{} = {}\n", name_in_file(key), shown_value(key));
         }

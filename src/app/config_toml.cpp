@@ -1,5 +1,7 @@
 #include "app/config_toml.hpp"
 
+#include "base/text.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,7 +10,13 @@
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_MAX_NESTED_VALUES 8
+// toml++ 3.3 asserts at "[(" that a key begins there, and with NDEBUG has the compiler believe it. The lines below such
+// assertions tell the fault as they should, if they are left in: so neither assert nor assume.
+#define TOML_ASSERT(expr) static_assert(true)
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
 #include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 namespace postferry::app {
 
@@ -32,14 +40,17 @@ std::string_view line_at(std::string_view text, std::uint32_t line) {
     return text.substr(0, text.find('\n'));
 }
 
-/// Where the texts and comments of TOML begin and end, as far as counting dots needs it. toml++ makes a table of every
-/// part of a dotted key and takes them apart by recursion: a file of dots would end the stack.
-class dot_counter {
+/// What must be right before toml++ sees it, outside of the texts and comments of TOML. It makes a table of every part
+/// of a dotted key and takes them apart by recursion: a file of dots would end the stack. And its tables of letters are
+/// asked for what is in none of them (3.3), where TOML 1.0 takes ASCII only.
+class outline {
   public:
-    explicit dot_counter(std::string_view text) : rest_(text) {}
+    explicit outline(std::string_view text) : rest_(text) {
+        if (rest_.starts_with("\xef\xbb\xbf")) rest_.remove_prefix(3);
+    }
 
-    /// The first line with too many; 0: none.
-    std::uint32_t find() {
+    /// The first fault; nothing: none.
+    std::optional<config_fault> check() {
         while (!rest_.empty()) {
             const char c = rest_.front();
             if (c == '"' || c == '\'') {
@@ -51,13 +62,16 @@ class dot_counter {
                 continue;
             }
             if (c == '\n') next_line();
-            if (c == '.' && ++dots_ > max_dots) return line_;
+            if (static_cast<unsigned char>(c) >= 0x80) return fault("only ASCII stands outside of texts in quotes");
+            if (c == '.' && ++dots_ > max_dots) return fault(fmt::format("more than {} dots in one line", max_dots));
             rest_.remove_prefix(1);
         }
-        return 0;
+        return std::nullopt;
     }
 
   private:
+    config_fault fault(std::string what) const { return {.where = {line_, 1}, .key = {}, .what = std::move(what)}; }
+
     void next_line() {
         ++line_;
         dots_ = 0;
@@ -86,6 +100,16 @@ class dot_counter {
     std::uint32_t line_ = 1;
     std::size_t dots_ = 0;
 };
+
+/// The first line that is no UTF-8; 0: none.
+std::uint32_t line_of_other_octets(std::string_view text) {
+    for (std::uint32_t line = 1; !text.empty(); ++line) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        if (!is_utf8(text.substr(0, end))) return line;
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return 0;
+}
 
 class flattener {
   public:
@@ -138,8 +162,8 @@ class flattener {
 std::expected<std::vector<toml_entry>, config_fault> read_toml(std::string_view text,
                                                                bool (*never_repeat_line)(std::string_view line)) {
     if (text.size() > max_text) return refuse({}, "is larger than 1 MiB");
-    if (const std::uint32_t line = dot_counter(text).find(); line != 0)
-        return refuse({line, 1}, fmt::format("more than {} dots in one line", max_dots));
+    if (const std::uint32_t line = line_of_other_octets(text); line != 0) return refuse({line, 1}, "is no UTF-8");
+    if (auto fault = outline(text).check()) return std::unexpected(std::move(*fault));
     const toml::parse_result parsed = toml::parse(text);
     if (!parsed) {
         const toml::parse_error& why = parsed.error();

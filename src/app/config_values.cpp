@@ -153,6 +153,10 @@ std::string trouble_of(const config_key& key, const config_value& value) {
     return text == nullptr ? is_wrong_type(key, value) : trouble_of_string(key, *text);
 }
 
+bool sounds_secret(std::string_view key) noexcept {
+    return key.ends_with("password") || key.ends_with("secret") || key.ends_with("token");
+}
+
 std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
     if (text.size() < 2) return std::nullopt;
     const auto n = parse_u32(text.substr(0, text.size() - 1));

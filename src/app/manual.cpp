@@ -57,6 +57,10 @@ std::string commands_text() {
         // "Examples:" stands above them in --help, too.
         out += fmt::format(".PP\n{}", verbatim(examples_of(c)));
     }
+    out += ".SS config\n";
+    out += verbatim("postferry config check [-c FILE]\npostferry config example");
+    out += ".PP\nSays what is wrong in the configuration file, all of it, or what holds; writes a file with every key "
+           "explained.\n";
     out += ".SS completion\n";
     out += verbatim("postferry completion bash|zsh|fish");
     out += ".PP\nWrites a script that teaches the shell these commands and options.\n";
@@ -74,7 +78,8 @@ postferry \- move mailboxes from an old mail server to a new one
 .nf
 )";
     for (const command c : commands) out += roff(usage_of(c)) + "\n";
-    out += R"(postferry completion bash|zsh|fish
+    out += R"(postferry config check|example
+postferry completion bash|zsh|fish
 postferry help [COMMAND]
 postferry \-\-version
 .fi
@@ -99,6 +104,9 @@ The source is only read.
 \fBPOSTFERRY_SOURCE_PASSWORD\fR, \fBPOSTFERRY_TARGET_PASSWORD\fR
 The passwords, where no file is named.
 .TP
+\fBPOSTFERRY_CONFIG\fR
+The configuration file; none, when it is empty.
+.TP
 \fBTMPDIR\fR
 Where what is too large for memory waits; else /var/tmp.
 .SH FILES
@@ -106,6 +114,9 @@ Where what is too large for memory waits; else /var/tmp.
 \fIpostferry.db\fR
 The ledger, in the current folder or where \fB\-\-state\fR says: what was copied already. It holds no passwords and no
 message text. Keep it until the migration is over.
+.TP
+\fI/etc/postferry/postferry.toml\fR
+The configuration, where no other is named. Nothing needs one.
 .SH SEE ALSO
 docs/cli.md explains every option, docs/report.md the report and its grades, docs/quirks.md what servers do.
 )";
