@@ -231,6 +231,10 @@ result<bool> requeue(tables& t, record_id id, const std::string& actor, const st
                                     .due = now,
                                     .stalled_ms = static_cast<std::uint64_t>(std::max<unix_ms>(now - heard, 0)),
                                     .from = (*m)->version});
+    // Somebody else was quicker, or the mailbox has ended meanwhile: nothing is left to do.
+    if (!changed &&
+        (refusal::is(changed.error(), refusal::conflict) || refusal::is(changed.error(), refusal::not_allowed)))
+        return false;
     if (!changed) return pass_on(changed);
     return true;
 }

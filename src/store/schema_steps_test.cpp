@@ -1,4 +1,5 @@
 // Stores that were made by every earlier version are brought up and keep what was in them, on both databases.
+#include "store/adopt.hpp"
 #include "store/backup.hpp"
 #include "store/database.hpp"
 #include "store/purge.hpp"
@@ -79,7 +80,18 @@ TEST_P(schema_steps, everything_is_kept_and_the_service_can_work_with_it) {
     EXPECT_EQ(t.ledger.repaired(folders[0].id).value().size(), from() >= 5 ? 1U : 0U);
     // A run of the command line is shown to the service until a batch has it.
     EXPECT_EQ(t.migrations.strays({}).value().rows.size(), 1U);
-    EXPECT_TRUE(t.batches.add({.name = "command line"}));
+    EXPECT_EQ(adopt_command_line_runs(t, "system").value(), 1);
+    EXPECT_EQ(adopt_command_line_runs(t, "system").value(), 0);
+    const auto batch = t.batches.find(default_project, std::string(command_line_batch)).value();
+    ASSERT_TRUE(batch);
+    const auto shown = t.migrations.list({.batch = batch->id}, {}).value().rows;
+    ASSERT_EQ(shown.size(), 1U);
+    EXPECT_EQ(shown[0].source_user, "a");
+    EXPECT_EQ(shown[0].source_url, "imaps://old");
+    EXPECT_EQ(shown[0].counts.messages_copied, 2U);
+    EXPECT_EQ(shown[0].state, mailbox_state::synced);
+    EXPECT_EQ(split_key("imaps://al%40x.org@old:993").user, "al@x.org");
+    EXPECT_EQ(split_key("maildir:/srv/a").server, "maildir:/srv/a");
 }
 
 TEST_P(schema_steps, a_backup_of_an_old_one_comes_back_as_a_new_one) {
