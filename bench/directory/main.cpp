@@ -23,8 +23,8 @@ namespace {
 using namespace postferry;
 using namespace postferry::directory;
 
-constexpr std::string_view some_hash =
-    "{SHA512-CRYPT}$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO/O817G3uBnIFNjnQJuesI68OTLiBFdcbYEdFCoEOfaS35inz1";
+constexpr std::string_view some_hash = "{SHA512-CRYPT}$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/"
+                                       "O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1";
 
 std::string password_of(std::size_t i) { return "password number " + std::to_string(i); }
 

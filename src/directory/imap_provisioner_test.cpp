@@ -156,14 +156,14 @@ TEST_F(imap_provisioner_test, a_refusal_keeps_the_servers_words) {
         S: P5 NO [ALREADYEXISTS] Mailbox already exists)"});
     const auto refused = ask(d.account_create({.address = addr("a@b")}, create_only));
     ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().server_said, "Permission denied");
+    EXPECT_EQ(refused.error().server_said, "\"NO Permission denied\"");
     EXPECT_EQ(refused.error().what, "the account a@b was not created");
     EXPECT_TRUE(is_exists(ask(d.account_create({.address = addr("a@b")}, create_only)).error()));
 }
 
 TEST_F(imap_provisioner_test, a_line_that_was_lost_between_two_verbs_is_opened_again) {
     const std::string once = std::string(start) + "C: P2 LIST \"\" user/a@b\nS: P2 OK\n";
-    auto& d = driver({once + "S: * BYE idle for too long\nS! .\n", once});
+    auto& d = driver({once + "C: P3 LIST \"\" user/a@b\nS: * BYE idle for too long\nS! .\n", once});
     EXPECT_EQ(ask(d.account_exists(addr("a@b"))), false);
     EXPECT_EQ(ask(d.account_exists(addr("a@b"))), false);
     EXPECT_EQ(connections, 2U);
