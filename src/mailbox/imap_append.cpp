@@ -1,4 +1,5 @@
 // Bringing messages: MULTIAPPEND batches, pipelined, streamed from the blocks they arrived in.
+#include "mailbox/detail/append_batch.hpp"
 #include "mailbox/detail/upload_pace.hpp"
 #include "mailbox/imap_mailbox.hpp"
 #include "net/event.hpp"
@@ -14,55 +15,8 @@ namespace postferry::mailbox {
 
 namespace {
 
-constexpr std::size_t write_octets = 256U << 10U; ///< gathered before they go to the socket in one call
-constexpr std::size_t write_pieces = 500;         ///< below IOV_MAX
 /// An open batch waits so long for the next message before it is closed: the source is slow, not the line.
 constexpr std::chrono::milliseconds batch_patience{200};
-
-/// Text and message octets in the order they go out, without copying the latter.
-class gather {
-  public:
-    void text(std::string t) {
-        if (t.empty()) return;
-        texts_.push_back(std::move(t));
-        add(texts_.back());
-    }
-    void octets(chunk c) {
-        add(c.octets);
-        owners_.push_back(std::move(c.owner));
-    }
-    [[nodiscard]] bool full() const noexcept { return size_ >= write_octets || pieces_.size() >= write_pieces; }
-    [[nodiscard]] bool empty() const noexcept { return pieces_.empty(); }
-    [[nodiscard]] std::span<const iovec> pieces() const noexcept { return pieces_; }
-    void clear() {
-        pieces_.clear();
-        texts_.clear();
-        owners_.clear();
-        size_ = 0;
-    }
-
-  private:
-    void add(std::string_view s) {
-        pieces_.push_back({const_cast<char*>(s.data()), s.size()});
-        size_ += s.size();
-    }
-    std::vector<iovec> pieces_;
-    std::deque<std::string> texts_; // a deque: the views must stay where they are
-    std::vector<client::block_ref> owners_;
-    std::size_t size_ = 0;
-};
-
-struct batch {
-    imap::command_id id = 0;
-    std::size_t folder = 0;
-    std::size_t limit = 0;
-    std::uint64_t octets = 0;
-    std::vector<std::uint64_t> tokens;
-    std::vector<std::size_t> flagged; ///< which of them are \Flagged, for servers that lose it
-    std::string handle;               ///< set with the first of them
-    bool open = true;
-    bool unasked = false; ///< carries a non-synchronising literal
-};
 
 // A date that every server takes. Others are written all the same, but never with a literal that does not wait.
 bool is_ordinary(const message_date& d) noexcept {
@@ -71,6 +25,8 @@ bool is_ordinary(const message_date& d) noexcept {
 }
 
 } // namespace
+
+using detail::batch;
 
 class imap_append {
   public:
@@ -84,7 +40,6 @@ class imap_append {
         // When we die, the server must not be given more: it would store what the next run brings again.
         session_.discard_unsent(true);
         co_await (write_all() && read_answers());
-        if (!failure_) co_await flag_again();
         if (!failure_) session_.discard_unsent(false);
         session_.on_go_ahead({});
         if (failure_) co_return std::unexpected(*failure_);
@@ -133,8 +88,6 @@ class imap_append {
         batch* b = find(c.command);
         if (b == nullptr) return;
         const std::vector<std::uint64_t> tokens = std::move(b->tokens);
-        const std::vector<std::size_t> flagged = std::move(b->flagged);
-        const std::string handle = std::move(b->handle);
         box_.plus_habit_known_ = box_.plus_habit_known_ || b->unasked;
         pace_.answered(b->octets);
         const bool still_flowing = b->open && !c.cut_short;
@@ -151,8 +104,6 @@ class imap_append {
                 uids = c.status.code->uids->target_in_order;
                 if (uids.size() != tokens.size()) uids.clear();
             }
-            if (!uids.empty())
-                for (const std::size_t i : flagged) to_flag_[handle].add(uids[i]);
             feed_.stored(tokens, validity, uids);
         } else {
             const std::string what = tokens.size() == 1
@@ -287,11 +238,6 @@ class imap_append {
         if (current() == nullptr) open_batch(item);
         batch& b = batches_.back();
         const imap::command_id id = b.id;
-        // quirk exchange: APPEND loses this flag.
-        if (!box_.habits_.keeps_flagged && item.flags.contains("\\Flagged")) {
-            b.flagged.push_back(b.tokens.size());
-            b.handle = item.handle;
-        }
         b.tokens.push_back(item.token);
         b.octets += item.octets;
         feed_.announced();
@@ -315,8 +261,7 @@ class imap_append {
         session_.watch(id, [this](imap::conversation::completed& c) { on_done(c); });
         const std::size_t limit =
             item.batch_limit == 0 ? tuning_.batch_messages : std::min(item.batch_limit, tuning_.batch_messages);
-        batches_.push_back(
-            {.id = id, .folder = item.folder, .limit = limit, .octets = 0, .tokens = {}, .flagged = {}, .handle = {}});
+        batches_.push_back({.id = id, .folder = item.folder, .limit = limit, .octets = 0, .tokens = {}});
     }
 
     // Whether the server must ask for the message before it is sent.
@@ -395,19 +340,6 @@ class imap_append {
         wake_reader_.notify();
     }
 
-    // What the server has stored without \Flagged gets it by STORE.
-    task<> flag_again() {
-        for (const auto& [handle, uids] : to_flag_) {
-            const flag_change change{.uids = uids, .add = {"\\Flagged"}, .remove = {}};
-            const auto ok = co_await box_.change_flags(handle, {&change, 1});
-            // An answer is no reason to lose the line; a dead line is.
-            if (!ok && session_.failure()) {
-                failure_ = ok.error();
-                co_return;
-            }
-        }
-    }
-
     void take_text() {
         std::string text = talk_.take_output();
         session_.trace_sent(text);
@@ -430,10 +362,9 @@ class imap_append {
     append_feed& feed_;
     const imap_tuning& tuning_;
     net::event wake_writer_, wake_reader_;
-    gather gather_;
+    detail::gather gather_;
     detail::upload_pace pace_{session_};
-    std::deque<batch> batches_;              ///< oldest first; the last may still be open
-    std::map<std::string, uid_set> to_flag_; ///< by handle
+    std::deque<batch> batches_; ///< oldest first; the last may still be open
     std::optional<error> failure_;
     std::optional<error> spent_; ///< no more messages for now
     bool multiappend_;

@@ -1,5 +1,5 @@
 // Reading messages: one continuous stream over all folders asked for, the next commands always on the wire.
-#include "mailbox/detail/odd_messages.hpp"
+#include "mailbox/detail/odd_filter.hpp"
 #include "mailbox/imap_mailbox.hpp"
 #include "message/fingerprint.hpp"
 
@@ -13,22 +13,13 @@ namespace postferry::mailbox {
 
 namespace {
 
-/// Of a message's beginning that is looked at before it is handed on, where it may be none.
-constexpr std::size_t looked_at = 4096;
-
-client::block_ref block_of(std::string_view octets) {
-    auto block = std::make_shared<client::block>(std::max<std::size_t>(octets.size(), 1));
-    std::ranges::copy(octets, block->room().begin());
-    return block;
-}
-
 class fetch_run final : public client::body_sink {
   public:
     fetch_run(client::imap_session& session, const imap_tuning& tuning, const client::server_habits& habits,
               std::span<const fetch_request> requests, fetch_part part, message_sink& sink)
         : session_(session), tuning_(tuning), habits_(habits),
           ranges_(detail::ranges_per_command(habits.command_octets)), requests_(requests), sink_(sink),
-          states_(requests.size()), whole_(part == fetch_part::whole) {
+          out_(habits, sink), states_(requests.size()), whole_(part == fetch_part::whole) {
         items_ = whole_ ? "(UID FLAGS INTERNALDATE BODY.PEEK[])"
                         : fmt::format("(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS ({})])",
                                       message::fingerprint_fields());
@@ -37,6 +28,7 @@ class fetch_run final : public client::body_sink {
     task<result<void>> run() {
         session_.set_body_sink(this);
         auto ok = co_await stream();
+        if (ok && !smaller_.empty() && !spent_) ok = co_await in_smaller_ranges();
         if (ok && !second_try_.empty() && !spent_) ok = co_await one_by_one(std::exchange(second_try_, {}), false);
         if (ok && !third_try_.empty() && !spent_) ok = co_await one_by_one(std::exchange(third_try_, {}), true);
         if (ok && spent_) ok = std::unexpected(*spent_);
@@ -72,17 +64,19 @@ class fetch_run final : public client::body_sink {
         }
         command->received.add(uid);
         skip_ = false;
-        co_return co_await begin(head_of(command->request, uid, body.head, before.size() + body.octets), before);
+        message_head head = head_of(command->request, uid, body.head, before.size() + body.octets);
+        head.halves = command->halves;
+        co_return co_await out_.begin(std::move(head), before);
     }
 
     task<result<void>> body_chunk(const client::block_ref& owner, std::string_view octets) override {
         if (skip_) co_return result<void>{};
-        co_return co_await chunk(owner, octets);
+        co_return co_await out_.chunk(owner, octets);
     }
 
     task<result<void>> body_end() override {
         if (skip_) co_return result<void>{};
-        co_return co_await end();
+        co_return co_await out_.end();
     }
 
   private:
@@ -96,77 +90,13 @@ class fetch_run final : public client::body_sink {
         std::size_t request = 0;
         uid_set wanted, received;
         bool alone = false;
-        bool halves = false; ///< header and text apart
+        bool smaller = false; ///< asks again for what a larger one has not brought
+        bool halves = false;  ///< header and text apart
     };
     struct gathered { ///< a body that came as a quoted string
         message_head head;
         std::string octets;
     };
-    struct held_message { ///< its beginning is not known yet
-        message_head head;
-        std::string beginning;
-        std::vector<std::pair<client::block_ref, std::string_view>> chunks;
-    };
-
-    // The way of a message to the sink. Where the server may send something in its place, its header is looked at
-    // first.
-    task<result<void>> begin(message_head head, std::string_view before) {
-        if (!habits_.placeholders && !habits_.internal_data) {
-            if (auto ok = co_await sink_.begin(std::move(head)); !ok) co_return ok;
-            if (before.empty()) co_return result<void>{};
-            const client::block_ref block = block_of(before);
-            co_return co_await sink_.chunk(block, block->filled(before.size()));
-        }
-        held_.emplace(held_message{.head = std::move(head), .beginning = {}, .chunks = {}});
-        if (before.empty()) co_return result<void>{};
-        const client::block_ref block = block_of(before);
-        co_return co_await chunk(block, block->filled(before.size()));
-    }
-
-    task<result<void>> chunk(const client::block_ref& owner, std::string_view octets) {
-        if (!held_) co_return co_await sink_.chunk(owner, octets);
-        held_->beginning += octets.substr(0, looked_at - std::min(looked_at, held_->beginning.size()));
-        held_->chunks.emplace_back(owner, octets);
-        const bool enough = held_->beginning.size() >= looked_at || held_->beginning.contains("\r\n\r\n");
-        if (!enough) co_return result<void>{};
-        co_return co_await let_go();
-    }
-
-    task<result<void>> end() {
-        if (held_)
-            if (auto ok = co_await let_go(); !ok) co_return ok;
-        if (skip_) co_return result<void>{};
-        co_return co_await sink_.end();
-    }
-
-    task<result<void>> let_go() {
-        held_message held = std::move(*held_);
-        held_.reset();
-        const detail::odd_message kind = detail::kind_of_message(held.beginning);
-        if (habits_.placeholders && kind == detail::odd_message::placeholder) {
-            skip_ = true;
-            uid_set one;
-            one.add(held.head.uid);
-            sink_.missing(held.head.request, std::move(one), placeholder_sent());
-            co_return result<void>{};
-        }
-        if (habits_.internal_data && kind == detail::odd_message::internal_data)
-            held.head.skip_rule = "uw-internal-data";
-        if (auto ok = co_await sink_.begin(std::move(held.head)); !ok) co_return ok;
-        for (const auto& [owner, octets] : held.chunks)
-            if (auto ok = co_await sink_.chunk(owner, octets); !ok) co_return ok;
-        co_return result<void>{};
-    }
-
-    // quirk exchange
-    static error placeholder_sent() {
-        return {.cls = retry_class::permanent,
-                .where = phase::fetch,
-                .what = "The source sent a notice that it cannot give this message, in place of the message",
-                .server_said = "\"Retrieval using the IMAP4 protocol failed for the following message\"",
-                .advice = "Export it with Outlook, or repair it on the source; quirks=-exchange copies the notice",
-                .response_code = {}};
-    }
 
     // The header that was asked for together with the text, when it came before it and is one.
     static const std::string* header_before(const imap::fetch_data& f) {
@@ -237,7 +167,7 @@ class fetch_run final : public client::body_sink {
         });
     }
 
-    void ask(std::size_t request, uid_set uids, bool alone, bool halves = false) {
+    fetch_command& ask(std::size_t request, uid_set uids, bool alone, bool halves = false) {
         const std::string_view items =
             halves ? "(UID FLAGS INTERNALDATE BODY.PEEK[HEADER] BODY.PEEK[TEXT])" : std::string_view(items_);
         const std::string line = fmt::format("UID FETCH {} {}", uids.to_string(), items);
@@ -246,6 +176,7 @@ class fetch_run final : public client::body_sink {
         command.id = session_.submit(
             {line}, [this](imap::response& r) { on_data(r); },
             [this](imap::conversation::completed& c) { on_done(c); });
+        return command;
     }
 
     void on_data(imap::response& r) {
@@ -273,7 +204,9 @@ class fetch_run final : public client::body_sink {
         const auto text = std::ranges::find(f.bodies, "BODY[TEXT]", &imap::body_item::section);
         if (header == nullptr || text == f.bodies.end() || text->streamed || !text->content) return;
         std::string whole = *header + *text->content;
-        quoted_.push_back({head_of(command.request, uid, f, whole.size()), std::move(whole)});
+        message_head head = head_of(command.request, uid, f, whole.size());
+        head.halves = true;
+        quoted_.push_back({std::move(head), std::move(whole)});
         command.received.add(uid);
     }
 
@@ -296,9 +229,12 @@ class fetch_run final : public client::body_sink {
         }
         const bool more_than_one = !command.alone;
         // What one command for many did not bring is asked for once more, one by one: the reason then belongs to one
-        // message.
-        if (more_than_one && (why || late_ || missing.count() <= 200)) {
+        // message. Where it is very much, in smaller ranges first, and what of a range brings nothing at all is let go.
+        const bool nothing = command.smaller && command.received.empty();
+        if (more_than_one && (why || late_ || (missing.count() <= tuning_.few_left_out && !nothing))) {
             second_try_[command.request].add(missing);
+        } else if (more_than_one && !command.smaller) {
+            smaller_[command.request].add(missing);
         } else if (!why && whole_ && habits_.halves && command.alone && !command.halves) {
             third_try_[command.request].add(missing); // quirk empty-body: by other means
         } else {
@@ -313,10 +249,8 @@ class fetch_run final : public client::body_sink {
         while (!quoted_.empty()) {
             gathered g = std::move(quoted_.front());
             quoted_.pop_front();
-            skip_ = false;
-            if (auto ok = co_await begin(std::move(g.head), g.octets); !ok) co_return ok;
-            if (!skip_)
-                if (auto ok = co_await end(); !ok) co_return ok;
+            if (auto ok = co_await out_.begin(std::move(g.head), g.octets); !ok) co_return ok;
+            if (auto ok = co_await out_.end(); !ok) co_return ok;
         }
         co_return result<void>{};
     }
@@ -381,6 +315,25 @@ class fetch_run final : public client::body_sink {
         co_return co_await drain();
     }
 
+    task<result<void>> in_smaller_ranges() {
+        const std::size_t so_many = std::max<std::size_t>(tuning_.few_left_out / 2, 1);
+        for (auto& [request, uids] : std::exchange(smaller_, {})) {
+            examine(request);
+            uid_set rest = uids;
+            while (!rest.empty()) {
+                while (commands_.size() >= tuning_.fetches_in_flight)
+                    if (auto ok = co_await step(); !ok) co_return ok;
+                if (states_[request].opened && states_[request].failure) break;
+                uid_set some =
+                    rest.take_front(std::min(so_many, whole_ ? session_.messages_at_once() : SIZE_MAX), ranges_);
+                if (auto ok = co_await wait_for_turn(some.count()); !ok) co_return ok;
+                if (spent_) co_return co_await drain();
+                ask(request, std::move(some), false).smaller = true;
+            }
+        }
+        co_return co_await drain();
+    }
+
     task<result<void>> one_by_one(std::map<std::size_t, uid_set> again, bool halves) {
         for (auto& [request, uids] : again) {
             examine(request);
@@ -412,15 +365,16 @@ class fetch_run final : public client::body_sink {
     std::size_t ranges_; ///< of UIDs in one command line
     std::span<const fetch_request> requests_;
     message_sink& sink_;
+    detail::odd_filter out_;
     std::deque<request_state> states_;
     bool whole_;
     std::string items_;
     std::deque<fetch_command> commands_;
     std::deque<gathered> quoted_;
     bool late_ = false; ///< a body came before its flags and date: that server needs the second try
-    std::map<std::size_t, uid_set> second_try_; ///< by request: one by one
-    std::map<std::size_t, uid_set> third_try_;  ///< by request: in halves
-    std::optional<held_message> held_;
+    std::map<std::size_t, uid_set> smaller_;         ///< by request: much that was left out without a word
+    std::map<std::size_t, uid_set> second_try_;      ///< by request: one by one
+    std::map<std::size_t, uid_set> third_try_;       ///< by request: in halves
     std::map<std::uint32_t, imap::fetch_data> told_; ///< flags and dates that were asked for ahead of their bodies
     std::optional<error> halt_;                      ///< the server wants a pause
     std::optional<error> spent_;                     ///< no more messages for now

@@ -248,6 +248,54 @@ TEST(imap_fetch, several_refused_ranges_of_one_folder_are_all_tried_again) {
                 ElementsAre("0/3 () - 2: hi|", "0 missing 5: \"NO no\""));
 }
 
+TEST(imap_fetch, much_that_is_left_out_without_a_word_is_asked_for_once_more_in_smaller_ranges) {
+    imap_options options;
+    options.tuning.few_left_out = 4;
+    EXPECT_THAT(fetch({{"x", "3:12"}}, R"(
+        C: P1 EXAMINE x
+        C: P2 UID FETCH 3:12 <any>
+        S: * OK [UIDVALIDITY 7] v
+        S: P1 OK
+        S: * 1 FETCH (UID 3 FLAGS () INTERNALDATE NIL BODY[] {2}
+        S~ hi
+        S: )
+        S: P2 OK
+        C: P3 EXAMINE x
+        C: P4 UID FETCH 4:5 <any>
+        C: P5 UID FETCH 6:7 <any>
+        C: P6 UID FETCH 8:9 <any>
+        C: P7 UID FETCH 10:11 <any>
+        C: P8 UID FETCH 12 <any>
+        S: * OK [UIDVALIDITY 7] v
+        S: P3 OK
+        S: P4 OK
+        S: * 4 FETCH (UID 6 FLAGS () INTERNALDATE NIL BODY[] {2}
+        S~ ho
+        S: )
+        S: P5 OK
+        S: P6 OK
+        S: P7 NO not these
+        S: P8 OK
+        C: P9 EXAMINE x
+        C: P10 UID FETCH 7 <any>
+        C: P11 UID FETCH 10 <any>
+        C: P12 UID FETCH 11 <any>
+        S: * OK [UIDVALIDITY 7] v
+        S: P9 OK
+        S: * 5 FETCH (UID 7 FLAGS () INTERNALDATE NIL BODY[] {2}
+        S~ 7!
+        S: )
+        S: P10 OK
+        S: P11 NO not this
+        S: * 9 FETCH (UID 11 FLAGS () INTERNALDATE NIL BODY[] {2}
+        S~ 11
+        S: )
+        S: P12 OK)",
+                      fetch_part::whole, options),
+                ElementsAre("0/3 () - 2: hi|", "0 missing 4:5", "0/6 () - 2: ho|", "0 missing 8:9", "0 missing 12",
+                            "0/7 () - 2: 7!|", "0 missing 10: \"NO not this\"", "0/11 () - 2: 11|"));
+}
+
 TEST(imap_fetch, an_answer_without_uid_to_a_command_for_one) {
     EXPECT_THAT(fetch_x("3", fmt::format(R"(
         S: P2 NO no

@@ -28,6 +28,9 @@ bool has_attribute(const listed_folder& f, std::string_view attribute) {
 } // namespace
 
 struct imap_mailbox::list_answers {
+    explicit list_answers(const client::server_limits& most) : limits(most) {}
+
+    const client::server_limits& limits;
     std::vector<imap::list_data> found;
     std::set<std::string, std::less<>> subscribed;
     std::map<std::string, folder_state, std::less<>> states; ///< by folder_key
@@ -38,7 +41,9 @@ struct imap_mailbox::list_answers {
     std::size_t names_told = 0, octets_told = 0;
 
     /// No mailbox has so many folders, nor names of such sizes.
-    [[nodiscard]] bool too_much() const noexcept { return names_told > 300'000 || octets_told > (64U << 20U); }
+    [[nodiscard]] bool too_much() const noexcept {
+        return names_told > limits.names || octets_told > limits.name_octets;
+    }
 
     void take(imap::response& r) {
         if (too_much()) return;
@@ -90,7 +95,7 @@ task<result<listing>> imap_mailbox::list(bool with_octets) {
     const client::capability_set& can = session_->capabilities();
     const bool extended = lists_extended();
     const bool with_status = extended && (can.has("LIST-STATUS") || can.has("IMAP4REV2"));
-    list_answers answers;
+    list_answers answers(session_->settings().limits);
     if (extended)
         if (auto ok = co_await list_extended(answers, status_items(with_octets), with_status); !ok)
             co_return std::unexpected(ok.error());

@@ -66,7 +66,8 @@ void imap_mailbox::ask_about_names() {
         }
         for (const auto* list : {&data->other_users, &data->shared})
             for (const auto& entry : *list)
-                if (!entry.prefix.empty()) foreign_.push_back(entry);
+                if (!entry.prefix.empty() && foreign_.size() < session_->settings().limits.namespaces)
+                    foreign_.push_back(entry);
     });
 }
 
@@ -86,8 +87,10 @@ task<result<void>> imap_mailbox::make_room() {
 task<result<std::vector<imap::quota_data>>> imap_mailbox::quota() {
     std::vector<imap::quota_data> out;
     if (!session_->capabilities().has("QUOTA")) co_return out;
-    const auto take = [&out](imap::response& r) {
-        if (auto* q = std::get_if<imap::quota_data>(&r)) out.push_back(std::move(*q));
+    const std::size_t most = session_->settings().limits.namespaces;
+    const auto take = [&out, most](imap::response& r) {
+        if (auto* q = std::get_if<imap::quota_data>(&r); q != nullptr && out.size() < most)
+            out.push_back(std::move(*q));
     };
     const auto status = co_await session_->run({"GETQUOTAROOT INBOX"}, take);
     if (!status) co_return std::unexpected(status.error());

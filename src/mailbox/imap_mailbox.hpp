@@ -19,6 +19,7 @@ struct imap_tuning {
     std::size_t fetch_messages = 5000;  ///< of one UID FETCH
     std::size_t fetches_in_flight = 6;
     std::size_t commands_in_flight = 200; ///< of scans and other small commands
+    std::size_t few_left_out = 200;       ///< of what a FETCH left out without a word so many are worth one each
 };
 
 struct imap_options {
@@ -44,16 +45,20 @@ class imap_mailbox final : public target {
     task<result<void>> scan(std::span<const scan_request> folders, scan_sink& sink) override;
     task<result<void>> fetch(std::span<const fetch_request> requests, fetch_part part, message_sink& sink) override;
     task<result<std::vector<uid_set>>> search(std::span<const fetch_request> requests, search_criterion what) override;
+    task<result<void>> identities(std::span<const fetch_request> requests, const identity_teller& tell) override;
     void close() noexcept override { session_->close(); }
     task<> leave() override { return session_->logout(); }
+    [[nodiscard]] bool leaves_by_itself() const noexcept override { return true; }
     [[nodiscard]] bool shares_well() const noexcept override { return true; }
 
     [[nodiscard]] std::uint64_t append_limit() const noexcept override;
+    [[nodiscard]] bool keeps_flagged() const noexcept override { return habits_.keeps_flagged; } // quirk exchange
     [[nodiscard]] bool takes_literal8() const noexcept override { return session_->capabilities().has("BINARY"); }
     [[nodiscard]] std::string handle_of(std::string_view name) const override;
     task<result<std::vector<prepared_folder>>> prepare(std::span<const folder_wish> wishes) override;
     task<result<void>> subscribe(std::span<const std::string> handles) override;
     task<result<void>> append(append_feed& feed) override;
+    task<result<copied_uids>> copy_within(copy_wish wish) override;
     task<result<void>> change_flags(std::string_view handle, std::span<const flag_change> changes) override;
     task<result<std::vector<folder_extras>>> extras(std::span<const std::string> handles) override;
     task<result<std::vector<std::string>>> grant(std::span<const rights_wish> wishes) override;

@@ -244,28 +244,6 @@ std::vector<std::string> append(std::string_view capabilities, std::string_view 
     return log;
 }
 
-// quirk exchange
-TEST(imap_quirks, flagged_is_set_again_where_append_loses_it) {
-    const std::vector<support::test_message> messages{{.flags = "\\Flagged \\Seen", .body = "one"},
-                                                      {.flags = "\\Seen", .body = "two"}};
-    EXPECT_THAT(append("UIDPLUS", R"(
-        C: P1 APPEND x (\Flagged \Seen) {3}
-        S: + Ready for additional command text.
-        C: one
-        S: P1 OK [APPENDUID 7 41] APPEND completed.
-        C: P2 APPEND x (\Seen) {3}
-        S: + Ready for additional command text.
-        C: two
-        S: P2 OK [APPENDUID 7 42] APPEND completed.
-        C: P3 SELECT x
-        S: * OK [UIDVALIDITY 7] UIDVALIDITY value
-        S: P3 OK [READ-WRITE] SELECT completed.
-        C: P4 UID STORE 41 +FLAGS.SILENT (\Flagged)
-        S: P4 OK STORE completed.)",
-                       messages, "exchange"),
-                ElementsAre("stored 1 as v7 41", "stored 2 as v7 42"));
-}
-
 // quirk davmail
 TEST(imap_quirks, an_appenduid_that_cannot_be_believed_is_not_used) {
     EXPECT_THAT(append("UIDPLUS", R"(

@@ -46,7 +46,7 @@ TEST(imap_quirks, ok_without_a_body_is_asked_for_in_halves) {
         S: )
         S: P6 OK FETCH completed.)",
                                        open_x)),
-                ElementsAre("0/3 (\\Seen) - 10: A: b\r\n\r\nhi|"));
+                ElementsAre("0/3 (\\Seen) - 10 in halves: A: b\r\n\r\nhi|"));
 }
 
 TEST(imap_quirks, halves_are_not_the_message_on_zimbra) {

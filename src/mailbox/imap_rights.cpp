@@ -49,11 +49,12 @@ task<result<std::vector<folder_extras>>> imap_mailbox::extras(std::span<const st
     const bool metadata = session_->capabilities().has("METADATA");
     if (!acl && !metadata) co_return out;
     out.resize(handles.size());
+    std::size_t told_octets = 0;
     // RFC 4314, 2.1: the mailbox's owner has his rights by himself.
     const std::string& owner = session_->settings().user;
     for (std::size_t i = 0; i < handles.size(); ++i) {
         if (auto ok = co_await make_room(); !ok) co_return std::unexpected(ok.error());
-        const auto take = [&extras = out[i], &owner, &handle = handles[i]](imap::response& r) {
+        const auto take = [&, &extras = out[i], &handle = handles[i]](imap::response& r) {
             const auto* told = std::get_if<imap::other_data>(&r);
             if (told == nullptr) return;
             std::string_view text = told->text;
@@ -64,6 +65,8 @@ task<result<std::vector<folder_extras>>> imap_mailbox::extras(std::span<const st
             while (auto identifier = next_word(text)) {
                 const auto rights = next_word(text);
                 if (!rights || iequals(*identifier, owner) || *identifier == "owner") continue;
+                told_octets += identifier->size() + rights->size() + sizeof(access_right);
+                if (told_octets > session_->settings().limits.name_octets) return;
                 extras.rights.push_back({.identifier = std::move(*identifier), .rights = letters_of(*rights)});
             }
         };
@@ -79,6 +82,10 @@ task<result<std::vector<folder_extras>>> imap_mailbox::extras(std::span<const st
         }
     }
     if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
+    if (told_octets > session_->settings().limits.name_octets)
+        co_return fail(retry_class::permanent, phase::list,
+                       "The server tells of more access rights than any mailbox has",
+                       "Ask whoever runs it what is wrong with the account");
     co_return out;
 }
 

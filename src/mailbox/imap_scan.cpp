@@ -42,8 +42,65 @@ struct scanned {
     folder_state state;
     std::optional<error> failure;
     uid_set present;
-    bool by_search = false;
 };
+
+/// Keeps the UIDs that a server tells, of many folders, as long as they are as many as a mailbox may have.
+class uid_keeper {
+  public:
+    explicit uid_keeper(const client::server_limits& limits) : limits_(limits) {}
+
+    void add(scanned& s, std::uint32_t uid) {
+        if (s.failure) return;
+        const std::size_t before = s.present.ranges().size();
+        s.present.add(uid);
+        settle(s, before);
+    }
+    void add(scanned& s, const uid_set& more) {
+        if (s.failure) return;
+        const std::size_t before = s.present.ranges().size();
+        s.present.add(more);
+        settle(s, before);
+    }
+    void take(scanned& s, const imap::response& r) {
+        if (const auto* e = std::get_if<imap::esearch_data>(&r); e != nullptr && e->all) add(s, *e->all);
+        if (const auto* n = std::get_if<imap::search_data>(&r))
+            for (const std::uint32_t uid : n->numbers) add(s, uid);
+    }
+    /// It is told anew.
+    void drop(scanned& s) {
+        ranges_ -= s.present.ranges().size();
+        s.present = {};
+    }
+    /// All of it has been told.
+    void end(scanned& s) {
+        if (!s.failure && s.present.count() > limits_.messages) give_up(s);
+    }
+    [[nodiscard]] const std::optional<error>& overfull() const noexcept { return overfull_; }
+
+  private:
+    void settle(scanned& s, std::size_t before) {
+        ranges_ = ranges_ - before + s.present.ranges().size();
+        if (ranges_ > limits_.uid_ranges) give_up(s);
+    }
+    void give_up(scanned& s) {
+        drop(s);
+        s.failure = fail(retry_class::permanent, phase::scan, "The server tells of more messages than any mailbox has",
+                         "Ask whoever runs it what is wrong with the account")
+                        .error();
+        overfull_ = s.failure;
+    }
+
+    const client::server_limits& limits_;
+    std::size_t ranges_ = 0;
+    std::optional<error> overfull_;
+};
+
+std::vector<uid_set> found_in(std::deque<scanned>& results) {
+    std::vector<uid_set> out;
+    out.reserve(results.size());
+    for (scanned& s : results) out.push_back(std::move(s.present));
+    return out;
+}
 
 } // namespace
 
@@ -65,6 +122,7 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
     if (auto ok = co_await greet(); !ok) co_return ok;
     const client::capability_set& can = session_->capabilities();
     const bool esearch = can.has("ESEARCH") || can.has("IMAP4REV2");
+    uid_keeper keeper(session_->settings().limits);
     std::deque<scanned> results(folders.size());                 // a deque: handlers keep references
     std::vector<std::pair<std::size_t, std::string_view>> again; // with the items to ask for
 
@@ -72,13 +130,14 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
         scanned& s = results[i];
         session_->submit(
             {fmt::format("UID FETCH 1:* ({})", items)},
-            [&s, &sink, i](imap::response& r) {
+            [&s, &sink, &keeper, i](imap::response& r) {
                 const auto* f = std::get_if<imap::fetch_data>(&r);
                 if (f == nullptr || !f->uid || s.failure) return;
-                s.present.add(*f->uid);
+                keeper.add(s, *f->uid);
                 if (f->flags) sink.flags(i, *f->uid, *f->flags);
             },
-            [&s](imap::conversation::completed& c) {
+            [&s, &keeper](imap::conversation::completed& c) {
+                keeper.end(s);
                 if (s.failure) return;
                 // A folder without messages may get BAD or NO for 1:* (RFC 3501, 9, seq-number).
                 if (c.status.kind != imap::status_kind::ok && s.state.messages > 0)
@@ -87,12 +146,10 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
     };
     // One handler for both commands that look at an open folder: a server may carry them out side by side.
     const auto take = [&](std::size_t i) {
-        return [&s = results[i], &sink, i](imap::response& r) {
+        return [&s = results[i], &sink, &keeper, i](imap::response& r) {
             // Some servers stay in the folder before the one that could not be opened.
             if (s.failure) return;
-            if (auto* e = std::get_if<imap::esearch_data>(&r); e != nullptr && e->all) s.present.add(*e->all);
-            if (auto* n = std::get_if<imap::search_data>(&r))
-                for (const std::uint32_t uid : n->numbers) s.present.add(uid);
+            keeper.take(s, r);
             const auto* f = std::get_if<imap::fetch_data>(&r);
             if (f != nullptr && f->uid && f->flags) sink.flags(i, *f->uid, *f->flags);
         };
@@ -100,7 +157,8 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
     const auto list_by_search = [&](std::size_t i) {
         scanned& s = results[i];
         session_->submit({esearch ? "UID SEARCH RETURN (ALL) ALL" : "UID SEARCH ALL"}, take(i),
-                         [&s, &again, i](imap::conversation::completed& c) {
+                         [&s, &again, &keeper, i](imap::conversation::completed& c) {
+                             keeper.end(s);
                              if (s.failure) return;
                              // Some servers search badly (docs/quirks.md#search-unreliable): then the messages are
                              // listed by FETCH.
@@ -148,7 +206,7 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
     }
     for (const auto& [i, items] : again) {
         if (results[i].failure) continue;
-        results[i].present = {};
+        keeper.drop(results[i]);
         open_folder(i);
         list_by_fetch(i, items);
         if (auto ok = co_await session_->settle(); !ok) co_return ok;
@@ -192,46 +250,44 @@ task<result<std::vector<uid_set>>> imap_mailbox::search(std::span<const fetch_re
     if (!habits_.search) co_return co_await search_by_fetch(requests, what);
     const std::string key = search_key(what);
     const bool esearch = session_->capabilities().has("ESEARCH") || session_->capabilities().has("IMAP4REV2");
-    std::vector<uid_set> out(requests.size());
+    uid_keeper keeper(session_->settings().limits);
     std::deque<scanned> results(requests.size());
     for (std::size_t i = 0; i < requests.size(); ++i) {
         if (requests[i].uids.empty()) continue;
         if (auto ok = co_await make_room(); !ok) co_return std::unexpected(ok.error());
         submit_examine(requests[i].handle, results[i].state, results[i].failure, true, nullptr);
-        session_->submit({fmt::format("UID SEARCH {}{}", esearch ? "RETURN (ALL) " : "", key)},
-                         [&set = out[i], &failure = results[i].failure](imap::response& r) {
-                             if (failure) return;
-                             if (auto* e = std::get_if<imap::esearch_data>(&r); e != nullptr && e->all)
-                                 set.add(*e->all);
-                             if (auto* n = std::get_if<imap::search_data>(&r))
-                                 for (const std::uint32_t uid : n->numbers) set.add(uid);
-                         });
+        session_->submit(
+            {fmt::format("UID SEARCH {}{}", esearch ? "RETURN (ALL) " : "", key)},
+            [&s = results[i], &keeper](imap::response& r) { keeper.take(s, r); },
+            [&s = results[i], &keeper](imap::conversation::completed&) { keeper.end(s); });
     }
     if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
-    co_return out;
+    if (keeper.overfull()) co_return std::unexpected(*keeper.overfull());
+    co_return found_in(results);
 }
 
 // quirk yandex: SEARCH cannot be trusted, the sizes and dates themselves can.
 task<result<std::vector<uid_set>>> imap_mailbox::search_by_fetch(std::span<const fetch_request> requests,
                                                                  search_criterion what) {
-    std::vector<uid_set> out(requests.size());
+    uid_keeper keeper(session_->settings().limits);
     std::deque<scanned> results(requests.size());
     for (std::size_t i = 0; i < requests.size(); ++i) {
         if (requests[i].uids.empty()) continue;
         if (auto ok = co_await make_room(); !ok) co_return std::unexpected(ok.error());
         submit_examine(requests[i].handle, results[i].state, results[i].failure, true, nullptr);
         session_->submit({"UID FETCH 1:* (UID RFC822.SIZE INTERNALDATE)"},
-                         [&set = out[i], &failure = results[i].failure, what](imap::response& r) {
+                         [&s = results[i], &keeper, what](imap::response& r) {
                              const auto* f = std::get_if<imap::fetch_data>(&r);
-                             if (f == nullptr || !f->uid || failure) return;
+                             if (f == nullptr || !f->uid) return;
                              const bool larger = what.larger_than && f->rfc822_size.value_or(0) > *what.larger_than;
                              const bool older = what.older_than_unix && f->date &&
                                                 f->date->unix_seconds < *what.older_than_unix - 86'400;
-                             if (larger || older) set.add(*f->uid);
+                             if (larger || older) keeper.add(s, *f->uid);
                          });
     }
     if (auto ok = co_await session_->settle(); !ok) co_return std::unexpected(ok.error());
-    co_return out;
+    if (keeper.overfull()) co_return std::unexpected(*keeper.overfull());
+    co_return found_in(results);
 }
 
 task<result<std::vector<prepared_folder>>> imap_mailbox::prepare(std::span<const folder_wish> wishes) {

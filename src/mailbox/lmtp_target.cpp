@@ -55,6 +55,8 @@ class lmtp_append {
                 stuffer_.finish(end);
                 // The next one's envelope leaves with this one's end, if it is there already.
                 if (pipelining_ && feed_.ready()) next = co_await feed_.next();
+                // With its end this message is delivered; the one before must be on record by then.
+                co_await feed_.recorded();
                 ending_ = true;
                 if (auto ok = co_await write_end(end, next); !ok) co_return ok;
                 if (auto ok = co_await read_answer(*item); !ok) co_return ok;

@@ -24,13 +24,14 @@ class lmtp_target final : public target {
     task<result<std::vector<uid_set>>> search(std::span<const fetch_request> requests, search_criterion what) override;
     void close() noexcept override { session_->close(); }
     task<> leave() override { return session_->quit(); }
+    [[nodiscard]] bool leaves_by_itself() const noexcept override { return true; }
 
     [[nodiscard]] std::uint64_t append_limit() const noexcept override;
     [[nodiscard]] std::string handle_of(std::string_view name) const override { return std::string(name); }
     task<result<std::vector<prepared_folder>>> prepare(std::span<const folder_wish> wishes) override;
     task<result<void>> subscribe(std::span<const std::string> handles) override;
     /// One transaction a message; where the server pipelines (RFC 2920), its beginning goes out with the end of the one
-    /// before. At most one message is without an answer at any moment.
+    /// before. At most one message is delivered and not on record at any moment.
     task<result<void>> append(append_feed& feed) override;
     task<result<void>> change_flags(std::string_view handle, std::span<const flag_change> changes) override;
     [[nodiscard]] std::vector<std::string> take_remarks() override;

@@ -92,6 +92,7 @@ struct message_head {
     std::uint64_t octets = 0;
     std::string uidl = {};      ///< what POP3 calls it, where the source knows (RFC 1939, UIDL)
     std::string skip_rule = {}; ///< the rule by which the place itself says that this is no mail ("uw-internal-data")
+    bool halves = false;        ///< put together here from header and text (docs/quirks.md#empty-body)
 };
 
 /// Receives what fetch() reads. begin, chunk..., end for each message; a call that waits holds the source back.
@@ -109,6 +110,10 @@ class message_sink {
     /// The whole request cannot be served: folder vanished, UIDVALIDITY changed.
     virtual void unavailable(std::size_t request, error why) = 0;
 };
+
+/// What identities() tells: message `uid` of a request bears the name `id` in all folders of the place that hold it.
+using identity_teller = std::function<void(std::size_t request, std::uint32_t uid, std::uint64_t id,
+                                           const std::vector<std::string>& flags)>;
 
 /// Exactly one of them is set.
 struct search_criterion {
@@ -150,8 +155,16 @@ class source {
     virtual task<result<std::vector<folder_extras>>> extras(std::span<const std::string>) {
         co_return std::vector<folder_extras>{};
     }
+    /// Tells which messages of the requests are one message in several folders (Gmail's labels). A message of which
+    /// nothing is told stands for itself; a place without such names tells nothing and asks nobody.
+    virtual task<result<void>> identities(std::span<const fetch_request>, const identity_teller&) {
+        co_return result<void>{};
+    }
     virtual void close() noexcept = 0;
     virtual task<> leave() = 0;
+    /// Whether leave() only waits for a server to let go of its connection, so that nobody else needs to wait for it:
+    /// nothing that was done depends on it.
+    [[nodiscard]] virtual bool leaves_by_itself() const noexcept { return false; }
     /// Whether a second connection to the same mailbox may work beside this one: another object of the same kind reads,
     /// or appends to, the same handles at the same time.
     [[nodiscard]] virtual bool shares_well() const noexcept { return false; }
@@ -215,6 +228,9 @@ class append_feed {
     /// The server keeps them. `uids` is in the order of `tokens`, or empty where the server does not tell.
     virtual void stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity,
                         const std::vector<std::uint32_t>& uids) = 0;
+    /// Waits until what was stored so far is on record. For a target that lets nobody look what it has: what it stores
+    /// and is not on record when this program is killed is brought again.
+    virtual task<> recorded() { co_return; }
     /// The server refused the batch; nothing of it is there.
     virtual void refused(const std::vector<std::uint64_t>& tokens, const error& why) = 0;
     /// The line to the target is dead: next() must answer "end" from now on, also to one who waits.
@@ -227,11 +243,25 @@ struct flag_change {
     std::uint32_t uid_validity = 0; ///< must still hold, or nothing is changed; 0: not known
 };
 
+/// Messages that are to be in another folder of the same place as well.
+struct copy_wish {
+    std::string_view from, to; ///< handles
+    std::uint32_t from_uid_validity = 0, to_uid_validity = 0;
+    uid_set uids;
+};
+/// UID in the one folder and in the other.
+using copied_uids = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+
 /// A place mail is brought to. It can be read as well: for matching and proof.
 class target : public source {
   public:
     /// Largest message it takes, as far as it says; 0 = unknown.
     [[nodiscard]] virtual std::uint64_t append_limit() const noexcept = 0;
+    /// Whether a message may get the UID that it has at the source (append_item::source_uid). That both ends' UIDVALIDITY
+    /// is the same is no sign of it: servers make it from the time.
+    [[nodiscard]] virtual bool keeps_uids() const noexcept { return false; }
+    /// Whether append() keeps \Flagged. Where it does not, the flag is to be set by change_flags().
+    [[nodiscard]] virtual bool keeps_flagged() const noexcept { return true; }
     /// Whether a message that holds NUL may be brought as append_item::literal8 (RFC 3516, BINARY).
     [[nodiscard]] virtual bool takes_literal8() const noexcept { return false; }
     /// The handle a decoded name has there.
@@ -242,6 +272,17 @@ class target : public source {
     /// Brings everything the feed has. Returns when next() said end and everything is answered, or at the first
     /// failure of the line (what was not answered by then is unknown and must be looked for).
     virtual task<result<void>> append(append_feed& feed) = 0;
+    /// Copies messages within the place, with their flags and dates, all that are still there or none (RFC 3501, 6.4.7).
+    /// Class config: the place cannot do it, or could not say what became of them; throttled or permanent: it refused.
+    /// In all three nothing was copied. Any other class leaves open what was.
+    virtual task<result<copied_uids>> copy_within(copy_wish) {
+        co_return std::unexpected(error{.cls = retry_class::config,
+                                        .where = phase::append,
+                                        .what = "This kind of target does not copy within itself",
+                                        .server_said = {},
+                                        .advice = {},
+                                        .response_code = {}});
+    }
     /// Sets access rights; those of others stay. What was refused, in words.
     virtual task<result<std::vector<std::string>>> grant(std::span<const rights_wish>) {
         co_return std::vector<std::string>{"the target keeps no access rights (ACL)"};

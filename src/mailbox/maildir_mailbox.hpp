@@ -59,6 +59,7 @@ class maildir_mailbox final : public target {
     task<> leave() override { co_return; }
 
     [[nodiscard]] std::uint64_t append_limit() const noexcept override { return 0; }
+    [[nodiscard]] bool keeps_uids() const noexcept override { return true; }
     [[nodiscard]] std::string handle_of(std::string_view name) const override;
     /// A folder that is new or empty takes over the wish's UIDVALIDITY and UIDNEXT; messages that no list names are
     /// given UIDs. state.uid_next is the lowest UID that append() may give: where UIDs of the source are kept, lower

@@ -49,6 +49,7 @@ class pop3_mailbox final : public source {
     task<result<std::vector<uid_set>>> search(std::span<const fetch_request> requests, search_criterion what) override;
     void close() noexcept override { session_->close(); }
     task<> leave() override;
+    [[nodiscard]] bool leaves_by_itself() const noexcept override { return true; }
 
     [[nodiscard]] const client::pop3_session& session() const noexcept { return *session_; }
     /// Messages that their UIDL names, of those that list() found.

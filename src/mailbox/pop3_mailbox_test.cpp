@@ -1,6 +1,6 @@
 // A maildrop as a source, over scripted servers (support/memory_line.hpp tells how to read them).
 #include "mailbox/pop3_mailbox.hpp"
-#include "support/memory_line.hpp"
+#include "support/maildrop_script.hpp"
 #include "support/memory_names.hpp"
 
 #include <fmt/format.h>
@@ -73,19 +73,13 @@ class maildrops : public testing::Test {
   protected:
     support::memory_names names;
     pop3_options options{.place = place, .in_memory = 1'000, .commands_in_flight = 3};
+    client::server_limits limits;
 
-    /// @param capabilities behind the login, one a word
+    /// @param capabilities behind the login, "," between
     played once(std::string_view capabilities, std::string_view script, const use& what,
                 const line_faults& faults = {}) {
-        std::string login = "S: +OK\nC: CAPA\nS: -ERR\nC: USER anna\nS: +OK\nC: PASS secret\nS: +OK\nC: CAPA\nS: +OK\n";
-        for (; !capabilities.empty();) {
-            const std::size_t end = std::min(capabilities.find(','), capabilities.size());
-            login += fmt::format("S: {}\n", capabilities.substr(0, end));
-            capabilities.remove_prefix(std::min(end + 1, capabilities.size()));
-        }
         played out;
-        auto line = std::make_unique<support::scripted_line>(login + "S: .\n" + std::string(script), out.line, faults);
-        (void)support::run_to_end(run(std::move(line), what, out));
+        (void)support::run_to_end(run(capabilities, std::string(script), what, faults, out));
         return out;
     }
 
@@ -145,15 +139,12 @@ class maildrops : public testing::Test {
     }
 
   private:
-    task<int> run(std::unique_ptr<support::memory_line> line, const use& what, played& out) {
-        line->encrypted_ = true;
-        client::pop3_settings settings;
-        settings.where = {.host = "pop.example.org", .port = 995};
-        settings.tls.mode = net::tls_mode::implicit;
-        settings.user = "anna";
-        settings.password = secret("secret");
+    task<int> run(std::string_view capabilities, std::string script, const use& what, const line_faults& faults,
+                  played& out) {
+        client::pop3_settings settings = support::pop3_test_settings();
+        settings.limits = limits;
         const auto blocks = std::make_shared<client::block_pool>(4'096, 4);
-        auto session = co_await client::pop3_session::open_on(std::move(line), settings, blocks);
+        auto session = co_await support::open_pop3(capabilities, std::move(script), out.line, blocks, faults, settings);
         if (!session) {
             out.failure = session.error();
             co_return 0;
@@ -215,6 +206,23 @@ TEST_F(maildrops, uidls_become_uids_and_stay) {
                      scan()),
                 ElementsAre("v1001 next 5 of 3: 1,3:4"));
     EXPECT_EQ(names.pages.begin()->second.entries.size(), 3U) << "bb is forgotten";
+}
+
+TEST_F(maildrops, more_messages_than_any_maildrop_has) {
+    const std::string by_stat = "C: STAT\nS: +OK 3 30\nC: LIST\nS: -ERR empty\nC: UIDL\nS: -ERR empty\n";
+    const std::string by_uidl = "C: STAT\nS: +OK 1 30\nC: LIST\nS: +OK\nS: 1 30\nS: .\nC: UIDL\nS: +OK\nS: 1 a\n"
+                                "S: 2 b\nS: 1 c\nS: 3 d\nS: .\n";
+    for (const std::string& script : {std::string(three), by_stat, by_uidl}) {
+        limits.maildrop_messages = 3;
+        const bool asks_for_headers = script == by_stat;
+        if (!asks_for_headers) EXPECT_FALSE(once("", with(script, ""), scan()).failure) << script;
+        limits.maildrop_messages = 2;
+        const played out = once("", with(script, ""), scan());
+        ASSERT_TRUE(out.failure) << script;
+        EXPECT_EQ(out.failure->cls, retry_class::permanent);
+        EXPECT_THAT(out.failure->what, HasSubstr("more messages than any maildrop has"));
+        EXPECT_THAT(out.line->complaints, IsEmpty());
+    }
 }
 
 TEST_F(maildrops, a_maildrop_that_shows_nothing_is_not_forgotten) {

@@ -11,9 +11,8 @@ namespace postferry::mailbox {
 
 namespace {
 
-constexpr std::size_t longest_uidl = 128;         ///< octets; RFC 1939, section 7 allows 70
-constexpr std::uint32_t most_by_stat = 1'000'000; ///< messages taken on STAT's word alone
-constexpr std::size_t print_octets = 16;          ///< of the digest, in the name book
+constexpr std::size_t longest_uidl = 128; ///< octets; RFC 1939, section 7 allows 70
+constexpr std::size_t print_octets = 16;  ///< of the digest, in the name book
 
 /// A name that could not stand in the name book, or not be told from ours, is none.
 bool is_usable(std::string_view uidl) {
@@ -42,8 +41,13 @@ task<result<maildrop>> read_maildrop(client::pop3_session& session) {
     std::map<std::uint32_t, pop3_message> found;
     std::optional<pop3::maildrop_size> stat;
     std::optional<error> no_list, no_uidl, no_stat;
-    const auto at = [&found](std::uint32_t number) -> pop3_message& {
-        pop3_message& m = found[number];
+    // Over the limit the answers are read to their end all the same: then the session may end properly.
+    const std::size_t most = session.settings().limits.maildrop_messages;
+    bool too_many = false;
+    pop3_message beyond;
+    const auto at = [&](std::uint32_t number) -> pop3_message& {
+        too_many = too_many || (found.size() >= most && !found.contains(number));
+        pop3_message& m = too_many ? beyond : found[number];
         m.number = number;
         return m;
     };
@@ -82,8 +86,11 @@ task<result<maildrop>> read_maildrop(client::pop3_session& session) {
             co_return std::unexpected(**why);
     if (no_list && found.empty()) { // some refuse to list an empty maildrop
         if (!stat) co_return std::unexpected(*no_list);
-        for (std::uint32_t n = 1; n <= std::min(stat->messages, most_by_stat); ++n) at(n);
+        for (std::uint32_t n = 1; n <= stat->messages && !too_many; ++n) at(n);
     }
+    if (too_many)
+        co_return fail(retry_class::permanent, phase::list, "The server lists more messages than any maildrop has",
+                       "Ask whoever runs it what is wrong with the account");
     maildrop drop{.messages = {}, .uidl_refused = no_uidl.has_value(), .refusal = {}};
     if (no_uidl) drop.refusal = no_uidl->server_said;
     drop.messages.reserve(found.size());

@@ -32,8 +32,12 @@ class uidl_source final : public source {
     task<result<std::vector<uid_set>>> search(std::span<const fetch_request> requests, search_criterion what) override {
         return inner_->search(requests, what);
     }
+    task<result<void>> identities(std::span<const fetch_request> requests, const identity_teller& tell) override {
+        return inner_->identities(requests, tell);
+    }
     void close() noexcept override;
     task<> leave() override { return inner_->leave(); }
+    [[nodiscard]] bool leaves_by_itself() const noexcept override { return inner_->leaves_by_itself(); }
     [[nodiscard]] std::vector<std::string> take_notes() override;
 
   private:

@@ -1,6 +1,6 @@
 // An IMAP source in memory and a POP3 server that plays a script: what message_head::uidl becomes.
 #include "mailbox/uidl_source.hpp"
-#include "support/memory_line.hpp"
+#include "support/maildrop_script.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -78,17 +78,8 @@ task<int> fetch_all(std::vector<std::string> inbox, std::vector<std::string> scr
     uidl_source box(std::move(folders), [&]() -> task<result<std::unique_ptr<client::pop3_session>>> {
         const std::string script = out.lines.size() < scripts.size() ? scripts[out.lines.size()] : "";
         out.lines.push_back(std::make_shared<line_record>());
-        auto line = std::make_unique<support::scripted_line>(
-            "S: +OK\nC: CAPA\nS: -ERR\nC: USER anna\nS: +OK\nC: PASS secret\nS: +OK\nC: CAPA\nS: -ERR\n" + script,
-            out.lines.back());
-        line->encrypted_ = true;
-        client::pop3_settings settings;
-        settings.where = {.host = "pop.example.org", .port = 995};
-        settings.tls.mode = net::tls_mode::implicit;
-        settings.user = "anna";
-        settings.password = secret("secret");
-        co_return co_await client::pop3_session::open_on(std::move(line), settings,
-                                                         std::make_shared<client::block_pool>(4'096, 2));
+        co_return co_await support::open_pop3("", script, out.lines.back(),
+                                              std::make_shared<client::block_pool>(4'096, 2));
     });
     uid_set two;
     two.add(11, 12);

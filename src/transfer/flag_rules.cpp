@@ -111,6 +111,33 @@ flags_for_target flags_allowed(std::string_view canonical,
     return out;
 }
 
+std::uint32_t flag_table::add(const std::string& canonical) {
+    const auto [at, is_new] = places_.try_emplace(canonical, static_cast<std::uint32_t>(texts_.size()));
+    if (is_new) {
+        texts_.push_back(canonical);
+        octets_ += canonical.size();
+    }
+    return at->second;
+}
+
+std::uint32_t flag_table::place(const std::string& canonical) {
+    const bool room = texts_.size() < most_.sets && octets_ + canonical.size() <= most_.octets;
+    if (room || places_.contains(canonical)) return add(canonical);
+    left_out_ = true;
+    const std::string_view text = canonical;
+    // They come first.
+    std::size_t end = 0;
+    for (const std::string_view flag : split_flags(text))
+        if (flag.starts_with('\\')) end = static_cast<std::size_t>(flag.data() + flag.size() - text.data());
+    return add(canonical.substr(0, end));
+}
+
+void flag_table::clear() {
+    texts_.clear();
+    places_.clear();
+    octets_ = 0;
+}
+
 flag_delta flags_changed(std::string_view before, std::string_view after) {
     if (before == after) return {};
     const std::vector<std::string_view> old_flags = split_flags(before);

@@ -1,6 +1,9 @@
 #pragma once
 // Pure rules: which flags of a message are kept, and which of them a target can take.
 #include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -43,6 +46,34 @@ struct flags_for_target {
 /// everything (RFC 3501, 7.1). `\*` among them: keywords that are not listed as well. An empty list: nothing.
 [[nodiscard]] flags_for_target flags_allowed(std::string_view canonical,
                                              const std::optional<std::vector<std::string>>& permanent_flags);
+
+/// The different sets of flags that a folder's messages bear, as canonical texts, each once, in the order in which they
+/// came. A server that gives each message flags of its own must not fill the memory.
+class flag_table {
+  public:
+    struct limits {
+        std::size_t sets = 65'536;
+        std::size_t octets = 16U << 20U; ///< of all texts together
+    };
+    flag_table() = default;
+    explicit flag_table(limits most) : most_(most) {}
+
+    /// The index of a set; a new one is added, whatever the limits.
+    std::uint32_t add(const std::string& canonical);
+    /// The same; where a new one has no room, its system flags alone stand for it: of those there are 32 sets.
+    std::uint32_t place(const std::string& canonical);
+    [[nodiscard]] bool left_keywords_out() const noexcept { return left_out_; } ///< place() had to
+    void clear();
+    [[nodiscard]] std::size_t size() const noexcept { return texts_.size(); }
+    [[nodiscard]] const std::string& operator[](std::size_t index) const noexcept { return texts_[index]; }
+
+  private:
+    limits most_;
+    std::vector<std::string> texts_;
+    std::map<std::string, std::uint32_t, std::less<>> places_;
+    std::size_t octets_ = 0;
+    bool left_out_ = false;
+};
 
 struct flag_delta {
     std::vector<std::string> added, removed;

@@ -125,5 +125,35 @@ TEST(flag_rules, hold_for_any_octets) {
     }
 }
 
+// --- flag_table -----------------------------------------------------------------------------------------------------
+
+TEST(flag_table, each_set_once) {
+    flag_table t;
+    EXPECT_EQ(t.place("\\Seen $a"), 0U);
+    EXPECT_EQ(t.place(""), 1U);
+    EXPECT_EQ(t.place("\\Seen $a"), 0U);
+    EXPECT_EQ(t.add("$b"), 2U);
+    EXPECT_EQ(t.size(), 3U);
+    EXPECT_EQ(t[2], "$b");
+    t.clear();
+    EXPECT_EQ(t.place("$b"), 0U);
+    EXPECT_FALSE(t.left_keywords_out());
+}
+
+TEST(flag_table, where_there_is_no_more_room_system_flags_stand_for_the_set) {
+    for (const flag_table::limits most :
+         {flag_table::limits{.sets = 2, .octets = 1'000}, flag_table::limits{.sets = 100, .octets = 25}}) {
+        flag_table t(most);
+        EXPECT_EQ(t.place("\\Flagged \\Seen $a"), 0U);
+        EXPECT_EQ(t.place("$b"), 1U);
+        EXPECT_FALSE(t.left_keywords_out());
+        EXPECT_EQ(t[t.place("\\Flagged \\Seen $cccccccc")], "\\Flagged \\Seen");
+        EXPECT_TRUE(t.left_keywords_out());
+        EXPECT_EQ(t[t.place("$dddddddd $eeee")], "");
+        EXPECT_EQ(t.place("$b"), 1U) << "what is there stays";
+        EXPECT_EQ(t[t.add("$f $g")], "$f $g") << "what must be there has room";
+    }
+}
+
 } // namespace
 } // namespace postferry::transfer

@@ -109,7 +109,7 @@ task<mailbox_report> mailbox_pass::state::run() {
     while (true) {
         const std::uint64_t before = progress_mark_;
         result<void> ok = stop_ ? result<void>(std::unexpected(stopped())) : co_await attempt();
-        co_await let_go();
+        co_await let_go(ok.has_value());
         if (mailbox_open_ && !ok) {
             env_.books->close_mailbox(mailbox_);
             mailbox_open_ = false;
@@ -161,20 +161,27 @@ task<mailbox_report> mailbox_pass::state::run() {
     co_return report_;
 }
 
-task<> mailbox_pass::state::let_go() {
-    std::vector<task<>> leaving;
-    if (source_) leaving.push_back(source_->leave());
-    if (target_) leaving.push_back(target_->leave());
-    for (const pair_of_ends& p : beside_) {
-        leaving.push_back(p.from->leave());
-        leaving.push_back(p.to->leave());
-    }
-    if (!leaving.empty()) co_await net::join_all(std::move(leaving));
+task<> mailbox_pass::state::let_go(bool for_good) {
     const auto listen = [this](mailbox::target& to) {
         for (std::string& remark : to.take_remarks()) remarks_.insert(std::move(remark));
     };
     if (target_) listen(*target_);
     for (const pair_of_ends& p : beside_) listen(*p.to);
+    std::vector<task<>> leaving;
+    const auto part_from = [&](auto& end) {
+        if (!end) return;
+        if (for_good && env_.see_off && end->leaves_by_itself())
+            env_.see_off(std::move(end));
+        else
+            leaving.push_back(end->leave());
+    };
+    part_from(source_);
+    part_from(target_);
+    for (pair_of_ends& p : beside_) {
+        part_from(p.from);
+        part_from(p.to);
+    }
+    if (!leaving.empty()) co_await net::join_all(std::move(leaving));
     source_.reset();
     target_.reset();
     beside_.clear();
@@ -211,11 +218,9 @@ task<result<void>> mailbox_pass::state::attempt() {
 }
 
 std::uint32_t mailbox_pass::state::flag_index(folder_work& f, const std::string& canonical) {
-    const auto at = std::ranges::find(f.flag_sets, canonical);
-    if (at != f.flag_sets.end()) return static_cast<std::uint32_t>(at - f.flag_sets.begin());
-    f.flag_sets.push_back(canonical);
-    f.flag_set_ids.emplace_back();
-    return static_cast<std::uint32_t>(f.flag_sets.size() - 1);
+    const std::uint32_t index = f.flag_sets.place(canonical);
+    f.flag_set_ids.resize(f.flag_sets.size());
+    return index;
 }
 
 void mailbox_pass::state::progress_now(mailbox_state s, std::string_view folder, std::string text) {

@@ -1,5 +1,6 @@
 #pragma once
 #include "mailbox/mailbox.hpp"
+#include "transfer/flag_rules.hpp"
 #include "transfer/folder_rules.hpp"
 #include "transfer/ledger.hpp"
 #include "transfer/pipeline.hpp"
@@ -33,6 +34,7 @@ struct pass_options {
     /// Source folder and UID of failures that somebody has accepted.
     std::shared_ptr<const std::set<std::pair<std::string, std::uint32_t>>> waived;
     message::repair_set repairs = message::repair_set::all(); ///< that may be tried after a refusal
+    flag_table::limits flag_limits = {};
     unsigned attempts =
         5; ///< in a row without any progress; four times as many while messages are suspected of killing the line
     std::chrono::milliseconds first_pause{1'000}; ///< before the second attempt; doubles up to a minute
@@ -48,6 +50,9 @@ struct pass_environment {
     std::function<task<result<std::shared_ptr<void>>>()> admit;
     /// An end asked for a pause.
     std::function<void(bool target, const error& why)> on_throttled;
+    /// Takes over an end that leaves_by_itself(), when the pass has no more need of it, and calls leave(). None: the
+    /// pass waits for that.
+    std::function<void(std::unique_ptr<mailbox::source>)> see_off = {};
     transfer::ledger* books = nullptr; ///< outlives the pass
     std::function<void(const progress&)> on_progress;
     std::function<void(const failure&)> on_failure;

@@ -18,8 +18,6 @@ namespace {
 using namespace boost::asio::experimental::awaitable_operators;
 
 constexpr unsigned strikes_to_fail = 4;
-// A server whose UIDVALIDITY changes at each look would keep the pass busy for ever.
-constexpr unsigned most_replans = 3;
 
 // What a message that was under way when lines died may share a batch with.
 std::size_t limit_after(unsigned strikes) { return strikes < 2 ? 10 : 1; }
@@ -43,6 +41,7 @@ std::vector<lane> mailbox_pass::state::plan_first_sweep() {
         if (f.trouble || f.wanted.empty()) continue;
         fail_again(f);
         uid_set ordinary = f.wanted;
+        set_twins_aside(f, ordinary);
         set_refused_aside(f, ordinary);
         for (const auto& [uid, strikes] : f.memory->strikes) {
             if (!f.wanted.contains(uid)) continue;
@@ -78,17 +77,27 @@ std::vector<lane> mailbox_pass::state::plan_next_sweep() {
     return work;
 }
 
+task<result<void>> mailbox_pass::state::sweep_all(std::vector<lane> work) {
+    while (true) {
+        if (!work.empty())
+            if (auto ok = co_await sweep(std::move(work)); !ok) co_return ok;
+        if ((leftovers_.empty() && !has_refusals()) || halt_) co_return result<void>{};
+        if (auto ok = co_await treat_refused(); !ok) co_return ok;
+        work = plan_next_sweep();
+    }
+}
+
 task<result<void>> mailbox_pass::state::copy() {
     progress_now(mailbox_state::copying);
-    bool first = true;
-    while (first || ((!leftovers_.empty() || has_refusals()) && !halt_)) {
-        if (!first)
-            if (auto ok = co_await treat_refused(); !ok) co_return ok;
-        std::vector<lane> work = first ? plan_first_sweep() : plan_next_sweep();
-        first = false;
-        if (work.empty()) continue;
-        auto ok = co_await sweep(std::move(work));
-        if (!ok) co_return ok;
+    if (auto ok = co_await unless_stopped(find_twins()); !ok) co_return ok;
+    if (auto ok = co_await place_twins(); !ok) co_return ok; // whose first place an earlier attempt has brought
+    if (!halt_)
+        if (auto ok = co_await sweep_all(plan_first_sweep()); !ok) co_return ok;
+    if (!halt_)
+        if (auto ok = co_await place_twins(); !ok) co_return ok;
+    if (!halt_) {
+        read_other_twins();
+        if (auto ok = co_await sweep_all(plan_next_sweep()); !ok) co_return ok;
     }
     for (std::string& odd : source_->take_notes()) report_.warnings.push_back(std::move(odd));
     // A full target ends the mailbox but not the books; anything else is worth another attempt.
@@ -104,6 +113,8 @@ task<result<void>> mailbox_pass::state::sweep(std::vector<lane> work) {
     const executor ex = co_await boost::asio::this_coro::executor;
     net::event books(ex);
     bookkeeper_ = &books;
+    net::event recorded(ex);
+    recorded_ = &recorded;
     const std::size_t connections = connections_for(work);
     std::vector<std::vector<lane>> parts = share_out(std::move(work), connections);
     pipeline_limits limits = options_.limits;
@@ -119,6 +130,7 @@ task<result<void>> mailbox_pass::state::sweep(std::vector<lane> work) {
     at_once.push_back(keep_books());
     co_await net::join_all(std::move(at_once));
     bookkeeper_ = nullptr;
+    recorded_ = nullptr;
     for (const auto& s : streams_) s->note_line_failure();
     const std::optional<error> failure = std::exchange(first_failure_, std::nullopt);
     streams_.clear();
@@ -187,16 +199,25 @@ task<> mailbox_pass::state::keep_books() {
         for (folder_work& f : folders_) {
             if (f.to_record.empty() && f.failures_to_record.empty()) continue;
             idle = false;
+            recording_ = true;
             auto ok = co_await record(f);
+            recording_ = false;
+            recorded_->notify();
             if (ok || books_failure_) continue;
             // Without its books the pass must not go on: what is stored but not recorded is found again by its
             // fingerprint.
             books_failure_ = ok.error();
             end_streams(*books_failure_);
+            recorded_->notify();
         }
         if (running_ == 0 && (idle || books_failure_)) co_return;
         if (idle) co_await bookkeeper_->wait();
     }
+}
+
+task<> mailbox_pass::state::recorded() {
+    const auto open = [](const folder_work& f) { return !f.to_record.empty(); };
+    while (!books_failure_ && (recording_ || std::ranges::any_of(folders_, open))) co_await recorded_->wait();
 }
 
 task<result<void>> mailbox_pass::state::record(folder_work& f) {
@@ -274,6 +295,7 @@ verdict mailbox_pass::state::judge(const lane& l, const mailbox::message_head& h
         f.wanted.remove(head.uid, head.uid);
         return {};
     }
+    if (head.halves) f.memory->joined.add(head.uid);
     verdict v{.take = true, .source_flags = 0, .target_flags = {}, .batch_limit = l.batch_limit};
     const std::string canonical = canonical_flags(head.flags);
     v.source_flags = flag_index(f, canonical);
@@ -294,7 +316,7 @@ void mailbox_pass::state::stored(std::size_t folder, sent_message message, std::
     f.to_record.push_back({.source_uid = message.uid,
                            .target_uid = uid,
                            .octets = message.octets,
-                           .flags = message.source_flags,
+                           .flags = flags_kept(f, message.uid, uid, message.source_flags),
                            .state = item_state::copied,
                            .digest = message.digest,
                            .repairs = note_repaired(f, message).bits()});

@@ -76,6 +76,21 @@ std::vector<scenario> scenarios() {
              fill(b);
              b.source.condstore = b.target.condstore = false;
          }},
+        {"flagged_is_lost",
+         [](pass_bench& b) {
+             fill(b);
+             b.source.inbox().add(mail("marked"), {"\\Flagged", "\\Seen"});
+             b.target.keeps_flagged = false;
+         }},
+        {"flagged_is_lost_late_store",
+         [](pass_bench& b) {
+             fill(b);
+             b.target.keeps_flagged = false;
+             b.target.stores_after_death = true;
+             b.run();
+             for (int i = 0; i < 3; ++i) b.source.inbox().add(mail("marked", fmt::format("{}", i)), {"\\Flagged"});
+             b.source.inbox().set_flags(1, {"\\Flagged"});
+         }},
         {"target_was_not_empty",
          [](pass_bench& b) {
              fill(b);

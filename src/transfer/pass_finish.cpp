@@ -51,102 +51,78 @@ class date_reader final : public head_reader {
     }
 };
 
-class presence_reader final : public mailbox::scan_sink {
-  public:
-    explicit presence_reader(std::size_t n) : present(n) {}
-    std::vector<std::optional<uid_set>> present;
-    void flags(std::size_t, std::uint32_t, const std::vector<std::string>&) override {}
-    void done(std::size_t request, const mailbox::folder_state&, uid_set uids) override {
-        present[request] = std::move(uids);
-    }
-    void failed(std::size_t, error) override {}
-};
-
 } // namespace
 
-// OK without a body: either the message vanished between the scan and its turn, or the server keeps it back.
-task<result<void>> mailbox_pass::state::settle_unread() {
-    std::vector<mailbox::scan_request> requests;
-    std::vector<folder_work*> which;
-    for (folder_work& f : folders_) {
-        if (f.unread.empty()) continue;
-        requests.push_back(
-            {.handle = f.source_handle, .known_uid_validity = 0, .known_uid_next = 0, .known_modseq = 0});
-        which.push_back(&f);
-    }
-    if (requests.empty()) co_return result<void>{};
-    presence_reader now(requests.size());
-    if (auto ok = co_await source_->scan(requests, now); !ok) co_return ok;
-    for (std::size_t k = 0; k < which.size(); ++k) {
-        folder_work& f = *which[k];
-        uid_set rest = std::exchange(f.unread, {});
-        while (!rest.empty()) {
-            const std::uint32_t uid = rest.take_front(1, 1).front();
-            if (now.present[k] && !now.present[k]->contains(uid)) {
-                f.vanished.add(uid);
-                f.present.remove(uid, uid);
-                f.wanted.remove(uid, uid);
-                f.failed.erase(uid);
-            } else {
-                fail_message(
-                    f, uid, 0,
-                    error{.cls = retry_class::permanent,
-                          .where = phase::fetch,
-                          .what = "The source said OK but sent no message",
-                          .server_said = {},
-                          .advice = "Open it with a mail program; if it shows nothing, it is lost on the source",
-                          .response_code = {}});
-            }
-        }
-    }
-    co_return result<void>{};
-}
-
 task<result<void>> mailbox_pass::state::update_flags() {
-    if (only_new()) co_return result<void>{};
     for (folder_work& f : folders_) {
-        if (f.flag_updates.empty() || f.trouble) continue;
+        const bool changed = !only_new() && !f.flag_updates.empty();
+        if ((!changed && f.flags_owed.empty()) || f.trouble) continue;
         auto ok = co_await update_flags_of(f);
         if (ok) continue;
         // NO and BAD are answers; a dead line is not.
         const bool answered = ok.error().cls == retry_class::permanent ||
                               (ok.error().cls == retry_class::protocol && !ok.error().server_said.empty());
         if (!answered) co_return ok;
-        report_.warnings.push_back(fmt::format("{}: flags that changed on the source were not carried over: {}",
-                                               f.map.source, ok.error().message()));
+        report_.warnings.push_back(
+            fmt::format("{}: flags were not carried over: {}", f.map.source, ok.error().message()));
     }
     co_return result<void>{};
 }
 
+// quirk exchange: APPEND loses \Flagged there.
+std::uint32_t mailbox_pass::state::flags_kept(folder_work& f, std::uint32_t source_uid, std::uint32_t target_uid,
+                                              std::uint32_t flags) {
+    if (target_->keeps_flagged()) return flags;
+    std::vector<std::string> kept;
+    for (const std::string_view flag : split_flags(f.flag_sets[flags]))
+        if (flag != "\\Flagged") kept.emplace_back(flag);
+    const std::uint32_t without = flag_index(f, canonical_flags(kept));
+    if (without != flags)
+        f.flags_owed.push_back({.source_uid = source_uid, .target_uid = target_uid, .without = without, .full = flags});
+    return without;
+}
+
 task<result<void>> mailbox_pass::state::update_flags_of(folder_work& f) {
+    struct due {
+        std::uint32_t source_uid, target_uid;
+        std::string_view before;
+        std::uint32_t now;
+        bool changed; ///< on the source
+    };
+    std::vector<due> all;
+    for (const flag_update& u : f.flag_updates) {
+        if (only_new()) break;
+        const ledger_brief& row = f.rows[u.row];
+        all.push_back({row.source_uid, row.target_uid, f.book.flag_sets[row.flags], u.flags, true});
+    }
+    for (const owed_flags& o : f.flags_owed)
+        all.push_back({o.source_uid, o.target_uid, f.flag_sets[o.without], o.full, false});
     std::map<std::pair<std::vector<std::string>, std::vector<std::string>>, uid_set> groups;
     std::vector<std::pair<std::uint32_t, std::uint32_t>> rows;
-    std::uint64_t unknown = 0;
-    for (const flag_update& u : f.flag_updates) {
-        const ledger_brief& row = f.rows[u.row];
-        if (row.target_uid == 0) {
+    std::uint64_t unknown = 0, updated = 0;
+    for (const due& d : all) {
+        if (d.target_uid == 0) {
             ++unknown;
             continue;
         }
-        flag_delta delta = flags_changed(f.book.flag_sets[row.flags], f.flag_sets[u.flags]);
-        std::string wanted;
-        for (const std::string& flag : delta.added) wanted += flag + " ";
+        flag_delta delta = flags_changed(d.before, f.flag_sets[d.now]);
         const flags_for_target allowed = flags_allowed(canonical_flags(delta.added), f.permanent_flags);
-        for (const dropped_flag& d : allowed.dropped) f.keywords_dropped.insert(d.flag);
+        for (const dropped_flag& flag : allowed.dropped) f.keywords_dropped.insert(flag.flag);
         std::vector<std::string> add;
         for (const std::string_view flag : split_flags(allowed.flags)) add.emplace_back(flag);
         std::erase_if(delta.removed, [](const std::string& flag) { return !is_writable(flag); });
         if (!add.empty() || !delta.removed.empty())
-            groups[{std::move(add), std::move(delta.removed)}].add(row.target_uid);
-        if (!f.flag_set_ids[u.flags]) {
-            const auto id = co_await env_.books->flag_set(f.book.id, f.flag_sets[u.flags]);
+            groups[{std::move(add), std::move(delta.removed)}].add(d.target_uid);
+        if (!f.flag_set_ids[d.now]) {
+            const auto id = co_await env_.books->flag_set(f.book.id, f.flag_sets[d.now]);
             if (!id) co_return std::unexpected(id.error());
-            f.flag_set_ids[u.flags] = *id;
+            f.flag_set_ids[d.now] = *id;
         }
-        rows.emplace_back(row.source_uid, *f.flag_set_ids[u.flags]);
+        rows.emplace_back(d.source_uid, *f.flag_set_ids[d.now]);
+        updated += d.changed ? 1U : 0U;
     }
     if (unknown > 0)
-        report_.warnings.push_back(fmt::format("{}: flags of {} messages changed on the source, but the target does "
+        report_.warnings.push_back(fmt::format("{}: flags of {} messages are to be set, but the target does "
                                                "not tell which messages they are (no UIDPLUS)",
                                                f.map.source, unknown));
     std::vector<mailbox::flag_change> changes;
@@ -157,7 +133,7 @@ task<result<void>> mailbox_pass::state::update_flags_of(folder_work& f) {
                            .uid_validity = f.target ? f.target->uid_validity : 0});
     if (!changes.empty())
         if (auto ok = co_await target_->change_flags(f.target_handle, changes); !ok) co_return ok;
-    report_.flags_updated += rows.size();
+    report_.flags_updated += updated;
     if (rows.empty()) co_return result<void>{};
     co_return co_await env_.books->update_flags(f.book.id, std::move(rows));
 }
@@ -306,11 +282,27 @@ void mailbox_pass::state::leave_for_another_pass(balance& m) {
     if (m.skipped > 0) report_.skip_rules["repair"] += m.skipped;
 }
 
+namespace {
+
+// quirk empty-body: those of them that were copied.
+uid_set joined_of(const folder_memory& memory) {
+    uid_set others = memory.joined;
+    others.remove(memory.copied);
+    uid_set out = memory.joined;
+    out.remove(others);
+    return out;
+}
+
+} // namespace
+
 void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) {
     out.source = f.map.source;
     out.target = f.map.target;
     if (!f.map.why.empty()) out.notes.push_back(f.map.why);
     out.notes.insert(out.notes.end(), f.notes.begin(), f.notes.end());
+    if (f.flag_sets.left_keywords_out())
+        out.notes.emplace_back("its messages bear more different sets of keywords than are kept; the others' were left "
+                               "out, the messages were not");
     for (const std::string& k : f.keywords_dropped) {
         out.notes.push_back(fmt::format("keyword {} cannot be kept on the target", quote_server_text(k, 100)));
         if (std::ranges::find(report_.keywords_dropped, k) == report_.keywords_dropped.end())
@@ -320,6 +312,10 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
         out.notes.push_back(fmt::format("repaired after a refusal: {} in {} messages", name, n));
         report_.repairs[name] += n;
     }
+    if (const uid_set joined = joined_of(*f.memory); !joined.empty())
+        out.notes.push_back(fmt::format("{} messages were put together from header and text, because the source does "
+                                        "not give them whole: UID {}",
+                                        joined.count(), quote_server_text(joined.to_string(), 200)));
     balance& m = out.messages;
     balance& o = out.octets;
     std::uint64_t waived = 0;
@@ -350,7 +346,10 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
     } else {
         uid_set earlier = f.known;
         earlier.remove(f.memory->copied);
-        m.source = f.present.count();
+        // What nobody can ask for stays open in the balance.
+        m.source = f.present.count() + f.unlisted;
+        if (f.unlisted > 0)
+            out.notes.push_back(fmt::format("the source says to hold {} more messages than it lists", f.unlisted));
         // What an earlier attempt copied may have vanished before this one looked.
         uid_set gone = f.memory->copied;
         gone.remove(f.present);

@@ -37,8 +37,8 @@ void mailbox_pass::state::limit_to_kind(folder_work& f) const {
     if (options_.kind == pass_kind::trial) {
         // Of all that is there, not of what is new: a trial that is repeated copies nothing more.
         // A target that took over the UIDs would have to give the rest new ones, were the newest there before it.
-        const bool keeps_uids =
-            f.target && f.source.uid_validity != 0 && f.target->uid_validity == f.source.uid_validity;
+        const bool keeps_uids = target_->keeps_uids() && f.target && f.source.uid_validity != 0 &&
+                                f.target->uid_validity == f.source.uid_validity;
         out.remove(oldest_and_newest(f.present, options_.trial_messages, keeps_uids));
     } else if (options_.kind == pass_kind::repair) {
         out.remove(failures);

@@ -109,7 +109,11 @@ task<result<void>> mailbox_pass::state::open_books(folder_work& f, std::uint32_t
     f.book.rows = rows;
     // Flag sets that this attempt met before the folder was opened keep their local index; the ledger's own come by
     // name.
-    for (std::uint32_t i = 0; i < f.book.flag_sets.size(); ++i) f.flag_set_ids[flag_index(f, f.book.flag_sets[i])] = i;
+    for (std::uint32_t i = 0; i < f.book.flag_sets.size(); ++i) {
+        const std::uint32_t local = f.flag_sets.add(f.book.flag_sets[i]);
+        f.flag_set_ids.resize(f.flag_sets.size());
+        f.flag_set_ids[local] = i;
+    }
     co_return result<void>{};
 }
 
@@ -220,7 +224,8 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
         f.to_record.push_back({.source_uid = pair.source_uid,
                                .target_uid = pair.target_uid,
                                .octets = octets,
-                               .flags = flag_index(f, on_source.flags[pair.source_uid]),
+                               .flags = flags_kept(f, pair.source_uid, pair.target_uid,
+                                                   flag_index(f, on_source.flags[pair.source_uid])),
                                .state = ours ? item_state::copied : item_state::present,
                                .digest = {},
                                .repairs = repairs.bits()});

@@ -79,6 +79,7 @@ result<void> mailbox_pass::state::map() {
     for (const mapped_folder& m : map_.folders) {
         folder_work f;
         f.map = m;
+        f.flag_sets = flag_table(options_.flag_limits);
         if (const auto* listed = find_by_name(source_list_, m.source)) {
             f.source_handle = listed->handle;
             f.source = listed->state.value_or(mailbox::folder_state{});
@@ -113,8 +114,10 @@ task<result<void>> mailbox_pass::state::read_ledger() {
         });
         if (at == books->end()) continue;
         f.book = std::move(*at);
-        f.flag_sets = f.book.flag_sets;
-        for (std::uint32_t i = 0; i < f.flag_sets.size(); ++i) f.flag_set_ids.emplace_back(i);
+        for (std::uint32_t i = 0; i < f.book.flag_sets.size(); ++i) {
+            (void)f.flag_sets.add(f.book.flag_sets[i]);
+            f.flag_set_ids.emplace_back(i);
+        }
     }
     note_what_was(before);
     co_return result<void>{};
@@ -252,7 +255,10 @@ void mailbox_pass::state::flags(std::size_t request, std::uint32_t uid, const st
     if (at == f.rows.end() || at->source_uid != uid || at->state == item_state::failed) return;
     const std::string now = canonical_flags(flags);
     if (at->flags < f.book.flag_sets.size() && f.book.flag_sets[at->flags] == now) return;
-    f.flag_updates.push_back({static_cast<std::size_t>(at - f.rows.begin()), flag_index(f, now)});
+    const std::uint32_t index = flag_index(f, now);
+    // Keywords that were left out for want of room are so again.
+    if (at->flags < f.book.flag_sets.size() && f.book.flag_sets[at->flags] == f.flag_sets[index]) return;
+    f.flag_updates.push_back({static_cast<std::size_t>(at - f.rows.begin()), index});
 }
 
 void mailbox_pass::state::done(std::size_t request, const mailbox::folder_state& state, uid_set present) {
@@ -261,6 +267,7 @@ void mailbox_pass::state::done(std::size_t request, const mailbox::folder_state&
     f.source = state;
     f.source.octets = octets;
     f.present = std::move(present);
+    f.unlisted = state.messages - std::min<std::uint64_t>(state.messages, f.present.count());
     f.scanned = true;
 }
 
@@ -419,7 +426,7 @@ task<result<mailbox_plan>> mailbox_pass::state::plan() {
         if (ok) ok = co_await condemn(f, out.folders.back());
     }
     out.not_deleted = report_.not_deleted;
-    co_await let_go();
+    co_await let_go(ok.has_value());
     admission_.reset();
     if (mailbox_open_) env_.books->close_mailbox(mailbox_);
     mailbox_open_ = false;

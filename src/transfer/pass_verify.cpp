@@ -38,7 +38,7 @@ task<mailbox_report> mailbox_pass::state::verify() {
     while (true) {
         if (tries > 0) note("the connection was lost; verifying again from the start");
         ok = co_await verify_once();
-        co_await let_go();
+        co_await let_go(ok.has_value());
         // A budget that was spent is spent again on the same messages: verify reads them in one go.
         const bool pause = !ok && ok.error().cls == retry_class::throttled && ok.error().response_code != "BUDGET";
         if (pause && !stop_ && co_await wait_out(ok.error(), false)) continue;

@@ -31,6 +31,7 @@ struct fake_message {
     std::optional<message_date> date = message_date{.unix_seconds = some_day, .zone_minutes = 0};
     std::uint64_t modseq = 0;
     bool literal8 = false; ///< as it came
+    std::uint64_t id = 0;  ///< its name over all folders (X-GM-MSGID); 0: none
 };
 
 struct fake_folder {
@@ -87,9 +88,13 @@ class fake_server {
     // Abilities.
     bool uidplus = true, condstore = true;
     bool binary = false; ///< takes literal8
+    bool copies = true;  ///< from folder to folder
     std::uint64_t append_limit = 0;
     std::size_t chunk_octets = 64;
     std::size_t batch_messages = 3, batches_in_flight = 2;
+    bool keeps_flagged = true, keeps_uids = false;
+    bool leaves_by_itself = false;
+    std::function<void()> on_recorded; ///< it waits for the books behind each answer
 
     // Misbehaviour.
     std::optional<std::uint64_t> dies_at; ///< the line dies instead of this operation (counted from 1), once
@@ -103,10 +108,11 @@ class fake_server {
     std::size_t throttles = 0; ///< so many batches are answered with a request for a pause
     std::uint32_t backoff_ms = 0;
     std::set<std::pair<std::string, std::uint32_t>> no_body; ///< OK, but no message
+    std::set<std::uint32_t> halves;                          ///< put together from header and text
     std::function<std::string(std::string)> alters;          ///< what becomes of a body that is stored
     std::function<bool(const std::string&)> swallows;        ///< OK to a body that is then not there
     bool swallowed_takes_uid = true;                         ///< or its number is not given away
-    std::optional<error> refuses_removal;
+    std::optional<error> refuses_removal, refuses_copy;
     std::optional<error> refuses_login;
     unsigned most_logins = UINT32_MAX; ///< the next one is refused for now
     /// Called before each operation with its name ("scan INBOX", "fetch INBOX 3"): tests change the world here.
@@ -114,7 +120,7 @@ class fake_server {
 
     std::vector<std::string> operations; ///< since the last clear()
     std::uint64_t count = 0;             ///< of all of them
-    unsigned logins = 0;
+    unsigned logins = 0, left = 0;
 
     [[nodiscard]] std::size_t done(std::string_view prefix) const {
         return static_cast<std::size_t>(
@@ -223,12 +229,49 @@ class fake_mailbox final : public target {
         co_return out;
     }
 
+    task<result<void>> identities(std::span<const fetch_request> requests, const identity_teller& tell) override {
+        for (std::size_t i = 0; i < requests.size(); ++i) {
+            const fake_folder* f = find(requests[i].handle);
+            const bool named =
+                f != nullptr && std::ranges::any_of(f->messages, [](const auto& m) { return m.second.id != 0; });
+            if (!named || requests[i].uids.empty() || f->uid_validity != requests[i].uid_validity) continue;
+            if (auto ok = co_await operation("name " + requests[i].handle, phase::scan); !ok) co_return ok;
+            for (const auto& [uid, m] : f->messages)
+                if (m.id != 0 && requests[i].uids.contains(uid)) tell(i, uid, m.id, m.flags);
+        }
+        co_return result<void>{};
+    }
+
+    task<result<copied_uids>> copy_within(copy_wish wish) override {
+        if (!server_.copies || !server_.uidplus) co_return co_await target::copy_within(std::move(wish));
+        if (auto ok = co_await operation(fmt::format("copy {} {} to {}", wish.from, wish.uids.to_string(), wish.to),
+                                         phase::append);
+            !ok)
+            co_return std::unexpected(ok.error());
+        if (server_.refuses_copy) co_return std::unexpected(*server_.refuses_copy);
+        const fake_folder& from = server_.folders.at(std::string(wish.from));
+        fake_folder& to = server_.folders.at(std::string(wish.to));
+        if (from.uid_validity != wish.from_uid_validity || to.uid_validity != wish.to_uid_validity)
+            co_return std::unexpected(refusal(retry_class::config, "", "Another folder"));
+        if (server_.quota && server_.messages() + wish.uids.count() > *server_.quota)
+            co_return std::unexpected(refusal(retry_class::permanent, "OVERQUOTA", "Quota exceeded"));
+        copied_uids out;
+        for (const auto& [uid, m] : from.messages)
+            if (wish.uids.contains(uid)) out.emplace_back(uid, to.add(m));
+        if (auto ok = co_await operation("copied", phase::append); !ok) co_return std::unexpected(ok.error());
+        co_return out;
+    }
+
     void close() noexcept override { dead_ = true; }
     [[nodiscard]] bool shares_well() const noexcept override { return true; }
     task<> leave() override {
         dead_ = true;
+        ++server_.left;
         co_return;
     }
+    [[nodiscard]] bool leaves_by_itself() const noexcept override { return server_.leaves_by_itself; }
+    [[nodiscard]] bool keeps_flagged() const noexcept override { return server_.keeps_flagged; }
+    [[nodiscard]] bool keeps_uids() const noexcept override { return server_.keeps_uids; }
 
     [[nodiscard]] std::uint64_t append_limit() const noexcept override { return server_.append_limit; }
     [[nodiscard]] bool takes_literal8() const noexcept override { return server_.binary; }
@@ -352,6 +395,7 @@ class fake_mailbox final : public target {
     task<result<void>> bring(std::size_t request, std::uint32_t uid, const fake_message& m, fetch_part part,
                              message_sink& sink) {
         message_head head{.request = request, .uid = uid, .flags = m.flags, .date = m.date, .octets = m.body.size()};
+        head.halves = server_.halves.contains(uid);
         if (part == fetch_part::fingerprint) {
             sink.header(std::move(head), std::string_view(m.body).substr(0, m.body.find("\r\n\r\n")));
             co_return result<void>{};
@@ -451,6 +495,7 @@ class fake_mailbox final : public target {
                 continue;
             }
             if (server_.alters) m.body = server_.alters(std::move(m.body));
+            if (!server_.keeps_flagged) std::erase(m.flags, "\\Flagged");
             uids.push_back(server_.folders.at(b.handle).add(std::move(m)));
         }
         return uids;
@@ -473,6 +518,10 @@ class fake_mailbox final : public target {
             const std::uint32_t validity = server_.folders.at(b.handle).uid_validity;
             feed.stored(b.tokens, server_.uidplus ? validity : 0,
                         server_.uidplus ? uids : std::vector<std::uint32_t>{});
+            if (server_.on_recorded) {
+                co_await feed.recorded();
+                server_.on_recorded();
+            }
         }
         co_return result<void>{};
     }

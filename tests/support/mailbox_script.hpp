@@ -23,9 +23,10 @@ inline client::imap_settings test_settings() {
 
 template <class R>
 task<R> use_mailbox(std::unique_ptr<memory_line> line, const imap_options& options,
-                    const std::function<task<R>(imap_mailbox&)>& use) {
+                    const std::function<task<R>(imap_mailbox&)>& use,
+                    client::imap_settings settings = test_settings()) {
     line->encrypted_ = true;
-    auto session = co_await client::imap_session::open_on(std::move(line), test_settings(),
+    auto session = co_await client::imap_session::open_on(std::move(line), std::move(settings),
                                                           std::make_shared<client::block_pool>(65'536, 4));
     if (!session) co_return std::unexpected(session.error());
     imap_mailbox box(std::move(*session), options);
@@ -36,13 +37,24 @@ task<R> use_mailbox(std::unique_ptr<memory_line> line, const imap_options& optio
 template <class R>
 R play_once(std::string_view capabilities, std::string_view script, const std::function<task<R>(imap_mailbox&)>& use,
             const imap_options& options = {}, const line_faults& faults = {},
-            std::shared_ptr<line_record> record = std::make_shared<line_record>()) {
+            std::shared_ptr<line_record> record = std::make_shared<line_record>(),
+            const client::imap_settings& settings = test_settings()) {
     const std::string whole = fmt::format("S: * PREAUTH [CAPABILITY IMAP4rev1 {}] hi\n{}", capabilities, script);
-    auto out = run_to_end<R>(use_mailbox<R>(std::make_unique<scripted_line>(whole, record, faults), options, use));
+    auto out =
+        run_to_end<R>(use_mailbox<R>(std::make_unique<scripted_line>(whole, record, faults), options, use, settings));
     EXPECT_THAT(record->complaints, testing::IsEmpty());
     if (!faults.dies_after) EXPECT_TRUE(record->finished) << "the script was not played to its end";
     if (!out) return fail(retry_class::local, phase::usage, "hangs");
     return std::move(*out);
+}
+
+/// The same, with a server that may make us keep no more than that.
+template <class R>
+R play_within(const client::server_limits& limits, std::string_view capabilities, std::string_view script,
+              const std::function<task<R>(imap_mailbox&)>& use) {
+    client::imap_settings settings = test_settings();
+    settings.limits = limits;
+    return play_once<R>(capabilities, script, use, {}, {}, std::make_shared<line_record>(), settings);
 }
 
 /// Plays a script as it is, octet by octet (`log` must tell the same both times), and with a server that dies after
@@ -118,8 +130,8 @@ class noting_message_sink final : public message_sink {
 
   private:
     static std::string describe(const message_head& h) {
-        return fmt::format("{}/{} ({}) {} {}", h.request, h.uid, fmt::join(h.flags, " "),
-                           h.date ? h.date->to_string().value_or("?") : "-", h.octets);
+        return fmt::format("{}/{} ({}) {} {}{}", h.request, h.uid, fmt::join(h.flags, " "),
+                           h.date ? h.date->to_string().value_or("?") : "-", h.octets, h.halves ? " in halves" : "");
     }
     std::vector<std::string>& log_;
 };

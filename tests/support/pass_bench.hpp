@@ -31,6 +31,7 @@ class pass_bench {
     std::vector<progress> told_progress;
     std::function<void(const progress&)> on_progress;
     std::function<task<result<std::shared_ptr<void>>>()> admit;
+    std::function<void(std::unique_ptr<mailbox::source>)> see_off;
     mailbox_pass* running = nullptr;
 
     void lose_ledger() { books = std::make_unique<memory_ledger>(); }
@@ -82,6 +83,7 @@ class pass_bench {
             if (on_progress) on_progress(p);
         };
         env.admit = admit;
+        env.see_off = see_off;
         mailbox_pass pass({.source = "imaps://anna@old", .target = "imaps://anna@new"}, options, std::move(env));
         running = &pass;
         boost::asio::io_context io(1);

@@ -29,6 +29,7 @@ struct response_code {
         /// The target UIDs in the order the server named them (a uid_set is sorted; RFC 4315 promises order, servers
         /// keep it). At most 100,000 entries, else empty.
         std::vector<std::uint32_t> target_in_order;
+        std::vector<std::uint32_t> source_in_order = {}; ///< likewise
     };
     std::optional<copy_uid> uids;
 };

@@ -85,6 +85,7 @@ TEST(status_response, copyuid) {
     EXPECT_EQ(copied->source.to_string(), "19:20,495:500");
     EXPECT_EQ(copied->target.to_string(), "92:97,100:101");
     EXPECT_THAT(copied->target_in_order, ElementsAre(92, 93, 94, 95, 96, 97, 100, 101));
+    EXPECT_THAT(copied->source_in_order, ElementsAre(19, 20, 495, 496, 497, 498, 499, 500));
 }
 
 TEST(status_response, copyuid_of_nothing) { // Office 365, MailKit #555

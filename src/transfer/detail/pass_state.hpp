@@ -43,11 +43,15 @@ struct folder_memory {
     unsigned replans = 0;                               ///< how often the folder changed under our hands
     uid_set plain,
         plain_in_vain; ///< refused with keywords or an odd date: brought again without; refused that way, too
+    uid_set joined;    ///< put together by the source from header and text
     uid_set failed;    ///< so that a message which fails in each attempt counts as progress only once
     std::optional<std::uint64_t> had; ///< messages of the source at the last pass, as the run began (--delete-extra)
     std::uint64_t deleted = 0;        ///< from the target
     bool searched_again = false;      ///< the target said OK to more than it holds, and was matched anew
 };
+
+/// A server whose UIDVALIDITY or UIDs change at each look would keep the pass busy for ever.
+inline constexpr unsigned most_replans = 3;
 
 /// How the reason begins of a failure that confirm_stored() found.
 inline constexpr std::string_view said_ok = "The target said OK, but ";
@@ -56,6 +60,21 @@ inline constexpr std::string_view said_ok = "The target said OK, but ";
 struct flag_update {
     std::size_t row = 0;     ///< index into folder_work::rows
     std::uint32_t flags = 0; ///< index into folder_work::flag_sets
+};
+
+/// A message that is on the target without a flag that append() does not keep there (target::keeps_flagged). Its row in
+/// the ledger says so until the flag is set: what a run that is killed leaves undone, the next sees as a flag to
+/// change.
+struct owed_flags {
+    std::uint32_t source_uid = 0, target_uid = 0;
+    std::uint32_t without = 0, full = 0; ///< indices into folder_work::flag_sets
+};
+
+/// A wanted message that is one with another folder's.
+struct twin {
+    std::size_t folder = 0;  ///< where it is at home
+    std::uint32_t uid = 0;   ///< there
+    std::uint32_t flags = 0; ///< here: index into folder_work::flag_sets
 };
 
 /// One folder during one attempt.
@@ -73,17 +92,20 @@ struct folder_work {
     uid_set present, wanted, vanished;
     std::map<std::uint32_t, message::repair_set> found_repaired; ///< matched with their repaired forms
     uid_set known;                                               ///< in the ledger and not failed, or matched
-    uid_set elsewhere; ///< in another folder of the source that is copied as well
-    uid_set unread;    ///< asked for and not brought, for no stated reason
+    uid_set elsewhere;                   ///< in another folder of the source that is copied as well
+    std::uint64_t unlisted = 0;          ///< so many more the source says to hold than it lists
+    uid_set unread;                      ///< asked for and not brought, for no stated reason
+    std::map<std::uint32_t, twin> twins; ///< of `wanted`: not read while the target may copy them
     std::uint64_t known_octets = 0;
     std::map<std::uint32_t, std::int64_t> odd_dates; ///< target UID -> INTERNALDATE sent, to be read back
     std::uint32_t highest_target_uid = 0;            ///< of what was stored in this attempt
     bool uids_untold = false;                        ///< the target stores without saying where (no UIDPLUS)
     std::map<std::string, uid_set> skipped;          ///< by rule
     std::uint64_t skipped_octets = 0;
-    std::vector<std::string> flag_sets;                     ///< first those of the ledger, same index
+    flag_table flag_sets;                                   ///< first those of the ledger, same index
     std::vector<std::optional<std::uint32_t>> flag_set_ids; ///< in the ledger
     std::vector<flag_update> flag_updates;
+    std::vector<owed_flags> flags_owed;
     std::optional<std::vector<std::string>> permanent_flags;
     std::set<std::string> keywords_dropped;
     std::map<std::uint32_t, failed_item> failed; ///< by source UID; includes those of earlier passes
@@ -127,7 +149,8 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     void also_in(std::size_t request, std::uint32_t uid, std::span<const std::string> handles) override;
 
     task<result<void>> attempt();
-    task<> let_go();
+    /// Parts from both ends; nobody waits for goodbyes when that is for good and somebody else takes them over.
+    task<> let_go(bool for_good);
     task<result<void>> unless_stopped(task<result<void>> work);
     task<result<void>> wait(std::chrono::milliseconds time);
     // pass_pause.cpp
@@ -180,8 +203,27 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     task<result<void>> leave_out_untold(folder_work& f, std::vector<match_candidate>& on_target);
     task<result<void>> decide_by_content(folder_work& f, const std::vector<ambiguous_group>& groups,
                                          std::vector<matched_pair>& pairs);
+    // pass_twins.cpp
+    struct ready_twin { ///< its home has been brought
+        std::uint32_t uid = 0;
+        ledger_row row; ///< of its home
+    };
+    [[nodiscard]] std::vector<mailbox::fetch_request> to_be_named() const;
+    task<result<void>> find_twins();
+    static void set_twins_aside(folder_work& f, uid_set& ordinary);
+    [[nodiscard]] bool may_copy(const folder_work& from, const folder_work& to) const;
+    static bool same_flags(const folder_work& from, std::uint32_t number, const folder_work& to, std::uint32_t index);
+    static bool is_ready(const folder_work& home, const ledger_row& row, const folder_work& f, std::uint32_t uid);
+    task<result<std::map<std::uint32_t, ready_twin>>> ready_twins(const folder_work& home, folder_work& f,
+                                                                  const std::map<std::uint32_t, std::uint32_t>& twins);
+    task<result<void>> copy_twins(const folder_work& home, folder_work& f,
+                                  const std::map<std::uint32_t, std::uint32_t>& twins);
+    result<void> judge_copy(const error& why);
+    task<result<void>> place_twins();
+    void read_other_twins();
     // pass_copy.cpp
     task<result<void>> copy();
+    task<result<void>> sweep_all(std::vector<lane> work);
     std::vector<lane> plan_first_sweep();
     std::vector<lane> plan_next_sweep();
     task<result<void>> sweep(std::vector<lane> work);
@@ -197,6 +239,7 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     void missing(std::size_t folder, const uid_set& uids, const std::optional<error>& why);
     void unavailable(std::size_t folder, const error& why);
     task<> keep_books();
+    task<> recorded();
     task<result<void>> record(folder_work& f);
     void fail_message(folder_work& f, std::uint32_t uid, std::uint64_t octets, const error& why);
     void fail_again(folder_work& f);
@@ -214,13 +257,16 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     static std::map<std::string, std::uint64_t> repairs_of(const folder_work& f);
     task<result<void>> prove_repaired(const folder_work& f, mailbox::fetch_request folder, folder_proof& proof,
                                       const std::vector<match_content>& on_target, content_match& altered);
+    // pass_unread.cpp
+    task<result<void>> settle_unread();
+    void settle_lost(folder_work& f, uid_set lost, bool may_be_there);
     // pass_finish.cpp
     task<result<void>> update_flags();
     task<result<void>> update_flags_of(folder_work& f);
+    std::uint32_t flags_kept(folder_work& f, std::uint32_t source_uid, std::uint32_t target_uid, std::uint32_t flags);
     task<result<void>> read_back_dates();
     task<result<void>> subscribe();
     task<result<void>> close_folders();
-    task<result<void>> settle_unread();
     task<result<void>> name_failures();
     [[nodiscard]] ledger_folder closed_book(folder_work& f) const;
     void leave_for_another_pass(balance& m);
@@ -260,6 +306,7 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     std::vector<folder_work> folders_;
     std::vector<std::size_t> scanned_; ///< request index of the scan -> folder
     std::vector<lane> leftovers_;      ///< refused together, or under way when a line died: to be brought again
+    bool copies_refused_ = false;      ///< the target does not copy from folder to folder
     std::vector<pair_of_ends> beside_; ///< further connections
     bool beside_refused_ = false;      ///< a server did not want them
     std::vector<std::unique_ptr<stream>> streams_; ///< of the sweep under way
@@ -276,6 +323,8 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     bool target_owes_ = true;
     std::map<std::string, folder_memory> memory_;
     net::event* bookkeeper_ = nullptr;
+    net::event* recorded_ = nullptr; ///< something that was stored is in the ledger now
+    bool recording_ = false;
     std::shared_ptr<void> admission_; ///< room for one connection to each end
     patience patience_;
     bool target_spoke_ = false; ///< the last failure that does not say so itself was the target's

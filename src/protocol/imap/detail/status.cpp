@@ -50,7 +50,11 @@ std::optional<response_code::copy_uid> uids(cursor& at, bool with_source) {
         into = std::move(*parsed);
         return std::optional(text);
     };
-    if (with_source && !set(out.source)) return std::nullopt;
+    if (with_source) {
+        const auto source = set(out.source);
+        if (!source) return std::nullopt;
+        expand(*source, out.source_in_order);
+    }
     const auto target = set(out.target);
     if (!target) return std::nullopt;
     expand(*target, out.target_in_order);
