@@ -355,8 +355,10 @@ task<mailbox_check> check_mailbox(mailbox::endpoint source, mailbox::endpoint ta
     if (to.free_inodes && out.messages && *out.messages >= *to.free_inodes)
         out.notes.push_back(fmt::format("the target's disk has room for {} files; {} messages are to come",
                                         *to.free_inodes, *out.messages));
-    if (from.box) co_await from.box->leave();
-    if (to.box) co_await to.box->leave();
+    std::vector<task<>> leaving;
+    if (from.box) leaving.push_back(from.box->leave());
+    if (to.box) leaving.push_back(to.box->leave());
+    if (!leaving.empty()) co_await net::join_all(std::move(leaving));
     out.source = std::move(from.out);
     out.target = std::move(to.out);
     co_return out;
