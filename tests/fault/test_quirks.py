@@ -105,6 +105,39 @@ class OddMessages(Quirks):
             self.assertEqual(code, 0, words)
             self.assertEqual(self.bodies(target), sorted([*MESSAGES, notice]), words)
 
+    def test_flagged_is_set_by_the_run_behind_a_kill(self):  # exchange: APPEND loses it, and STORE is yet to come
+        class Marked(Source):
+            def fetch_one(self, line, number, stored, arguments):
+                if b"HEADER.FIELDS" in arguments:
+                    return super().fetch_one(line, number, stored, arguments)
+                line.send(b"* %d FETCH (UID %d FLAGS (%s) INTERNALDATE NIL" % (
+                    number, stored.uid, b"\\Seen" if number % 2 else b"\\Flagged"))
+                if b"BODY.PEEK[]" in arguments:
+                    line.send(b" BODY[] {%d}\r\n" % len(stored.data), stored.data)
+                line.send(b")\r\n")
+
+        class Exchange(Target):
+            GREETING = b"The Microsoft Exchange IMAP4 service is ready."
+            kill = None
+
+            def on_store(self, line, tag, arguments):
+                if self.kill:
+                    self.kill()
+                    raise Gone
+                stores.append(scripted.uid_set(arguments.split(b" ")[0]))
+                line.send(tag, b" OK done\r\n")
+
+        stores = []
+        with Marked(MESSAGES, {}) as source, Exchange(lambda data: None) as target:
+            copy = self.copy(source, target)
+            run = copy.run_killed_by(lambda kill: setattr(target, "kill", kill))
+            self.assertEqual((run.code, stores), (-9, []), run.said())
+            target.kill = None
+            run = copy.run()
+            self.assert_whole(run, target, MESSAGES)
+            self.assertEqual((run.report["messages"]["present"], stores), (len(MESSAGES), [{2, 4, 6, 8}]), run.said())
+            self.assertEqual((copy.run().code, len(stores)), (0, 1))
+
     def test_uws_notes_are_skipped_by_name(self):  # uw
         notes = (b"From: Mail System Internal Data <MAILER-DAEMON@mail.example.org>\r\n"
                  b"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r\n"
