@@ -158,7 +158,7 @@ void imap_session::close() noexcept {
     connection_->close();
 }
 
-error imap_session::dead(error why) {
+error imap_session::dead(const error& why) {
     // A connection that dies by our own closing must not hide why it was closed.
     if (!failure_) failure_ = why;
     connection_->close();
@@ -198,8 +198,8 @@ result<void> imap_session::check_progress(const imap::conversation::event& e) {
                 fmt::format("{} went on talking without coming to an end", settings_.where.host));
 }
 
-task<result<void>> imap_session::receive() {
-    if (failure_) co_return std::unexpected(*failure_);
+// Reads once, and gives what came to the conversation. How many octets that were.
+task<result<std::size_t>> imap_session::read_once() {
     if (!block_ || (block_.use_count() > 1 && block_->room().size() < least_room)) block_ = blocks_->take();
     if (block_.use_count() == 1) block_->clear();
     const std::span<char> room = block_->room();
@@ -213,6 +213,13 @@ task<result<void>> imap_session::receive() {
     const std::string_view octets = block_->filled(*n);
     if (settings_.trace) traced_.show(octets, settings_.trace);
     talk_.feed(octets);
+    co_return *n;
+}
+
+task<result<void>> imap_session::receive() {
+    if (failure_) co_return std::unexpected(*failure_);
+    const auto n = co_await read_once();
+    if (!n) co_return std::unexpected(n.error());
     while (true) {
         imap::conversation::event e = talk_.next();
         if (std::holds_alternative<imap::conversation::need_more>(e)) {

@@ -167,7 +167,8 @@ class imap_session {
     task<result<void>> dispatch(imap::conversation::event e);
     void note_throttled_success(const imap::status_response& status) noexcept;
     void take_capabilities(const imap::response& r);
-    error dead(error why);
+    error dead(const error& why);
+    task<result<std::size_t>> read_once();
     result<void> check_progress(const imap::conversation::event& e);
     error closed_by_peer() const;
     pending* find(imap::command_id id);

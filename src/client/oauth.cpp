@@ -24,8 +24,8 @@ constexpr auto refusal_holds = 10s;
 
 class oauth_client final : public token_source, public std::enable_shared_from_this<oauth_client> {
   public:
-    oauth_client(executor ex, oauth_settings settings, oauth_hooks hooks)
-        : strand_(boost::asio::make_strand(std::move(ex))), settings_(std::move(settings)), hooks_(std::move(hooks)),
+    oauth_client(const executor& ex, oauth_settings settings, oauth_hooks hooks)
+        : strand_(boost::asio::make_strand(ex)), settings_(std::move(settings)), hooks_(std::move(hooks)),
           round_ended_(strand_) {}
 
     task<result<secret>> take() override {

@@ -40,14 +40,13 @@ error to_error(const pop3::status_line& status, phase where, std::string what, s
     e.server_said = fmt::format("\"-ERR {}{}\"", status.code.empty() ? "" : fmt::format("[{}] ", status.code),
                                 quote_server_text(status.text));
     const auto* known = std::ranges::find(by_code, status.code, &code_meaning::code);
-    const bool early = where == phase::login || where == phase::greeting;
+    const auto is_held = [&] {
+        return std::ranges::any_of(held_words, [&](auto word) { return contains_nocase(status.text, word); });
+    };
     if (known != by_code.end())
         e.cls = known->cls;
-    else if (early && std::ranges::any_of(held_words, [&](auto word) { return contains_nocase(status.text, word); }))
-        e.cls = retry_class::transient;
-    else if (contains_nocase(status.text, "too many"))
-        e.cls = retry_class::transient;
-    else if (where == phase::greeting)
+    else if (where == phase::greeting || contains_nocase(status.text, "too many") ||
+             (where == phase::login && is_held()))
         e.cls = retry_class::transient;
     if (status.code == "LOGIN-DELAY") e.backoff_ms = (login_delay > 0 ? login_delay : usual_login_delay) * 1'000;
     if (status.code == "IN-USE") e.advice = "Another program reads this maildrop; it is tried again";

@@ -67,6 +67,12 @@ TEST(smtp_reply, what_is_none) {
     std::string endless;
     for (int i = 0; i < 300; ++i) endless += "250-x\r\n";
     EXPECT_THAT(read(endless, 1000), ElementsAre("broken: its reply does not end"));
+    // Few lines, but long ones.
+    const std::string line = "250-" + std::string(3'996, 'x');
+    std::string long_one;
+    for (int i = 0; i < 16; ++i) long_one += line + "\r\n";
+    EXPECT_EQ(read(long_one + "250 x\r\n", 1000).size(), 1U);
+    EXPECT_THAT(read(long_one + line + "\r\n250 x\r\n", 1000), ElementsAre("broken: its reply does not end"));
 }
 
 TEST(smtp_reply, broken_for_good) {
