@@ -163,8 +163,11 @@ class Folders(Server):
                 self.fetch_one(line, number, stored, arguments)
         line.send(tag, b" OK done\r\n")
 
+    def head(self, number: int, stored: Stored) -> bytes:
+        return b'* %d FETCH (UID %d FLAGS (\\Seen) INTERNALDATE "01-Feb-2021 10:00:00 +0000"' % (number, stored.uid)
+
     def fetch_one(self, line: Line, number: int, stored: Stored, arguments: bytes) -> None:
-        head = b'* %d FETCH (UID %d FLAGS (\\Seen) INTERNALDATE "01-Feb-2021 10:00:00 +0000"' % (number, stored.uid)
+        head = self.head(number, stored)
         if b"HEADER.FIELDS" in arguments:
             section = arguments[arguments.index(b"BODY.PEEK[") + 10:arguments.index(b"]") + 1]
             header = stored.data.split(b"\r\n\r\n")[0] + b"\r\n\r\n"

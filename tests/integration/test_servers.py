@@ -155,6 +155,46 @@ class Habits(Case):
             self.assertEqual((proof["identical"], proof["missing"], proof["different"]), (filled.messages, 0, 0))
 
 
+class Renumbering(Case):
+    """docs/quirks.md#numbers-move: Mailutils numbers what lies in new/ of a Maildir anew at each look, under one UIDVALIDITY. None
+    of it may be missing without a word."""
+
+    def setUp(self):
+        super().setUp()
+        self.secrets = [SECRET]
+
+    def copy(self, old, new) -> Run:
+        run = self.run_program("copy", f"imap://anna@{old.host}:{old.imap_port}?tls=off",
+                               f"imap://anna@{new.host}:{new.imap_port}?tls=off", code=None,
+                               environment=self.environment(POSTFERRY_SOURCE_PASSWORD=SECRET, POSTFERRY_TARGET_PASSWORD=SECRET))
+        box = next(one for one in run.mailbox["folders"] if one["source"] == "box")
+        there = next((messages for name, messages in digest.mailbox_content(new, "anna").folders.items() if name.endswith("box")), [])
+        # The sum is right whatever was reached, and nothing is there that is not counted.
+        self.assertEqual(box["messages"]["source"], 10, run)
+        self.assertEqual(len(there), box["messages"]["copied"] + box["messages"]["present"], run)
+        self.assertEqual(len({message.sha256 for message in there}), len(there), run)
+        if len(there) < 10:
+            self.assertEqual((run.code, box["state"]), (1, "failed"), run)
+            self.assertRegex(run.out + run.err, "numbers at the next look|UIDVALIDITY changed|OTHER|other numbers")
+        return run
+
+    def test_delivered_and_never_read(self):
+        with Mailutils(users={"anna": SECRET}) as old, Dovecot(users={"anna": SECRET}) as new:
+            with connect(old, "anna") as client:
+                client.command(b"CREATE box")
+            place = old.folder / "mail" / "anna" / "mail" / "box" / "new"
+            for number in range(10):
+                path = place / f"{1_600_000_000 + number}.M{number}.lab"
+                path.write_bytes(f"From: a@b.example\nMessage-ID: <{number}@new.example>\n\nletter {number}\n".encode())
+                os.chown(path, MAIL_UID, MAIL_UID)
+            self.copy(old, new)
+            with connect(old, "anna") as client:
+                client.command(b"SELECT box")  # what the report advises
+            again = self.copy(old, new)
+            self.assertEqual(again.code, 0, again)
+            self.assertEqual(self.copy(old, new).messages["copied"], 0)
+
+
 class Jails(unittest.TestCase):
     """Nothing of a server outlives its owner."""
 
