@@ -172,6 +172,9 @@ result<location> parse_postgresql(std::string_view rest) {
     std::string_view query = question == std::string_view::npos ? std::string_view{} : rest.substr(question + 1);
     rest = rest.substr(0, question);
     const auto slash = rest.find('/');
+    // Else a password with a slash in it would pass for a port and a database, and be shown.
+    if (slash != std::string_view::npos && rest.find('@', slash) != std::string_view::npos)
+        return no_url("must not hold a password, as others could see it, and an @ behind the host is written %40");
     if (auto taken = take_authority(rest.substr(0, slash), found); !taken) return std::unexpected(taken.error());
     auto database = slash == std::string_view::npos ? std::nullopt : decoded(rest.substr(slash + 1));
     if (!database || database->empty()) return no_url("names no database");

@@ -63,7 +63,8 @@ TEST(location, what_verifies_has_authorities_to_verify_with) {
 TEST(location, passwords_do_not_stand_in_urls_and_are_not_repeated) {
     for (const char* url :
          {"postgresql://pf:geheim@h/m", "postgresql://h/m?password=geheim", "postgresql://h/m?sslpassword=geheim",
-          "postgresql://pf:geheim@h", "postgresql://h/m?geheim"}) {
+          "postgresql://pf:geheim@h", "postgresql://pf:geheim/9@h/m", "postgresql://pf:12/geheim@h/m",
+          "postgresql://h/m?geheim"}) {
         const std::string said = read(url);
         EXPECT_TRUE(said.starts_with("refused: ")) << said;
         if (!std::string_view(url).ends_with("?geheim")) EXPECT_EQ(said.find("geheim"), std::string::npos) << said;

@@ -69,7 +69,7 @@ class LedgerOnPostgresql(PairCase):
     def test_a_server_killed_and_back_in_mid_copy(self):
         self.fill(self.old, folder("INBOX", mails(300, size=2000)))
         report = self.folder / "report.json"
-        run = self.start("copy", self.url(self.old, self.user), self.url(self.new, self.user), "--limit-messages", "60",
+        run = self.start("copy", self.url(self.old, self.user), self.url(self.new, self.user), "--limit-messages", "15",
                          report=report)
         for _ in range(2):
             before = self.on_target()
@@ -79,7 +79,7 @@ class LedgerOnPostgresql(PairCase):
             self.assertTrue(self.until(lambda: run.poll() is not None or self.on_target() > 0))
             threading.Event().wait(2)  # it is the outage that is tested
             self.postgres.start()
-        out, err = run.communicate(timeout=120)
+        out, err = run.communicate(timeout=150)
         done = self.judge(["postferry", "copy"], run.returncode, out, err, report)
         self.assertEqual(done.messages["residual"], 0, done)
         self.assert_same()
@@ -90,11 +90,11 @@ class LedgerOnPostgresql(PairCase):
     def test_two_runs_at_once_share_the_ledger_but_not_a_mailbox(self):
         other = next(self.users)
         for user in (self.user, other):
-            self.fill(self.old, folder("INBOX", mails(60)), user=user)
-        first = self.start("copy", self.url(self.old, self.user), self.url(self.new, self.user), "--limit-messages", "10")
+            self.fill(self.old, folder("INBOX", mails(200)), user=user)
+        first = self.start("copy", self.url(self.old, self.user), self.url(self.new, self.user), "--limit-messages", "5")
         self.assertTrue(self.until(lambda: self.on_target() > 0))
         second = self.postferry("copy", user=other)
-        self.assertEqual(second.messages["copied"], 60, second)
+        self.assertEqual(second.messages["copied"], 200, second)
         self.assertIsNone(first.poll())
         refused = self.copy(code=None)
         self.assertNotEqual(refused.code, 0, refused)
