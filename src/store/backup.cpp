@@ -40,6 +40,11 @@ result<void> vacuum_into(sql::connection& from, const fs::path& file) {
 }
 
 result<void> tables_into(sql::connection& from, const fs::path& file, const copy_progress& progress) {
+    auto fit = sql::inspect(from, ledger_schema());
+    if (!fit) return pass_on(fit);
+    if (*fit != sql::schema_fit::current)
+        return fail(retry_class::config, phase::ledger, "the store was made by an older Postferry",
+                    "The next copy or migrate brings it up to date; until then: pg_dump");
     auto to = sql::open_sqlite(file, {.name = "backup " + file.string()});
     if (!to) return pass_on(to);
     auto done = sql::migrate(**to, ledger_schema());

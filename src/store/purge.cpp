@@ -125,9 +125,11 @@ result<store_status> status(const store_place& place) {
                                          : "SELECT pg_database_size(current_database())");
     if (!octets) return pass_on(octets);
     out.octets = *octets;
-    for (const std::string_view table : {"mailbox", "message", "failure", "report", "batch", "migration", "account",
-                                         "event", "log", "credential", "person"}) {
-        if (out.version < 6 && table == "batch") return out; // the control data came with version 6
+    static constexpr std::pair<int, std::string_view> asked_for[] = {
+        {1, "mailbox"}, {1, "message"}, {1, "failure"}, {3, "report"},     {6, "batch"}, {6, "migration"},
+        {6, "account"}, {6, "event"},   {6, "log"},     {6, "credential"}, {6, "person"}};
+    for (const auto& [since, table] : asked_for) {
+        if (out.version < since) return out;
         auto rows = detail::number(db, fmt::format("SELECT count(*) FROM {}", table));
         if (!rows) return pass_on(rows);
         out.rows.emplace_back(table, *rows);

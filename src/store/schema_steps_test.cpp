@@ -97,10 +97,14 @@ TEST_P(schema_steps, everything_is_kept_and_the_service_can_work_with_it) {
 TEST_P(schema_steps, a_backup_of_an_old_one_comes_back_as_a_new_one) {
     make_old();
     const store_place place{.where = sql::parse_location(place_.url()).value()};
-    if (place.where.dialect == sql::dialect::postgresql) GTEST_SKIP() << "table by table needs the current tables";
     const std::filesystem::path file = testing::TempDir() + "postferry-old-backup.db", back = file.string() + ".back";
     std::filesystem::remove(back);
     auto done = back_up(place, file, true, {});
+    if (place.where.dialect == sql::dialect::postgresql) { // table by table needs the current tables
+        ASSERT_FALSE(done);
+        EXPECT_NE(done.error().message().find("pg_dump"), std::string::npos) << done.error().message();
+        return;
+    }
     ASSERT_TRUE(done) << done.error().message();
     const store_place to{.where = sql::parse_location(back.string()).value()};
     done = restore(file, to, false, {});
