@@ -36,7 +36,7 @@ enum class side : std::uint8_t { source, target };
 /// What the places of a mailbox are given. Outlives them.
 struct services {
     shares share;
-    mailbox::name_book* names = nullptr; ///< for places without UIDs; this mailbox's own (store::ledger_file::names)
+    mailbox::name_book* names = nullptr; ///< for places without UIDs; this mailbox's own (store::ledger_books::names)
     visit* stay = nullptr;               ///< what its servers may be burdened with; none: anything
     std::array<client::token_source*, 2> tokens{}; ///< of source and target, where OAuth 2 logs in
 };

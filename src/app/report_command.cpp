@@ -6,7 +6,7 @@
 #include "app/report_list.hpp"
 #include "app/standard_output.hpp"
 #include "sql/open.hpp"
-#include "store/ledger_file.hpp"
+#include "store/ledger_books.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -95,7 +95,7 @@ bool may_be_there(const std::filesystem::path& state) {
 result<void> keep_proofs(const std::filesystem::path& state, const mailbox_walk& mailboxes, const std::string& ended) {
     if (!may_be_there(state)) return {};
     boost::asio::io_context io; // outlives the ledger's thread
-    auto books = store::ledger_file::open(state, {.read_only = false, .holder_description = "postferry verify"});
+    auto books = store::ledger_books::open(state, {.read_only = false, .holder_description = "postferry verify"});
     if (!books) return std::unexpected(books.error());
     report_sums sums;
     return mailboxes([&](std::string_view text) -> result<void> {
@@ -120,7 +120,7 @@ int report_command(const run_options& options) {
                             fmt::format("there is no ledger {}", options.state.string()), "Name it with --state")
                            .error());
     boost::asio::io_context io;
-    auto books = store::ledger_file::open(options.state, {.read_only = true, .holder_description = {}});
+    auto books = store::ledger_books::open(options.state, {.read_only = true, .holder_description = {}});
     if (!books) return give_up(books.error());
     auto all = wait_for(io, (*books)->reports());
     if (!all) return give_up(all.error());

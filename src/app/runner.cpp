@@ -57,7 +57,7 @@ std::size_t connections_of(const mailbox::endpoint& from, const mailbox::endpoin
 class run {
   public:
     run(boost::asio::io_context& io, const run_options& options, const std::vector<account>& accounts,
-        store::ledger_file* books, token_desk& tokens, console& out)
+        store::ledger_books* books, token_desk& tokens, console& out)
         : io_(io), options_(options), accounts_(accounts), books_(books), out_(out),
           jobs_(std::clamp<std::size_t>(accounts.size(), 1, options.jobs)),
           share_(shares_for(static_cast<std::uint32_t>(jobs_), options.timeout)),
@@ -309,7 +309,7 @@ class run {
     boost::asio::io_context& io_;
     const run_options& options_;
     const std::vector<account>& accounts_;
-    store::ledger_file* books_;
+    store::ledger_books* books_;
     console& out_;
     std::size_t jobs_;
     shares share_;
@@ -331,7 +331,7 @@ class run {
 } // namespace
 
 int run_accounts(boost::asio::io_context& io, const run_options& options, const std::vector<account>& accounts,
-                 store::ledger_file* books, token_desk& tokens, console& out) {
+                 store::ledger_books* books, token_desk& tokens, console& out) {
     run r(io, options, accounts, books, tokens, out);
     return r.go();
 }

@@ -4,7 +4,7 @@
 #include "app/console.hpp"
 #include "app/options.hpp"
 #include "app/tokens.hpp"
-#include "store/ledger_file.hpp"
+#include "store/ledger_books.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -16,7 +16,7 @@ namespace postferry::app {
 /// is under way is answered and recorded), a second one at once; both leave the ledger safe. `io` must outlive `books`:
 /// the ledger's thread lets go of the last answer's executor a moment after the answer was given.
 [[nodiscard]] int run_accounts(boost::asio::io_context& io, const run_options& options,
-                               const std::vector<account>& accounts, store::ledger_file* books, token_desk& tokens,
+                               const std::vector<account>& accounts, store::ledger_books* books, token_desk& tokens,
                                console& out);
 
 } // namespace postferry::app
