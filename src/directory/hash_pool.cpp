@@ -105,7 +105,7 @@ task<bool> hash_pool::carry_out(std::shared_ptr<work> w) {
         auto shared =
             std::make_shared<std::pair<decltype(handler), decltype(guard)>>(std::move(handler), std::move(guard));
         const auto finish = [shared](bool carried_out) {
-            const auto work = std::move(shared->second); // ours until post() has returned, see ledger_file.cpp
+            const auto work = std::move(shared->second); // ours until post() has returned, see store/database_job.hpp
             auto ex = work.get_executor();
             asio::post(ex, asio::bind_executor(ex, [h = std::move(shared->first), carried_out]() mutable {
                            std::move(h)(carried_out);
