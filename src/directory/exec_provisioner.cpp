@@ -1,6 +1,7 @@
 #include "directory/exec_provisioner.hpp"
 
 #include "base/text.hpp"
+#include "directory/exec_lists.hpp"
 #include "net/event.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -47,27 +48,12 @@ std::string_view name_of(new_password::kind form) noexcept {
     return form == new_password::kind::plain ? "plain" : form == new_password::kind::hashed ? "hashed" : "none";
 }
 
-std::vector<std::string_view> split(std::string_view text, char by) {
-    std::vector<std::string_view> out;
-    while (true) {
-        const std::size_t end = std::min(text.find(by), text.size());
-        out.push_back(text.substr(0, end));
-        if (end == text.size()) return out;
-        text.remove_prefix(end + 1);
-    }
-}
-
 /// A command may say what it has done as the first word that it prints.
 std::optional<change> said_change(std::string_view out) {
     const std::string_view word = out.substr(0, out.find_first_of(" \t\r\n"));
     for (const change c : {change::created, change::existed, change::updated, change::unchanged})
         if (word == name_of(c)) return c;
     return std::nullopt;
-}
-
-std::unexpected<error> odd_line(std::string_view line) {
-    return fail(retry_class::protocol, phase::list,
-                fmt::format("the list has a line that is none: \"{}\"", quote_server_text(line, 80)));
 }
 
 /// Fills pages and hands them on.
@@ -89,35 +75,6 @@ template <class Entry> class pages {
     page_handler<Entry>* take_;
     std::vector<Entry> page_;
 };
-
-/// address [TAB name [TAB quota [TAB active]]]; nothing behind a TAB: not known
-result<account_entry> parse_account(std::string_view line) {
-    const auto fields = split(line, '\t');
-    if (fields.size() > 4 || fields[0].empty() || !is_utf8(line)) return odd_line(line);
-    account_entry out{.address = std::string(fields[0])};
-    if (fields.size() > 1) out.name = fields[1];
-    if (fields.size() > 2 && !fields[2].empty()) {
-        out.quota = parse_u64(fields[2]);
-        if (!out.quota) return odd_line(line);
-    }
-    if (fields.size() > 3 && !fields[3].empty()) {
-        if (fields[3] != "0" && fields[3] != "1") return odd_line(line);
-        out.active = fields[3] == "1";
-    }
-    return out;
-}
-
-/// address TAB target{,target} [TAB active]
-result<alias_entry> parse_alias(std::string_view line) {
-    const auto fields = split(line, '\t');
-    if (fields.size() < 2 || fields.size() > 3 || fields[0].empty() || fields[1].empty() || !is_utf8(line))
-        return odd_line(line);
-    alias_entry out{.address = std::string(fields[0])};
-    for (const std::string_view target : split(fields[1], ','))
-        if (!target.empty()) out.targets.emplace_back(target);
-    if (fields.size() == 3) out.active = fields[2] != "0";
-    return out;
-}
 
 check_finding look_at(verb v, const std::string& program) {
     using enum check_finding::grade;
@@ -175,7 +132,8 @@ error exec_provisioner::failed(verb v, const command_end& end) const {
     if (end.exit_code == settings_.exists_code) why = exists_error(what + ", which means that it exists");
     if (end.exit_code == settings_.later_code) why.cls = retry_class::transient;
     const std::string_view words = end.err.empty() ? end.out : end.err;
-    why.server_said = quote_server_text(words.substr(0, words.find_last_not_of(" \r\n") + 1));
+    const std::string said = quote_server_text(words.substr(0, words.find_last_not_of(" \r\n") + 1));
+    if (!said.empty()) why.server_said = fmt::format("\"{}\"", said);
     return why;
 }
 
@@ -328,7 +286,7 @@ task<result<void>> exec_provisioner::list_accounts(domain_name domain, page_hand
     auto end = co_await run(verb::list_accounts, {{"POSTFERRY_DOMAIN", domain.text()}}, {},
                             [&filled](std::string_view line) -> result<void> {
                                 if (line.empty()) return {};
-                                auto entry = parse_account(line);
+                                auto entry = parse_account_line(line);
                                 if (!entry) return std::unexpected(std::move(entry.error()));
                                 return filled.add(std::move(*entry));
                             });
@@ -342,7 +300,7 @@ task<result<void>> exec_provisioner::list_aliases(domain_name domain, page_handl
     auto end = co_await run(verb::list_aliases, {{"POSTFERRY_DOMAIN", domain.text()}}, {},
                             [&filled](std::string_view line) -> result<void> {
                                 if (line.empty()) return {};
-                                auto entry = parse_alias(line);
+                                auto entry = parse_alias_line(line);
                                 if (!entry) return std::unexpected(std::move(entry.error()));
                                 return filled.add(std::move(*entry));
                             });

@@ -92,7 +92,7 @@ TEST_F(exec_provisioner_test, exit_codes_mean_what_the_settings_say) {
     settings.exists_code = 1;
     EXPECT_EQ(with(1, upsert), "existed");
     const auto failed = run(driver().account_create({.address = addr("a@b")}, create_only));
-    EXPECT_EQ(failed.error().server_said, "oops");
+    EXPECT_EQ(failed.error().server_said, "\"oops\"");
 }
 
 TEST_F(exec_provisioner_test, a_command_may_say_what_it_has_done) {

@@ -6,6 +6,7 @@
 #include "protocol/imap/mailbox_name.hpp"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -43,6 +44,8 @@ class imap_provisioner::line : public std::enable_shared_from_this<line> {
         co_return co_await asio::co_spawn(strand_, take_turn<T>(self, std::move(work)), asio::use_awaitable);
     }
 
+    [[nodiscard]] const executor& strand() const noexcept { return strand_; }
+    void hang_up() noexcept { session_.reset(); }
     [[nodiscard]] const imap_admin_settings& settings() const noexcept { return settings_; }
     [[nodiscard]] client::imap_session& session() noexcept { return *session_; }
     [[nodiscard]] char delimiter() const noexcept { return delimiter_; }
@@ -164,7 +167,11 @@ class imap_provisioner::line : public std::enable_shared_from_this<line> {
 imap_provisioner::imap_provisioner(imap_admin_settings settings, executor ex, opener open)
     : line_(std::make_shared<line>(std::move(settings), std::move(ex), std::move(open))) {}
 
-imap_provisioner::~imap_provisioner() = default;
+/// The connection belongs to its strand, and goes there.
+imap_provisioner::~imap_provisioner() {
+    const executor ex = line_->strand();
+    asio::post(ex, [last = std::move(line_)] { last->hang_up(); });
+}
 
 bool imap_provisioner::can(verb v) const noexcept {
     return v == verb::domain_create || v == verb::account_exists || v == verb::account_create || v == verb::set_quota ||

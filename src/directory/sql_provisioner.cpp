@@ -23,13 +23,14 @@ class sql_provisioner::database {
   public:
     explicit database(const sql_settings& settings) : settings_(settings) {}
 
-    /// Outside a transaction.
+    /// Outside a transaction. What fails because the line was cut while nobody looked is asked once more.
     template <class Work> auto read(Work work) {
-        return thread_.run(
-            [this, work = std::move(work)]() mutable -> std::invoke_result_t<Work&, postfixadmin_tables&> {
-                if (auto ok = ready(); !ok) return std::unexpected(std::move(ok.error()));
-                return work(*tables_);
-            });
+        using answer = std::invoke_result_t<Work&, postfixadmin_tables&>;
+        return thread_.run([this, work = std::move(work)]() mutable -> answer {
+            if (auto ok = ready(); !ok) return std::unexpected(std::move(ok.error()));
+            answer out = work(*tables_);
+            return out || !sql::repeatable(db_->last_trouble()) ? out : work(*tables_);
+        });
     }
 
     /// In a transaction, which is repeated as long as it fails for a reason that may go away.

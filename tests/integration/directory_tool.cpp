@@ -172,7 +172,8 @@ int main(int argc, char** argv) {
         for (const setting_fault& f : made.error()) std::cerr << f.text() << '\n';
         return 1;
     }
-    boost::asio::co_spawn(io, answer_all(**made), [](std::exception_ptr thrown) {
+    boost::asio::co_spawn(io, answer_all(**made), [&made](std::exception_ptr thrown) {
+        made->reset(); // with its connection, which would keep the context going
         if (thrown) std::rethrow_exception(thrown);
     });
     io.run();

@@ -198,7 +198,7 @@ class PostgreSql(PostfixAdmin, Case):
         self.assertFalse(check["good"])
         self.assertIn("cannot write", check["findings"][-1]["text"])
 
-    def test_a_server_that_was_killed_is_waited_for(self):
+    def test_the_server_is_found_again_when_it_was_killed(self):
         tool = self.tool()
         tool("domain-create", domain="killed.example")
         self.server_.kill()
