@@ -56,25 +56,28 @@ result<void> tables_into(sql::connection& from, const fs::path& file, const copy
     return {};
 }
 
+std::unexpected<error> no_use(const fs::path& file, std::string_view why) {
+    return fail(retry_class::config, phase::ledger, fmt::format("{} is damaged, or no backup: {}", file.string(), why),
+                "Use another backup; nothing was changed");
+}
+
 /// A backup that may be trusted, opened for reading.
 result<std::unique_ptr<sql::connection>> open_backup(const fs::path& file) {
     std::error_code ignored;
     if (!fs::exists(file, ignored))
         return fail(retry_class::config, phase::ledger, fmt::format("there is no backup {}", file.string()));
-    auto db = sql::open_sqlite(file, {.name = "backup " + file.string(), .read_only = true, .immutable = true});
-    if (!db) return db;
+    sql::trouble kind{};
+    auto db = sql::open_sqlite(file, {.name = "backup " + file.string(), .read_only = true, .immutable = true}, &kind);
+    if (!db) return kind == sql::trouble::damaged ? no_use(file, db.error().what) : db;
     auto fit = sql::inspect(**db, ledger_schema());
-    if (!fit) return pass_on(fit);
+    if (!fit) return no_use(file, fit.error().what);
     if (*fit != sql::schema_fit::current && *fit != sql::schema_fit::older)
         return fail(retry_class::config, phase::ledger,
                     fmt::format("{} is no backup that this program can restore", file.string()));
     std::string verdict;
     auto checked = detail::each_row(**db, "PRAGMA integrity_check(1)",
                                     [&](const sql::query& q) { verdict = std::string(q.text(0)); });
-    if (!checked || verdict != "ok")
-        return fail(retry_class::config, phase::ledger,
-                    fmt::format("{} is damaged: {}", file.string(), checked ? verdict : checked.error().what),
-                    "Use another backup; nothing was changed");
+    if (!checked || verdict != "ok") return no_use(file, checked ? verdict : checked.error().what);
     return db;
 }
 
