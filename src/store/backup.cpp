@@ -68,7 +68,8 @@ result<std::unique_ptr<sql::connection>> open_backup(const fs::path& file) {
         return fail(retry_class::config, phase::ledger, fmt::format("there is no backup {}", file.string()));
     sql::trouble kind{};
     auto db = sql::open_sqlite(file, {.name = "backup " + file.string(), .read_only = true, .immutable = true}, &kind);
-    if (!db) return kind == sql::trouble::damaged ? no_use(file, db.error().what) : db;
+    if (!db && kind == sql::trouble::damaged) return no_use(file, db.error().what);
+    if (!db) return db;
     auto fit = sql::inspect(**db, ledger_schema());
     if (!fit) return no_use(file, fit.error().what);
     if (*fit != sql::schema_fit::current && *fit != sql::schema_fit::older)
