@@ -62,7 +62,7 @@ void complete_options(raw_options& raw, command what, const config_defaults& fro
                  named, raw.guest.oauth, from.target, from.target_oauth, from.target_password);
     fill(raw.jobs, from.jobs);
     fill(raw.timeout, from.timeout);
-    fill(raw.acl, from.acl);
+    raw.acl = raw.acl || (!raw.no_acl && from.acl.value_or(false));
     fill(raw.include, from.include);
     fill(raw.exclude, from.exclude);
     fill(raw.map, from.map);

@@ -41,9 +41,9 @@ std::string name_in_file(const config_key& key) {
 
 std::string_view shown_value(const config_key& key) { return key.fallback.empty() ? key.example : key.fallback; }
 
-/// Lines of at most 110 characters.
+/// Lines of at most 120 characters.
 std::string as_comment(std::string_view text) {
-    constexpr std::size_t width = 108;
+    constexpr std::size_t width = 118;
     std::string out;
     while (true) {
         std::size_t end = std::min(text.find('\n'), text.size());

@@ -207,7 +207,7 @@ result<void> check_pass(run_options& out, const raw_options& raw) {
 }
 
 result<void> check_deletion(run_options& out, const raw_options& raw) {
-    out.acl = raw.acl.value_or(false);
+    out.acl = raw.acl;
     out.delete_extra = raw.delete_extra;
     if (!out.delete_extra) return {};
     using enum transfer::pass_kind;

@@ -10,8 +10,7 @@ namespace postferry::app {
 /// As typed; an empty text was not given.
 struct raw_options {
     std::vector<std::string> where;
-    std::optional<bool> acl;
-    bool delete_extra = false;
+    bool acl = false, no_acl = false, delete_extra = false;
     std::string waive, sample, seed;
     std::vector<std::string> report;
     std::string sign_key, make_key, check_signature, key;

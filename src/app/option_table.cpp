@@ -47,9 +47,10 @@ void add_selection_options(CLI::App& app, raw_options& raw) {
     add_text(app, "--max-size", raw.max_size, "skip larger messages: 25MB is 10^6, 25MiB is 2^20 octets each", "SIZE",
              group);
     add_text(app, "--pass", raw.pass, "trial, bulk (default), delta, final, sweep, repair or verify", "PASS", group);
-    app.add_flag("--acl,!--no-acl", raw.acl,
-                 "copy the access rights of folders too (RFC 4314), where both servers keep them")
-        ->group(group);
+    auto* acl =
+        app.add_flag("--acl", raw.acl, "copy the access rights of folders too (RFC 4314), where both servers keep them")
+            ->group(group);
+    app.add_flag("--no-acl", raw.no_acl, "leave them, whatever the configuration says")->excludes(acl)->group(group);
     app.add_flag("--delete-extra", raw.delete_extra,
                  "delete copies whose message vanished from the source, as --dry-run has shown them")
         ->group(group);
