@@ -25,7 +25,7 @@ namespace postferry::app {
 
 namespace {
 
-void complain(std::string_view text) { fmt::print(stderr, "postferry: {}\n", text); }
+void complain(std::string_view text) { to_stderr(fmt::format("postferry: {}\n", text)); }
 
 int give_up(const error& why) {
     complain(why.message());
@@ -155,7 +155,7 @@ int main(int argc, char** argv) {
         };
         command_line line = parse_command_line(words.subspan(1), find);
         to_stdout(line.out);
-        std::fputs(line.err.c_str(), stderr);
+        to_stderr(line.err);
         if (!line.run) return judge_output(line.exit_code);
         const int code = judge_output(run_command(std::move(*line.run)));
         log::stop();

@@ -26,7 +26,7 @@ namespace {
 using transfer::kept_report;
 
 int give_up(const error& why) {
-    fmt::print(stderr, "postferry: {}\n", why.message());
+    to_stderr(fmt::format("postferry: {}\n", why.message()));
     return exit_code_of(why);
 }
 
@@ -126,8 +126,8 @@ int report_command(const run_options& options) {
     if (!all) return give_up(all.error());
     const auto reports = chosen(std::move(*all), options.filters, options.report_pass);
     if (reports.empty()) {
-        fmt::print(stderr, "postferry: the ledger {} holds no report{}\n", options.state.string(),
-                   options.filters.empty() && options.report_pass.empty() ? "" : " of what you ask for");
+        to_stderr(fmt::format("postferry: the ledger {} holds no report{}\n", options.state.string(),
+                              options.filters.empty() && options.report_pass.empty() ? "" : " of what you ask for"));
         return exit_codes::incomplete;
     }
     auto files = report_files::open(options.reports, options.sign_key);

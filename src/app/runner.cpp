@@ -16,6 +16,7 @@
 #include <boost/asio/strand.hpp>
 #include <fmt/format.h>
 
+#include <csignal>
 #include <map>
 #include <mutex>
 #include <signal.h>
@@ -82,6 +83,7 @@ class run {
         if (crashed_) std::rethrow_exception(crashed_);
         const int code = out_.finish();
         if (broken_off_) leave(code);
+        if (stopping_) close_ears();
         return code;
     }
 
@@ -144,6 +146,13 @@ class run {
     [[noreturn]] static void leave(int code) {
         log::stop();
         std::_Exit(code);
+    }
+
+    // What is still to be written after the end must not fall to a terminal that says goodbye twice.
+    void close_ears() {
+        boost::system::error_code ignored;
+        signals_.clear(ignored);
+        std::signal(SIGHUP, SIG_IGN);
     }
 
     // A terminal that was closed. nohup, and whoever else had it ignored, is obeyed.

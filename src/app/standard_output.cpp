@@ -22,6 +22,8 @@ void to_stdout(std::string_view text) noexcept {
     if (std::fwrite(text.data(), 1, text.size(), stdout) < text.size() || std::fflush(stdout) != 0) keep(errno);
 }
 
+void to_stderr(std::string_view text) noexcept { std::fwrite(text.data(), 1, text.size(), stderr); }
+
 int output_trouble() noexcept {
     errno = 0;
     if (std::fflush(stdout) != 0) keep(errno);
