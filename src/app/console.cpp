@@ -14,8 +14,6 @@ namespace postferry::app {
 
 namespace {
 
-void to_stderr(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
-
 struct extent {
     std::size_t columns, rows;
 };
@@ -49,7 +47,7 @@ console::console(const run_options& options, std::uint64_t mailboxes)
     : options_(options), mailboxes_(mailboxes), terminal_(has_table(options)),
       view_(settings_for(options, mailboxes), to_stdout, start_),
       events_(options.json ? std::function<void(std::string_view)>(to_stdout) : [](std::string_view) {}),
-      summary_(options.what) {}
+      summary_(options.what, mailboxes) {}
 
 result<void> console::open_report() {
     if (is_document(options_.what) || options_.dry_run) {

@@ -66,13 +66,14 @@ void summary::add(const transfer::mailbox_report& r) {
         ++failure_count_;
         if (failures_.size() < shown_failures) failures_.emplace_back(r.source, f);
     }
-    if (!r.stopped_by) return;
+    // Of those that were told to stop there is nothing to tell but their number, and they would hide the others.
+    if (!r.stopped_by || r.stopped_by->cls == retry_class::cancelled) return;
     ++stopped_count_;
     if (stopped_.size() < shown_failures) stopped_.emplace_back(r.source, *r.stopped_by);
 }
 
 std::string summary::balance_lines() const {
-    if (messages_.source == 0 && stopped_count_ > 0) return {};
+    if (messages_.source == 0 && stopped_count_ + interrupted_ > 0) return {};
     std::string out =
         fmt::format("  {} on the source = {} copied ({}) + {} present already + {} skipped by rule + {} failed",
                     counted(messages_.source, "message"), grouped(messages_.copied), format_size(octets_.copied),
@@ -183,20 +184,21 @@ std::string summary::advice(int exit_code) const {
 std::string summary::text(int exit_code, const std::string& report_file, const std::string& log_file,
                           double seconds) const {
     std::string out;
-    if (mailboxes_ == 1) {
+    if (all() == 1 && mailboxes_ == 1) {
         out = fmt::format("{} -> {}: {} in {}\n", only_source_, only_target_, complete_ == 1 ? "done" : "not complete",
                           duration_text(seconds));
     } else {
-        out = fmt::format("{} of {} done in {}\n", grouped(complete_), counted(mailboxes_, "mailbox", "mailboxes"),
+        out = fmt::format("{} of {} done in {}\n", grouped(complete_), counted(all(), "mailbox", "mailboxes"),
                           duration_text(seconds));
     }
     out += balance_lines();
     out += difference_lines();
     std::vector<std::string> marks;
     for (const auto& [mark, n] : grades_)
-        marks.push_back(mailboxes_ == 1 ? std::string(name_of(mark)) : fmt::format("{} {}", grouped(n), name_of(mark)));
-    if (mailboxes_ > 1 && not_started_ > 0) marks.push_back(fmt::format("{} not started", grouped(not_started_)));
-    if (mailboxes_ > 1 && interrupted_ > 0) marks.push_back(fmt::format("{} interrupted", grouped(interrupted_)));
+        marks.push_back(all() == 1 ? std::string(name_of(mark)) : fmt::format("{} {}", grouped(n), name_of(mark)));
+    if (all() > 1 && not_started_ > 0) marks.push_back(fmt::format("{} not started", grouped(not_started_)));
+    if (all() > 1 && interrupted_ > 0) marks.push_back(fmt::format("{} interrupted", grouped(interrupted_)));
+    if (all() > mailboxes_) marks.push_back(fmt::format("{} not begun", grouped(all() - mailboxes_)));
     if (!marks.empty()) out += fmt::format("  grade: {}\n", fmt::join(marks, ", "));
     out += failure_lines(report_file, log_file);
     if (!report_file.empty()) out += fmt::format("Report: {}\n", report_file);

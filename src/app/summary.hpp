@@ -3,6 +3,7 @@
 #include "app/options.hpp"
 #include "transfer/report.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -18,7 +19,8 @@ class summary {
   public:
     static constexpr std::size_t shown_failures = 20;
 
-    explicit summary(command what) noexcept : what_(what) {}
+    /// @param mailboxes that were to be done; those that are never reported were not begun
+    explicit summary(command what, std::uint64_t mailboxes = 0) noexcept : what_(what), wanted_(mailboxes) {}
 
     void add(const transfer::mailbox_report& report);
     /// Rows of the CSV that --skip-invalid left out.
@@ -38,7 +40,10 @@ class summary {
     [[nodiscard]] std::string failure_lines(const std::string& report_file, const std::string& log_file) const;
     [[nodiscard]] std::string advice(int exit_code) const;
 
+    [[nodiscard]] std::uint64_t all() const noexcept { return std::max(mailboxes_, wanted_); }
+
     command what_;
+    std::uint64_t wanted_;
     std::uint64_t mailboxes_ = 0, complete_ = 0, rows_skipped_ = 0;
     std::string only_source_, only_target_; ///< of the first mailbox
     transfer::balance messages_, octets_;

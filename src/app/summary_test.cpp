@@ -75,6 +75,21 @@ TEST(summary, what_a_stopped_mailbox_had_before_it_is_to_be_done_not_lost) {
     EXPECT_THAT(s.text(130, "", "", 1), HasSubstr("  grade: 1 perfect, 1 interrupted\n"));
 }
 
+TEST(summary, an_interrupted_run_adds_up_and_does_not_hide_what_failed) {
+    summary s(command::migrate, 1000);
+    auto told_to_stop = samples::synced();
+    told_to_stop.stopped_by = samples::wrong_password().stopped_by;
+    told_to_stop.stopped_by->cls = retry_class::cancelled;
+    told_to_stop.stopped_by->where = phase::usage;
+    for (int i = 0; i < 30; ++i) s.add(told_to_stop);
+    s.add(samples::wrong_password());
+    for (int i = 0; i < 100; ++i) s.add(samples::synced());
+    const auto text = s.text(130, "", "", 1);
+    EXPECT_THAT(text, HasSubstr("100 of 1,000 mailboxes done"));
+    EXPECT_THAT(text, HasSubstr("  grade: 100 perfect, 1 not started, 30 interrupted, 869 not begun\n"));
+    EXPECT_THAT(text, HasSubstr("1 mailbox stopped early:\n  imaps://alice@old: the server refused"));
+}
+
 TEST(summary, shows_twenty_failures_and_says_where_the_others_are) {
     auto r = samples::with_failures();
     r.failures.assign(50, r.failures[0]);
