@@ -23,6 +23,10 @@ class database_job {
         read,
         write,
         synced_write, ///< on the disk before it is answered
+        /// A write to rows that no other process writes: it shares a transaction with others on PostgreSQL, too, where
+        /// several transactions that hold many rows in different orders would wait for each other.
+        record,
+        synced_record,
         alone, ///< a write in a transaction of its own: it takes locks that nobody should wait for longer than needed
     };
 
@@ -32,6 +36,9 @@ class database_job {
     database_job& operator=(const database_job&) = delete;
 
     [[nodiscard]] kind what() const noexcept { return kind_; }
+    [[nodiscard]] bool is_synced() const noexcept {
+        return kind_ == kind::synced_write || kind_ == kind::synced_record;
+    }
     /// Carries it out and keeps the outcome; false = failed. May be asked again when the transaction around it was
     /// lost.
     [[nodiscard]] virtual bool run(tables& t) = 0;

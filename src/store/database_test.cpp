@@ -11,6 +11,9 @@
 
 #include <atomic>
 #include <future>
+#include <mutex>
+#include <random>
+#include <set>
 #include <thread>
 
 namespace postferry::store {
@@ -116,6 +119,59 @@ TEST_P(databases, a_lease_fences_every_write_of_its_ledger) {
     EXPECT_EQ(wait_for(mine->rows(folder->id)).value().size(), 1U);
     mine->close_mailbox(*mailbox);
     EXPECT_TRUE(wait_for(books.open_mailbox("imaps://a@old", "imaps://a@new")));
+}
+
+TEST_P(databases, several_processes_that_change_the_same_mailboxes_in_any_order_keep_the_tallies) {
+    const bool one_file = GetParam() == sql::dialect::sqlite; // has one process
+    std::vector<std::unique_ptr<database>> processes;
+    for (int i = 0; i < (one_file ? 1 : 3); ++i) processes.push_back(open({.readers = 0}));
+    std::vector<record_id> ids;
+    auto made = wait_for(processes[0]->write([&ids](tables& t) -> result<record_id> {
+        auto b = t.batches.add({.name = "b"});
+        std::vector<migration> all;
+        for (int i = 0; i < 12; ++i) all.push_back(test_store::mailbox(b->id, i, mailbox_state::queued));
+        ids = t.migrations.add(all).value();
+        return b->id;
+    }));
+    ASSERT_TRUE(made);
+    std::atomic<int> changed{0};
+    std::mutex mutex;
+    std::set<std::string> others;
+    std::vector<std::thread> threads;
+    for (std::size_t p = 0; p < processes.size(); ++p)
+        threads.emplace_back([&, p] {
+            std::minstd_rand random(static_cast<unsigned>(p) + 1);
+            asio::io_context io;
+            std::vector<std::future<result<migration>>> all;
+            for (int i = 0; i < 150; ++i) {
+                const record_id id = ids[random() % ids.size()];
+                const auto to = random() % 2 == 0 ? mailbox_state::paused : mailbox_state::queued;
+                all.push_back(asio::co_spawn(io, processes[p]->write([id, to](tables& t) {
+                    return change_state(t, id, mailbox_change{.to = to, .actor = "t"});
+                }),
+                                             asio::use_future));
+            }
+            io.run();
+            for (auto& one : all) {
+                auto outcome = one.get();
+                if (outcome) {
+                    ++changed;
+                } else {
+                    const std::lock_guard lock(mutex);
+                    others.insert(outcome.error().message());
+                }
+            }
+        });
+    for (std::thread& t : threads) t.join();
+    EXPECT_TRUE(others.empty()) << *others.begin();
+    EXPECT_EQ(changed, static_cast<int>(processes.size()) * 150);
+    auto tally = wait_for(processes[0]->read([batch = *made](tables& t) { return t.batches.tally(batch); }));
+    auto rows =
+        wait_for(processes[0]->read([batch = *made](tables& t) { return t.migrations.list({.batch = batch}, {}); }));
+    for (const batch_tally& line : tally.value())
+        EXPECT_EQ(static_cast<std::int64_t>(line.mailboxes),
+                  std::ranges::count(rows->rows, line.state, &migration::state))
+            << name_of(line.state);
 }
 
 class servers : public testing::Test {

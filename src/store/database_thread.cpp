@@ -50,10 +50,28 @@ database_thread::~database_thread() { thread_.join(); }
 
 void database_thread::work() {
     const std::size_t most = reads_only_ ? 1 : max_group;
-    for (job_group jobs = queue_.next(most); !jobs.empty(); jobs = queue_.next(most)) carry_out(jobs);
+    for (job_group jobs = queue_.next(most); !jobs.empty(); jobs = queue_.next(most)) {
+        some_jobs left(jobs);
+        while (!left.empty()) {
+            const std::size_t n = may_share(left);
+            carry_out(left.first(n));
+            left = left.subspan(n);
+        }
+    }
 }
 
-void database_thread::carry_out(job_group& jobs) {
+/// How many from the front may be in one transaction; at least one.
+std::size_t database_thread::may_share(some_jobs jobs) const {
+    if (db_->dialect() == sql::dialect::sqlite) return jobs.size();
+    const auto shares = [](const auto& job) {
+        using enum database_job::kind;
+        return job->what() == read || job->what() == record || job->what() == synced_record;
+    };
+    const auto end = std::ranges::find_if_not(jobs, shares);
+    return std::max<std::size_t>(static_cast<std::size_t>(end - jobs.begin()), 1);
+}
+
+void database_thread::carry_out(some_jobs jobs) {
     const bool writes =
         std::ranges::any_of(jobs, [](const auto& job) { return job->what() != database_job::kind::read; });
     if (writes && jobs.size() > 1 && run_together(jobs)) {
@@ -89,16 +107,15 @@ error database_thread::unreachable(error why) const {
 
 /// One transaction, so one commit, for all of them. Nobody is told anything before it: a reader among them has seen
 /// what is not committed yet. false = none of it has happened.
-bool database_thread::run_together(job_group& jobs) {
-    const bool synced =
-        std::ranges::any_of(jobs, [](const auto& job) { return job->what() == database_job::kind::synced_write; });
+bool database_thread::run_together(some_jobs jobs) {
+    const bool synced = std::ranges::any_of(jobs, [](const auto& job) { return job->is_synced(); });
     auto done =
         sql::transact(*db_, synced ? durability::synced : durability::ordered, [&] { return run_all(jobs); }, wait());
     if (done && board_.now()) board_.back();
     return done.has_value();
 }
 
-result<void> database_thread::run_all(job_group& jobs) {
+result<void> database_thread::run_all(some_jobs jobs) {
     for (const auto& job : jobs) {
         if (job->what() == database_job::kind::read)
             (void)job->run(tables_); // its failure is its outcome
@@ -114,7 +131,8 @@ result<void> database_thread::run_in_savepoint(database_job& job) {
     auto done = db_->savepoint();
     if (!done) return done;
     if (job.run(tables_)) return db_->release_savepoint();
-    if (!db_->in_transaction()) return undo();
+    // What may go away by itself is no outcome: the whole is repeated.
+    if (!db_->in_transaction() || sql::repeatable(db_->last_trouble())) return undo();
     return db_->rollback_to_savepoint();
 }
 
@@ -126,7 +144,7 @@ void database_thread::run_alone(database_job& job) {
     }
     bool ran = true;
     auto done = sql::transact(
-        *db_, job.what() == database_job::kind::synced_write ? durability::synced : durability::ordered,
+        *db_, job.is_synced() ? durability::synced : durability::ordered,
         [&]() -> result<void> {
             ran = job.run(tables_);
             if (!ran) return undo();

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 
@@ -49,9 +50,11 @@ class database_thread {
 
   private:
     void work();
-    void carry_out(job_group& jobs);
-    [[nodiscard]] bool run_together(job_group& jobs);
-    [[nodiscard]] result<void> run_all(job_group& jobs);
+    using some_jobs = std::span<std::unique_ptr<database_job>>;
+    void carry_out(some_jobs jobs);
+    [[nodiscard]] std::size_t may_share(some_jobs jobs) const;
+    [[nodiscard]] bool run_together(some_jobs jobs);
+    [[nodiscard]] result<void> run_all(some_jobs jobs);
     [[nodiscard]] result<void> run_in_savepoint(database_job& job);
     void run_alone(database_job& job);
     [[nodiscard]] sql::patience wait();

@@ -120,11 +120,17 @@ task<result<mailbox_id>> ledger_books::open_mailbox(std::string source_key, std:
         [source_key, target_key](ledger_repository& ledger) { return ledger.find_mailbox(source_key, target_key); });
     if (!known) co_return std::unexpected(std::move(known.error()));
     if (!*known && !read_only()) {
-        auto added = co_await change(kind::write, {}, [source_key, target_key](ledger_repository& ledger) {
+        auto added = co_await change(kind::record, {}, [source_key, target_key](ledger_repository& ledger) {
             return ledger.add_mailbox(source_key, target_key);
         });
-        if (!added) co_return std::unexpected(std::move(added.error()));
-        known = *added;
+        if (added)
+            known = *added;
+        else { // another process may have added it since we looked
+            known = co_await look([source_key, target_key](ledger_repository& ledger) {
+                return ledger.find_mailbox(source_key, target_key);
+            });
+            if (!known || !*known) co_return std::unexpected(std::move(added.error()));
+        }
     }
     if (*known && !read_only() && db_->dialect() == sql::dialect::postgresql) {
         auto held = co_await hold(**known);
@@ -183,14 +189,14 @@ task<result<ledger_folder>> ledger_books::begin_folder(mailbox_id mailbox, std::
                                             .source_uid_validity = source_uid_validity,
                                             .target_uid_validity = target_uid_validity,
                                             .target_mark = target_mark};
-    return change(kind::synced_write, {.mailbox = mailbox},
+    return change(kind::synced_record, {.mailbox = mailbox},
                   [mailbox, folder = std::move(folder)](ledger_repository& ledger) {
                       return ledger.begin_folder(mailbox, folder);
                   });
 }
 
 task<result<std::uint32_t>> ledger_books::flag_set(folder_id folder, std::string canonical) {
-    return change(kind::write, {.folder = folder},
+    return change(kind::record, {.folder = folder},
                   [folder, canonical = std::move(canonical)](ledger_repository& ledger) {
                       return ledger.flag_set(folder, canonical);
                   });
@@ -198,7 +204,7 @@ task<result<std::uint32_t>> ledger_books::flag_set(folder_id folder, std::string
 
 task<result<void>> ledger_books::record(folder_id folder, std::vector<ledger_row> rows,
                                         std::vector<failed_item> failures) {
-    return change(kind::write, {.folder = folder},
+    return change(kind::record, {.folder = folder},
                   [folder, rows = std::move(rows), failures = std::move(failures)](ledger_repository& ledger) {
                       return ledger.record(folder, rows, failures);
                   });
@@ -206,28 +212,28 @@ task<result<void>> ledger_books::record(folder_id folder, std::vector<ledger_row
 
 task<result<void>> ledger_books::update_flags(folder_id folder,
                                               std::vector<std::pair<std::uint32_t, std::uint32_t>> uid_and_flag_set) {
-    return change(kind::write, {.folder = folder},
+    return change(kind::record, {.folder = folder},
                   [folder, changes = std::move(uid_and_flag_set)](ledger_repository& ledger) {
                       return ledger.update_flags(folder, changes);
                   });
 }
 
 task<result<void>> ledger_books::forget(folder_id folder, std::vector<std::uint32_t> source_uids) {
-    return change(kind::write, {.folder = folder}, [folder, uids = std::move(source_uids)](ledger_repository& ledger) {
+    return change(kind::record, {.folder = folder}, [folder, uids = std::move(source_uids)](ledger_repository& ledger) {
         return ledger.forget(folder, uids);
     });
 }
 
 task<result<void>> ledger_books::set_state(folder_id folder, std::vector<std::uint32_t> source_uids,
                                            transfer::item_state state) {
-    return change(kind::write, {.folder = folder},
+    return change(kind::record, {.folder = folder},
                   [folder, uids = std::move(source_uids), state](ledger_repository& ledger) {
                       return ledger.set_state(folder, uids, state);
                   });
 }
 
 task<result<void>> ledger_books::keep_report(transfer::kept_report report) {
-    return change(kind::write, {},
+    return change(kind::record, {},
                   [report = std::move(report)](ledger_repository& ledger) { return ledger.keep_report(report); });
 }
 
@@ -236,7 +242,7 @@ task<result<std::vector<transfer::kept_report>>> ledger_books::reports() {
 }
 
 task<result<void>> ledger_books::finish_folder(ledger_folder state) {
-    return change(kind::write, {.folder = state.id},
+    return change(kind::record, {.folder = state.id},
                   [state = std::move(state)](ledger_repository& ledger) { return ledger.finish_folder(state); });
 }
 
@@ -256,20 +262,20 @@ task<result<std::optional<name_book::page>>> ledger_books::find_names(name_key k
 
 task<result<name_book::page>> ledger_books::create_names(name_key key, std::uint32_t uid_validity) {
     // Not flushed: numbers are, with all that was committed before them.
-    return change(kind::write, {}, [key = std::move(key), uid_validity](ledger_repository& ledger) {
+    return change(kind::record, {}, [key = std::move(key), uid_validity](ledger_repository& ledger) {
         return ledger.names().create(key, uid_validity);
     });
 }
 
 task<result<std::vector<name_book::entry>>> ledger_books::add_names(name_key key, std::vector<std::string> names) {
     // Flushed: a target may keep the numbers as UIDs, and must never see one again for another message.
-    return change(kind::synced_write, {}, [key = std::move(key), names = std::move(names)](ledger_repository& ledger) {
+    return change(kind::synced_record, {}, [key = std::move(key), names = std::move(names)](ledger_repository& ledger) {
         return ledger.names().add(key, names);
     });
 }
 
 task<result<void>> ledger_books::remove_names(name_key key, std::vector<std::uint32_t> uids) {
-    return change(kind::write, {}, [key = std::move(key), uids = std::move(uids)](ledger_repository& ledger) {
+    return change(kind::record, {}, [key = std::move(key), uids = std::move(uids)](ledger_repository& ledger) {
         return ledger.names().remove(key, uids);
     });
 }
