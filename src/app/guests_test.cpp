@@ -114,6 +114,19 @@ TEST_F(guests_test, max_connections_holds_for_the_server_and_nobody_else_waits) 
     EXPECT_TRUE(*in_b);
 }
 
+TEST_F(guests_test, a_cap_for_every_server_gives_way_to_that_of_an_end) {
+    options.connections_per_server = 1;
+    mailbox::endpoint wide = at("wide");
+    wide.max_connections = 2;
+    const auto g = open();
+    const auto a = g->receive(at("old", "a"), local()), b = g->receive(at("old", "b"), local()),
+               c = g->receive(wide, local()), d = g->receive(wide, local());
+    const auto *in_a = admit(a), *in_b = admit(b), *in_c = admit(c), *in_d = admit(d);
+    EXPECT_TRUE(*in_a);
+    EXPECT_FALSE(*in_b);
+    EXPECT_TRUE(*in_c && *in_d);
+}
+
 TEST_F(guests_test, jobs_are_mailboxes_at_work_and_a_place_is_given_back) {
     jobs = 1;
     const auto g = open();

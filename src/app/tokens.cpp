@@ -200,6 +200,9 @@ std::shared_ptr<client::token_source> token_desk::of_row(const std::string& clie
     s.grant = client::oauth_grant::refresh_token;
     const auto newer = renewed_.find(digest);
     s.refresh_token = newer == renewed_.end() ? own->token : newer->second;
+    // Another row with this file may have had it renewed since it was read.
+    if (!own->file.empty())
+        if (auto now = read_secret_file(own->file, "the refresh token")) s.refresh_token = std::move(*now);
     s.keep_refresh_token = keeper(own->file, own->token);
     auto tokens = client::oauth_tokens(ex_, std::move(s));
     known = tokens;

@@ -254,8 +254,9 @@ ca = "{self.oauth.ca}"
         return path
 
     def migrate(self, config, rows, *more, source="imap://{{user}}@127.0.0.1:{port}?tls=off&auth=xoauth2&oauth=work", code=0):
-        csv = self.write("accounts.csv", "source_user,source_refresh_token,target_password\n" + "\n".join(
-            f"{user},{token},{PASSWORD}" for user, token in rows.items()))
+        rows = [(user, token, user) for user, token in rows.items()] if isinstance(rows, dict) else rows
+        csv = self.write("accounts.csv", "source_user,source_refresh_token,target_user,target_password\n" + "\n".join(
+            f"{user},{token},{target},{PASSWORD}" for user, token, target in rows))
         environment = self.environment(POSTFERRY_SOURCE_PASSWORD=None, POSTFERRY_TARGET_PASSWORD=None)
         log = self.folder / "log"
         try:
@@ -297,6 +298,16 @@ ca = "{self.oauth.ca}"
         for user, file in files.items():
             self.assertNotEqual(file.read_text(), before[user])
             self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+
+    def test_one_file_in_two_rows(self):
+        """The first row has its token replaced; the second, when the first is done, goes on with the new one."""
+        self.fill(3)
+        for token in (f"file:{self.write('anna.refresh', self.oauth.grant('anna'))}", self.oauth.grant("anna")):
+            self.oauth.asked.clear()
+            run = self.migrate(self.configure('grant = "refresh-token"'), [("anna", token, "anna"), ("anna", token, "bela")],
+                               "--jobs", "1", "--state", self.folder / f"{len(token)}.db")
+            self.assertEqual({one["state"] for one in run.report["mailboxes"]}, {"synced"}, run)
+            self.assertLessEqual(len(self.oauth.asked), 2)
 
     def test_a_rotated_token_of_a_row_serves_the_rest_of_the_run(self):
         """The line breaks, the token was refused meanwhile: the second refresh token, which is in no file, gets another."""
