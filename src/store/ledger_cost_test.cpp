@@ -1,6 +1,6 @@
 // What the ledger costs: octets a message in the file, CPU, time to open. The bounds are those of a release build with
 // room for a slow machine and for this one's being unoptimised; `--gtest_filter=ledger_cost*` prints what was measured.
-#include "store/ledger_file.hpp"
+#include "store/ledger_books.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -53,8 +53,8 @@ class ledger_cost : public testing::Test {
         folder_ = pattern;
     }
     void TearDown() override { std::filesystem::remove_all(folder_); }
-    std::unique_ptr<ledger_file> open() const {
-        auto opened = ledger_file::open(folder_ / "postferry.db", {});
+    std::unique_ptr<ledger_books> open() const {
+        auto opened = ledger_books::open(folder_ / "postferry.db", {});
         EXPECT_TRUE(opened) << opened.error().message();
         return std::move(*opened);
     }
