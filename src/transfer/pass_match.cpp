@@ -165,10 +165,13 @@ task<result<void>> mailbox_pass::state::match_and_open() {
         if (f.wanted.empty() && f.held_back.empty() && (!new_book || only_new())) continue;
         const std::uint32_t mark = new_book ? 1 : std::max(f.book.target_mark, 1U);
         uid_set candidates;
-        const std::uint32_t next = f.target->uid_next == 0 ? UINT32_MAX : f.target->uid_next;
         const bool open_ones = !f.wanted.empty() || !f.skipped.empty() || !f.held_back.empty();
-        if (open_ones && f.target->messages > 0 && next > mark) {
-            candidates = uid_set::of(mark, next - 1);
+        if (open_ones && f.target->messages > 0) {
+            auto there = co_await on_target_from(f, mark);
+            if (!there) co_return std::unexpected(there.error());
+            candidates = std::move(*there);
+        }
+        if (!candidates.empty()) {
             if (auto ok = co_await claim_known(f); !ok) co_return ok;
             candidates.remove(claimed_[f.target_handle]);
         }
@@ -186,6 +189,20 @@ task<result<void>> mailbox_pass::state::match_and_open() {
     if (!openings.empty()) co_await net::join_all(std::move(openings));
     if (first) co_return std::unexpected(*first);
     co_return result<void>{};
+}
+
+// Numbers without a message cost commands: where the server does not tell UIDNEXT (Courier), or has given away many
+// more numbers than it holds messages, what is there is listed first.
+task<result<uid_set>> mailbox_pass::state::on_target_from(const folder_work& f, std::uint32_t mark) {
+    constexpr std::uint64_t few = 200;
+    const std::uint32_t next = f.target->uid_next;
+    if (next != 0 && next <= mark) co_return uid_set{};
+    if (next != 0 && next - mark <= f.target->messages + few) co_return uid_set::of(mark, next - 1);
+    uid_lister there(1);
+    if (auto ok = co_await list_uids(*target_, {f.target_handle}, there); !ok) co_return std::unexpected(ok.error());
+    if (there.troubles[0]) co_return std::unexpected(*there.troubles[0]);
+    if (mark > 1) there.present[0].remove(1, mark - 1);
+    co_return std::move(there.present[0]);
 }
 
 task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates) {
@@ -221,14 +238,14 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
         const std::uint64_t octets = sizes[pair.source_uid];
         const auto form = f.found_repaired.find(pair.source_uid);
         const message::repair_set repairs = form == f.found_repaired.end() ? message::repair_set{} : form->second;
-        f.to_record.push_back({.source_uid = pair.source_uid,
-                               .target_uid = pair.target_uid,
-                               .octets = octets,
-                               .flags = flags_kept(f, pair.source_uid, pair.target_uid,
-                                                   flag_index(f, on_source.flags[pair.source_uid])),
-                               .state = ours ? item_state::copied : item_state::present,
-                               .digest = {},
-                               .repairs = repairs.bits()});
+        f.to_record.push_back(
+            {.source_uid = pair.source_uid,
+             .target_uid = pair.target_uid,
+             .octets = octets,
+             .flags = flags_kept(f, pair.source_uid, pair.target_uid, flag_index(f, on_source.flags[pair.source_uid])),
+             .state = ours ? item_state::copied : item_state::present,
+             .digest = {},
+             .repairs = repairs.bits()});
         if (ours && !repairs.empty())
             f.memory->repaired.insert_or_assign(pair.source_uid, repaired_message{.repairs = repairs});
         f.known.add(pair.source_uid);
@@ -287,7 +304,9 @@ task<result<void>> mailbox_pass::state::leave_out_untold(folder_work& f, std::ve
                 untold.add(row.source_uid);
         if (untold.empty()) continue;
         if (!unnamed) {
-            uid_set uids = uid_set::of(1, f.target->uid_next == 0 ? UINT32_MAX : f.target->uid_next - 1);
+            auto there = co_await on_target_from(f, 1);
+            if (!there) co_return std::unexpected(there.error());
+            uid_set uids = std::move(*there);
             uids.remove(claimed_[f.target_handle]);
             auto read = co_await read_into(*target_, f.target_handle, f.target->uid_validity, std::move(uids),
                                            mailbox::fetch_part::fingerprint, unnamed.emplace());

@@ -132,5 +132,22 @@ TEST_F(pass_match_test, merged_folders_without_a_ledger_lose_nothing) {
     EXPECT_EQ(target.folders["Both"].messages.size(), 2U);
 }
 
+// Each number that is asked for in vain costs.
+TEST_F(pass_match_test, few_messages_under_many_numbers_are_listed_first) {
+    for (const std::uint32_t next : {1'000U, 4'000'000'000U, 0U}) { // 0: the server does not tell
+        pass_bench b;
+        for (int i = 0; i < 3; ++i) b.source.inbox().add(mail(fmt::format("{}", i)));
+        b.target.inbox().add(mail("1"));
+        b.target.tells_uid_next = next != 0;
+        if (next != 0) b.target.inbox().uid_next = next;
+        EXPECT_EQ(sheet(b.run().messages), "3 = 2 + 1 + 0 + 0") << next;
+        EXPECT_EQ(b.target.done("scan INBOX"), 1U) << next;
+    }
+    source.inbox().add(mail("0"));
+    target.inbox().add(mail("0"));
+    EXPECT_EQ(run_anew(), "1 = 0 + 1 + 0 + 0");
+    EXPECT_EQ(target.done("scan"), 0U);
+}
+
 } // namespace
 } // namespace postferry::transfer

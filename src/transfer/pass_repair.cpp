@@ -197,9 +197,10 @@ repair_set mailbox_pass::state::note_repaired(folder_work& f, const sent_message
     if (!m.repair) return {};
     repair_set done = m.repair->effective;
     if (m.repair->repairs.has(repair::literal8)) done.add(repair::literal8);
-    f.memory->refusals.erase(m.uid);
+    const auto refusal = f.memory->refusals.extract(m.uid);
     f.memory->repaired.insert_or_assign(m.uid, repaired_message{.repairs = done, .wrapped = m.repair->wrapped});
-    note(fmt::format("{}, UID {}: the target took it with these repairs: {}", f.map.source, m.uid, names_of(done)));
+    note(fmt::format("{}, UID {}: the target took it with these repairs: {} ({})", f.map.source, m.uid, names_of(done),
+                     refusal.empty() ? "refused before" : refusal.mapped().history.first.message()));
     return done;
 }
 

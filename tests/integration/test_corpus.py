@@ -6,6 +6,7 @@ POSTFERRY_WRITE_DOCS=1 writes the numbers in docs/servers.md; nothing of the mes
 
 import collections
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -58,13 +59,14 @@ class Corpus(Case):
         super().setUp()
         self.secrets = [SECRET]
 
-    def run_to(self, target, command: str) -> Run:
+    def run_to(self, target, command: str, *options: str) -> Run:
         return self.run_program(command, f"imap://{SOURCE}@{self.old.host}:{self.old.imap_port}?tls=off",
-                                f"imap://{SOURCE}@{target.host}:{target.imap_port}?tls=off", code=None, seconds=300,
+                                f"imap://{SOURCE}@{target.host}:{target.imap_port}?tls=off", *options, code=None, seconds=300,
                                 environment=self.environment(POSTFERRY_SOURCE_PASSWORD=SECRET, POSTFERRY_TARGET_PASSWORD=SECRET))
 
     def bring_all(self, name: str, target) -> None:
-        copy = self.run_to(target, "copy")
+        log = self.folder / f"{name}.log"
+        copy = self.run_to(target, "copy", "--log", str(log))
         total = self.content.messages()
         self.assertEqual(total, self.total)
         self.assertEqual((copy.messages["source"], copy.messages["residual"]), (total, 0), copy)
@@ -84,6 +86,9 @@ class Corpus(Case):
         self.assertEqual(verify.messages["residual"], 0, verify)
         self.assertEqual(proof["identical"] + proof["altered_by_server"] + proof["altered_by_repair"] + cut,
                          copy.messages["copied"], verify)
+        # So is each that the target took in another form only, with what it had said to it.
+        mended = set(re.findall(r"\] (.*, UID \d+): the target took it with these repairs: .* \(.*server said: .*\)", log.read_text()))
+        self.assertEqual(len(mended), proof["altered_by_repair"], verify)
         self.assert_counted_by_somebody_else(proof, found)
         self.assertEqual(digest.tree_digest(self.old.store(SOURCE)), self.untouched)
         self.rows[name] = [name, *(str(copy.messages[kind]) for kind in ("source", "copied", "residual")),

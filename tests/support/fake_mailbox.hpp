@@ -89,6 +89,7 @@ class fake_server {
     bool uidplus = true, condstore = true;
     bool binary = false; ///< takes literal8
     bool copies = true;  ///< from folder to folder
+    bool tells_uid_next = true;
     std::uint64_t append_limit = 0;
     std::size_t chunk_octets = 64;
     std::size_t batch_messages = 3, batches_in_flight = 2;
@@ -386,7 +387,7 @@ class fake_mailbox final : public target {
     }
     folder_state state_of(const fake_folder& f) const {
         return {.uid_validity = f.uid_validity,
-                .uid_next = f.uid_next,
+                .uid_next = server_.tells_uid_next ? f.uid_next : 0,
                 .messages = static_cast<std::uint32_t>(f.messages.size()),
                 .modseq = server_.condstore ? f.modseq : 0,
                 .octets = {}};

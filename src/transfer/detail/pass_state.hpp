@@ -197,6 +197,7 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     task<result<void>> wait_for_quiet();
     task<result<void>> match_and_open();
     task<result<void>> open_books(folder_work& f, std::uint32_t mark);
+    task<result<uid_set>> on_target_from(const folder_work& f, std::uint32_t mark);
     task<result<void>> match(folder_work& f, uid_set candidates);
     static bool knows_target_of(const folder_work& other, const folder_work& f);
     task<result<void>> claim_known(const folder_work& f);
