@@ -56,7 +56,7 @@ class commit_numbers {
     [[nodiscard]] bool answered(std::int64_t number) noexcept {
         if (unsure_) happened_ = number == confirmed_ + 1;
         if (std::exchange(unsure_, false) && *happened_) ++confirmed_;
-        // Rows of old connections are swept (write_schema_mark).
+        // Rows of old connections are swept (sweep_commits).
         const bool may_be_swept = number == 0 && steady_clock::now() - when_ > std::chrono::days(30);
         return number == confirmed_ || may_be_swept;
     }
@@ -101,6 +101,7 @@ class pg_connection final : public connection, private detail::pg_line_keeper {
     result<pg_result> ask(const std::string& sql);
     result<void> once(const std::string& sql);
     result<void> look_at_commits();
+    result<void> sweep_commits();
 
     pg_link link_; // before the statements, which refer to it
     pg_statement* active_ = nullptr;
@@ -125,7 +126,7 @@ result<void> pg_connection::look_at_commits() {
                               "FROM (VALUES ('SELECT'), ('INSERT'), ('UPDATE')) v (wanted)");
     if (!there) return std::unexpected(std::move(there.error()));
     commits_.found_table(!read_only_ && *PQgetvalue(there->get(), 0, 0) == 't');
-    if (!commits_.in_question()) return {};
+    if (!commits_.in_question()) return commits_.there() ? sweep_commits() : result<void>{};
     std::int64_t number = 0;
     if (commits_.there()) {
         auto row = link_.simple(commits_.question());
@@ -139,6 +140,16 @@ result<void> pg_connection::look_at_commits() {
         "A standby may have taken over, or a backup come back. Start again: what is on the servers "
         "of mail is then looked at anew";
     return failure;
+}
+
+/// Rows of connections that are no more. Whoever may not delete them leaves them to others.
+result<void> pg_connection::sweep_commits() {
+    auto done =
+        link_.simple("DELETE FROM postferry_commit WHERE session IN (SELECT session FROM postferry_commit WHERE "
+                     "at < now() - interval '90 days' FOR UPDATE SKIP LOCKED)");
+    if (!done && !link_.up()) return std::unexpected(std::move(done.error()));
+    link_.remember(trouble::none);
+    return {};
 }
 
 result<void> pg_connection::make_ready() {
@@ -245,7 +256,6 @@ result<void> pg_connection::write_schema_mark(std::uint32_t application, int ver
         "CREATE TABLE IF NOT EXISTS postferry_schema (application BIGINT PRIMARY KEY, version BIGINT NOT NULL); "
         "CREATE TABLE IF NOT EXISTS postferry_commit (session TEXT PRIMARY KEY, number BIGINT NOT NULL, "
         "at TIMESTAMPTZ NOT NULL); "
-        "DELETE FROM postferry_commit WHERE at < now() - interval '90 days'; "
         "DELETE FROM postferry_schema; INSERT INTO postferry_schema VALUES ({}, {})",
         application, version));
 }

@@ -293,6 +293,19 @@ TEST_F(postgresql, a_server_that_has_forgotten_what_it_confirmed_is_not_built_up
     EXPECT_EQ(count(*open()), 2);
 }
 
+TEST_F(postgresql, what_old_connections_leave_behind_is_swept) {
+    auto db = ready();
+    ASSERT_TRUE(transact(*db, durability::ordered, [&] { return add(*db, 1); }));
+    const auto rows = [&] {
+        auto q = db->prepare("SELECT count(*) FROM postferry_commit");
+        return q && q->first().value_or(false) ? q->get<int>(0) : -1;
+    };
+    server_.sql("INSERT INTO postferry_commit VALUES ('old', 7, now() - interval '91 days')", name_);
+    EXPECT_EQ(rows(), 2);
+    (void)open();
+    EXPECT_EQ(rows(), 1);
+}
+
 TEST_F(postgresql, a_statement_has_a_time_limit) {
     auto db = open({.statement_timeout = std::chrono::milliseconds(100)});
     EXPECT_FALSE(db->script("SELECT pg_sleep(30)"));
