@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <string>
 #include <unistd.h>
+#include <utility>
 
 namespace postferry::mailbox {
 
 namespace {
 
 constexpr std::string_view what = "the temporary file of a large message";
+constexpr std::size_t gathered_at_most = 64U << 10U;
 
 /// /tmp may be memory, and then a large message would fill it.
 std::string temporary_folder() {
@@ -57,13 +59,24 @@ task<result<void>> message_spool::to_file() {
     co_return result<void>{};
 }
 
+// A message may come in pieces of a few octets (each line that begins with a dot is one), and each way to the pool
+// costs more than their copy.
 task<result<void>> message_spool::write(std::string_view octets) {
-    co_return co_await pool_->run([fd = file_.get(), octets] { return write_all(fd, octets, what); });
+    gathered_ += octets;
+    if (gathered_.size() < gathered_at_most) co_return result<void>{};
+    co_return co_await write_gathered();
+}
+
+task<result<void>> message_spool::write_gathered() {
+    co_return co_await pool_->run(
+        [fd = file_.get(), text = std::exchange(gathered_, {})] { return write_all(fd, text, what); });
 }
 
 task<result<void>> message_spool::deliver(message_head head, message_sink& sink) {
     head.octets = octets_;
-    auto ok = co_await give(std::move(head), sink);
+    result<void> ok;
+    if (file_) ok = co_await write_gathered();
+    if (ok) ok = co_await give(std::move(head), sink);
     clear();
     co_return ok;
 }
@@ -86,6 +99,7 @@ task<result<void>> message_spool::give(message_head head, message_sink& sink) {
 void message_spool::clear() noexcept {
     chunks_.clear();
     file_.reset();
+    gathered_ = {};
     octets_ = 0;
 }
 

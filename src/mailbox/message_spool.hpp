@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -30,6 +31,7 @@ class message_spool {
   private:
     task<result<void>> to_file();
     task<result<void>> write(std::string_view octets);
+    task<result<void>> write_gathered();
     task<result<void>> give(message_head head, message_sink& sink);
 
     std::size_t in_memory_;
@@ -37,6 +39,7 @@ class message_spool {
     std::shared_ptr<file_pool> pool_; ///< from the first message that needs it
     std::vector<chunk> chunks_;
     file_handle file_;
+    std::string gathered_; ///< of the file, not written yet
     std::uint64_t octets_ = 0;
 };
 
