@@ -126,7 +126,7 @@ class OnATerminal(PairCase):
     def test_a_closed_terminal_is_a_request_to_stop(self):
         self.fill(self.old, folder("INBOX", mails(120, size=20_000)))
         report = self.folder / "report.json"
-        terminal = self.terminal("copy", self.slow(1_000_000), self.url(self.new, self.user), report=report)
+        terminal = self.terminal("copy", self.slow(150_000), self.url(self.new, self.user), report=report)
         self.assertTrue(self.until(lambda: len(self.messages_on(self.new, "INBOX")) > 5), terminal.text())
         os.close(terminal.master)
         self.assertEqual(terminal.wait(), 143)
