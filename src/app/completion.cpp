@@ -90,9 +90,10 @@ _postferry() {{
         fi
     done
     case $command in
-    '') _postferry_words '{0}config completion help --help --version'; return ;;
+    '') _postferry_words '{0}config store completion help --help --version'; return ;;
     completion) _postferry_words '{1}'; return ;;
     config) _postferry_words 'check example'; return ;;
+    store) [[ $previous == store ]] && {{ _postferry_words 'backup restore move purge rotate-key status'; return; }} ;;
     help) _postferry_words '{0}'; return ;;
     esac
     case $previous in
@@ -139,6 +140,7 @@ _postferry() {{
     local -a commands
     commands=(
 {0}        'config:check the configuration file, or show an example'
+        'store:back up, restore, move and tidy what is remembered'
         'completion:write a completion script for a shell'
         'help:explain a command'
     )
@@ -152,6 +154,7 @@ _postferry() {{
     case $command in
     completion) _values shell {1} ;;
     config) _values 'what to do' check example ;;
+    store) _values 'what to do' backup restore move purge rotate-key status ;;
     help) _describe command commands ;;
 {2}    esac
 }}
@@ -188,6 +191,9 @@ std::string fish_script() {
                       "complete -c postferry -n __fish_use_subcommand -a completion -d 'write a completion script'\n"
                       "complete -c postferry -n __fish_use_subcommand -a config -d 'check the configuration file'\n"
                       "complete -c postferry -n '__fish_seen_subcommand_from config' -f -a 'check example'\n"
+                      "complete -c postferry -n __fish_use_subcommand -a store -d 'back up, restore, move, tidy'\n"
+                      "complete -c postferry -n '__fish_seen_subcommand_from store' -a 'backup restore move purge "
+                      "rotate-key status'\n"
                       "complete -c postferry -n __fish_use_subcommand -a help -d 'explain a command'\n";
     out += fmt::format("complete -c postferry -n '__fish_seen_subcommand_from completion' -f -a '{}'\n", shells);
     out += fmt::format("complete -c postferry -n '__fish_seen_subcommand_from help' -f -a '{}'\n", command_names(" "));

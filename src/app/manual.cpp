@@ -61,6 +61,9 @@ std::string commands_text() {
     out += verbatim("postferry config check [-c FILE]\npostferry config example");
     out += ".PP\nSays what is wrong in the configuration file, all of it, or what holds; writes a file with every key "
            "explained.\n";
+    out += ".SS store\n";
+    out += verbatim("postferry store backup|restore|move|purge|rotate-key|status ...");
+    out += ".PP\nBacks up, restores, moves and tidies what is remembered: postferry store \\-\\-help.\n";
     out += ".SS completion\n";
     out += verbatim("postferry completion bash|zsh|fish");
     out += ".PP\nWrites a script that teaches the shell these commands and options.\n";
@@ -79,6 +82,7 @@ postferry \- move mailboxes from an old mail server to a new one
 )";
     for (const command c : commands) out += roff(usage_of(c)) + "\n";
     out += R"(postferry config check|example
+postferry store backup|restore|move|purge|rotate\-key|status
 postferry completion bash|zsh|fish
 postferry help [COMMAND]
 postferry \-\-version
