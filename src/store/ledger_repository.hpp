@@ -60,7 +60,8 @@ class ledger_repository {
     [[nodiscard]] traffic_repository& traffic() noexcept { return traffic_; }
 
   private:
-    class tally;
+    class tally; ///< of ledger_messages.cpp, as all that is about messages
+    [[nodiscard]] static std::unexpected<error> no_such_folder(folder_id folder);
     [[nodiscard]] result<folder_id> open_generation(mailbox_id mailbox, const opened_folder& folder);
     [[nodiscard]] result<void> void_generation(folder_id id, const opened_folder& folder);
     [[nodiscard]] result<void> replace(folder_id folder, const ledger_row& row, tally& totals);
