@@ -289,7 +289,7 @@ class fetch_run final : public client::body_sink {
     }
 
     task<result<void>> stream() {
-        constexpr std::size_t longest_first = 24 * 64;
+        constexpr std::size_t longest_first = 1'536;
         std::size_t first = first_messages();
         session_.gauge().begin();
         for (std::size_t i = 0; i < requests_.size(); ++i) {

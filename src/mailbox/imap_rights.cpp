@@ -52,15 +52,17 @@ task<result<std::vector<folder_extras>>> imap_mailbox::extras(std::span<const st
     std::size_t told_octets = 0;
     // RFC 4314, 2.1: the mailbox's owner has his rights by himself.
     const std::string& owner = session_->settings().user;
-    for (std::size_t i = 0; i < handles.size(); ++i) {
+    std::size_t next = 0;
+    for (const std::string& handle : handles) {
         if (auto ok = co_await make_room(); !ok) co_return std::unexpected(ok.error());
-        const auto take = [&, &extras = out[i], &handle = handles[i]](imap::response& r) {
+        const auto take = [&, &extras = out[next++], &handle = handle](imap::response& r) {
             const auto* told = std::get_if<imap::other_data>(&r);
             if (told == nullptr) return;
             std::string_view text = told->text;
             const auto folder = next_word(text);
             if (!folder || detail::folder_key(*folder, {}) != detail::folder_key(handle, {})) return;
-            if (told->keyword == "METADATA") extras.annotated = extras.annotated || text.find("(/") != text.npos;
+            if (told->keyword == "METADATA")
+                extras.annotated = extras.annotated || text.find("(/") != std::string_view::npos;
             if (told->keyword != "ACL") return;
             while (auto identifier = next_word(text)) {
                 const auto rights = next_word(text);
@@ -72,12 +74,12 @@ task<result<std::vector<folder_extras>>> imap_mailbox::extras(std::span<const st
         };
         if (acl) {
             imap::command_encoder command = session_->encoder();
-            command.raw("GETACL ").astring(handles[i]);
+            command.raw("GETACL ").astring(handle);
             session_->submit(command.take(), take);
         }
         if (metadata) {
             imap::command_encoder command = session_->encoder();
-            command.raw("GETMETADATA (DEPTH infinity) ").astring(handles[i]).raw(" (/private /shared)");
+            command.raw("GETMETADATA (DEPTH infinity) ").astring(handle).raw(" (/private /shared)");
             session_->submit(command.take(), take);
         }
     }
