@@ -257,8 +257,8 @@ class target : public source {
   public:
     /// Largest message it takes, as far as it says; 0 = unknown.
     [[nodiscard]] virtual std::uint64_t append_limit() const noexcept = 0;
-    /// Whether a message may get the UID that it has at the source (append_item::source_uid). That both ends' UIDVALIDITY
-    /// is the same is no sign of it: servers make it from the time.
+    /// Whether a message may get the UID that it has at the source (append_item::source_uid). That both ends'
+    /// UIDVALIDITY is the same is no sign of it: servers make it from the time.
     [[nodiscard]] virtual bool keeps_uids() const noexcept { return false; }
     /// Whether append() keeps \Flagged. Where it does not, the flag is to be set by change_flags().
     [[nodiscard]] virtual bool keeps_flagged() const noexcept { return true; }
@@ -272,9 +272,9 @@ class target : public source {
     /// Brings everything the feed has. Returns when next() said end and everything is answered, or at the first
     /// failure of the line (what was not answered by then is unknown and must be looked for).
     virtual task<result<void>> append(append_feed& feed) = 0;
-    /// Copies messages within the place, with their flags and dates, all that are still there or none (RFC 3501, 6.4.7).
-    /// Class config: the place cannot do it, or could not say what became of them; throttled or permanent: it refused.
-    /// In all three nothing was copied. Any other class leaves open what was.
+    /// Copies messages within the place, with their flags and dates, all that are still there or none (RFC
+    /// 3501, 6.4.7). Class config: the place cannot do it, or could not say what became of them; throttled or
+    /// permanent: it refused. In all three nothing was copied. Any other class leaves open what was.
     virtual task<result<copied_uids>> copy_within(copy_wish) {
         co_return std::unexpected(error{.cls = retry_class::config,
                                         .where = phase::append,
