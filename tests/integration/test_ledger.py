@@ -182,7 +182,7 @@ class TheFile(PairCase):
 
     def test_no_room_for_it(self):
         """A limit on the size of files stands in for a full disk."""
-        self.append(self.old, "INBOX", *mails(3000, "more"))
+        self.append(self.old, "INBOX", *mails(9000, "more"))
         self.copy("--exclude", "**")
         limit = self.state.stat().st_size + 60_000
 
