@@ -4,6 +4,8 @@ find_package(Threads REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(fmt REQUIRED)
+# Time zones: libstdc++ 12 has none of its own.
+find_package(date REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
 # The header alone: the library of Debian's package throws where a text is no TOML.

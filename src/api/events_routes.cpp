@@ -1,6 +1,7 @@
 // What has happened, as a list and as a stream (server-sent events, WHATWG HTML 9.2).
 #include "api/listing.hpp"
 #include "api/routes.hpp"
+#include "store/tables.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>

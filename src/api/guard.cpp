@@ -2,6 +2,7 @@
 
 #include "api/token_text.hpp"
 #include "base/text.hpp"
+#include "store/tables.hpp"
 
 #include <fmt/format.h>
 

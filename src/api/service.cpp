@@ -2,6 +2,7 @@
 
 #include "api/routes.hpp"
 #include "api/token_text.hpp"
+#include "store/tables.hpp"
 
 #include <fmt/format.h>
 

@@ -160,7 +160,8 @@ TEST_F(api_service, names_the_fields_that_are_wrong) {
     const auto got = as_root(method::post, "/users", R"({"name":"a b","role":"king","password":"short","more":1})");
     EXPECT_EQ(got.status, 422U);
     std::vector<std::string> names;
-    for (const auto& e : got.json().at("errors").as_array()) names.emplace_back(e.at("field").as_string());
+    const auto problem = got.json();
+    for (const auto& e : problem.at("errors").as_array()) names.emplace_back(e.at("field").as_string());
     EXPECT_THAT(names, ElementsAre("/name", "/role", "/password", "/more"));
     EXPECT_THAT(got.text, Not(HasSubstr("short\""))); // the password is not repeated
 }
@@ -185,7 +186,8 @@ TEST_F(api_service, keeps_a_record_of_every_change) {
     const auto etag = as_root(method::get, "/users/1").field("ETag");
     as_root(method::patch, "/users/1", R"({"role":"viewer","password":"another one"})", {{"If-Match", etag}});
     const auto events = as_root(method::get, "/events?kind=audit.user.update");
-    const auto& e = events.json().at("items").as_array().at(0);
+    const auto page = events.json();
+    const auto& e = page.at("items").as_array().at(0);
     EXPECT_EQ(e.at("actor").as_string(), "cli/0");
     EXPECT_EQ(e.at("before").at("role").as_string(), "admin");
     EXPECT_EQ(e.at("after").at("role").as_string(), "viewer");

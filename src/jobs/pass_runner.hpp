@@ -43,7 +43,7 @@ struct pass_end {
     };
     how what = how::done;
     store::message_counts counts = {};
-    std::string grade;            ///< name_of(transfer::grade); empty: it did not get that far
+    std::string grade = {};       ///< name_of(transfer::grade); empty: it did not get that far
     bool proven = false;          ///< of a verify pass: nothing is missing or different
     store::json_text report = {}; ///< as in docs/json.md, "mailboxes"
     std::optional<error> why = {};

@@ -15,8 +15,8 @@
 namespace postferry::jobs {
 
 struct worker_options {
-    std::string name; ///< for people; empty: the host's
-    std::string version;
+    std::string name = {}; ///< for people; empty: the host's
+    std::string version = {};
     int jobs = 8;                           ///< mailboxes at a time
     int connections = 1;                    ///< of a mailbox to each of its servers
     std::chrono::milliseconds term{60'000}; ///< of a lease

@@ -40,16 +40,6 @@ class fake_runner final : public pass_runner {
 
 class jobs_worker : public testing::TestWithParam<sql::dialect> {
   protected:
-    void SetUp() override {
-        store::database_options options;
-        options.clock = [this] { return now_.load(); };
-        auto opened = store::database::open(place_.url(), options);
-        ASSERT_TRUE(opened) << opened.error().message();
-        db_ = std::move(*opened);
-        batch_ = must([](tables& t) {
-                     return t.batches.add({.name = "b", .state = batch_state::syncing, .created_by = "t"});
-                 }).id;
-    }
     template <class T> T wait_for(task<T> work) {
         io_.restart();
         auto outcome = asio::co_spawn(io_, std::move(work), asio::use_future);
@@ -60,6 +50,16 @@ class jobs_worker : public testing::TestWithParam<sql::dialect> {
         auto out = wait_for(db_->alone(std::move(f)));
         EXPECT_TRUE(out) << out.error().message();
         return std::move(out).value();
+    }
+    void SetUp() override {
+        store::database_options options;
+        options.clock = [this] { return now_.load(); };
+        auto opened = store::database::open(place_.url(), options);
+        ASSERT_TRUE(opened) << opened.error().message();
+        db_ = std::move(*opened);
+        batch_ = must([](tables& t) {
+                     return t.batches.add({.name = "b", .state = batch_state::syncing, .created_by = "t"});
+                 }).id;
     }
     std::vector<store::record_id> add(int count, mailbox_state state = mailbox_state::queued,
                                       std::string pass = "bulk") {

@@ -1,0 +1,204 @@
+#include "jobs/commands.hpp"
+
+#include "jobs/decide.hpp"
+#include "store/change_state.hpp"
+#include "store/refusal.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace postferry::jobs {
+
+using store::batch_state;
+using store::mailbox_change;
+using store::mailbox_state;
+using store::mailbox_states;
+using store::tables;
+namespace refusal = store::refusal;
+
+namespace {
+
+constexpr std::array<std::string_view, 6> words{"start", "pause", "resume", "cancel", "retry", "finish"};
+
+/// The states from which the command moves a mailbox; in all others it stays as it is.
+mailbox_states taken_by(command c) noexcept {
+    using enum mailbox_state;
+    switch (c) {
+    case command::start: return {ready};
+    case command::pause: return {ready, queued, provisioning, discovering, copying, throttled, synced, verifying};
+    case command::resume: return {paused};
+    case command::cancel:
+        return {draft,       needs_credentials, validating, invalid, ready,  queued,    provisioning,
+                discovering, copying,           throttled,  paused,  synced, verifying, failed};
+    case command::retry: return {failed};
+    case command::finish: return {synced, failed, completed, completed_with_exceptions};
+    }
+    return {};
+}
+
+/// None: it stays as it is.
+std::optional<mailbox_change> change_of(const store::migration& m, command c, const batch_settings& settings,
+                                        unix_ms now, const std::string& actor) {
+    if (!taken_by(c).has(m.state)) return std::nullopt;
+    // A pause for a window or a quota ends by itself.
+    if (c == command::resume && m.reason != store::name_of(store::pause_reason::manual)) return std::nullopt;
+    mailbox_change change{.to = mailbox_state::queued, .actor = actor};
+    change.due = is_open(settings.windows, now) ? now : next_change(settings.windows, now).value_or(now);
+    switch (c) {
+    case command::pause:
+        change.to = mailbox_state::paused;
+        change.reason = std::string(store::name_of(store::pause_reason::manual));
+        change.due.reset();
+        break;
+    case command::cancel:
+        change.to = mailbox_state::cancelled;
+        change.due.reset();
+        break;
+    case command::finish: {
+        const bool after = m.state == mailbox_state::completed || m.state == mailbox_state::completed_with_exceptions;
+        change.next_pass =
+            std::string(transfer::name_of(after ? transfer::pass_kind::sweep : transfer::pass_kind::final));
+        break;
+    }
+    case command::start:
+    case command::resume:
+    case command::retry: break;
+    }
+    return change;
+}
+
+/// What the batch becomes; none: it stays.
+std::optional<batch_state> batch_after(command c, batch_state now) noexcept {
+    switch (c) {
+    case command::start:
+    case command::resume:
+    case command::retry: return now == batch_state::cutting_over ? std::nullopt : std::optional(batch_state::syncing);
+    case command::pause:
+    case command::cancel: return batch_state::stopped;
+    case command::finish: return batch_state::cutting_over;
+    }
+    return std::nullopt;
+}
+
+std::unexpected<error> missing(std::string_view what) {
+    return refusal::refuse(refusal::missing, fmt::format("There is no such {}", what));
+}
+
+struct bite_result {
+    command_result counted;
+    store::record_id last = 0;
+    bool more = false;
+};
+
+result<bite_result> take_bite(tables& t, store::record_id batch, store::record_id after, command c,
+                              const std::string& actor) {
+    bite_result out;
+    auto now = t.now();
+    if (!now) return std::unexpected(std::move(now.error()));
+    auto row = t.batches.find(batch);
+    if (!row) return std::unexpected(std::move(row.error()));
+    if (!*row) return missing("batch");
+    auto settings = parse_settings((*row)->settings);
+    if (!settings) return std::unexpected(std::move(settings.error()));
+    auto page = t.migrations.list({.batch = batch}, {.after = after, .limit = commands::bite});
+    if (!page) return std::unexpected(std::move(page.error()));
+    for (const store::migration& m : page->rows) {
+        out.last = m.id;
+        const auto change = change_of(m, c, *settings, std::max(*now, (*row)->start_at.value_or(*now)), actor);
+        if (!change) {
+            ++out.counted.left;
+            continue;
+        }
+        auto changed = store::change_state(t, m.id, *change);
+        if (!changed) return std::unexpected(std::move(changed.error()));
+        ++out.counted.changed;
+    }
+    out.more = page->more;
+    return out;
+}
+
+} // namespace
+
+std::string_view name_of(command c) noexcept { return words[static_cast<std::size_t>(c)]; }
+
+std::optional<command> parse_command(std::string_view word) noexcept {
+    const auto at = std::ranges::find(words, word);
+    if (at == words.end()) return std::nullopt;
+    return static_cast<command>(at - words.begin());
+}
+
+task<result<store::batch>> commands::change_batch(store::record_id id, command what, std::string actor) {
+    co_return co_await db_.synced([id, what, actor = std::move(actor)](tables& t) -> result<store::batch> {
+        auto row = t.batches.find(id);
+        if (!row) return std::unexpected(std::move(row.error()));
+        if (!*row) return missing("batch");
+        const auto to = batch_after(what, (*row)->state);
+        if (!to || *to == (*row)->state) return **row;
+        return store::change_state(t, id, {.to = *to, .actor = actor, .reason = std::string(name_of(what))});
+    });
+}
+
+task<result<command_result>> commands::batch(store::record_id id, command what, std::string actor) {
+    auto changed = co_await change_batch(id, what, actor);
+    if (!changed) co_return std::unexpected(std::move(changed.error()));
+    command_result all;
+    store::record_id after = 0;
+    for (bool more = true; more;) {
+        auto done =
+            co_await db_.write([id, after, what, actor](tables& t) { return take_bite(t, id, after, what, actor); });
+        if (!done) co_return std::unexpected(std::move(done.error()));
+        all.changed += done->counted.changed;
+        all.left += done->counted.left;
+        after = done->last;
+        more = done->more;
+        if (woken_) woken_();
+    }
+    co_return all;
+}
+
+task<result<store::migration>> commands::mailbox(store::record_id id, command what, std::string actor) {
+    auto changed = co_await db_.synced([id, what, actor = std::move(actor)](tables& t) -> result<store::migration> {
+        auto now = t.now();
+        if (!now) return std::unexpected(std::move(now.error()));
+        auto m = t.migrations.find(id);
+        if (!m) return std::unexpected(std::move(m.error()));
+        if (!*m) return missing("mailbox");
+        auto batch = t.batches.find((*m)->batch);
+        if (!batch) return std::unexpected(std::move(batch.error()));
+        auto settings = parse_settings(*batch ? (*batch)->settings : "{}");
+        if (!settings) return std::unexpected(std::move(settings.error()));
+        const auto change = change_of(**m, what, *settings, *now, actor);
+        if (!change)
+            return refusal::refuse(refusal::not_allowed, fmt::format("A mailbox that is {} does not take \"{}\"",
+                                                                     store::name_of((*m)->state), name_of(what)));
+        return store::change_state(t, id, *change);
+    });
+    if (changed && woken_) woken_();
+    co_return changed;
+}
+
+task<result<store::migration>> commands::set_priority(store::record_id id, int priority, std::string actor) {
+    auto changed = co_await db_.synced([id, priority, actor = std::move(actor)](tables& t) -> result<store::migration> {
+        auto m = t.migrations.find(id);
+        if (!m) return std::unexpected(std::move(m.error()));
+        if (!*m) return missing("mailbox");
+        auto now = t.now();
+        if (!now) return std::unexpected(std::move(now.error()));
+        if (auto ok = t.migrations.set_priority(id, priority); !ok) return std::unexpected(std::move(ok.error()));
+        auto told = t.events.add({.at = *now,
+                                  .actor = actor,
+                                  .kind = "mailbox.priority",
+                                  .batch = (*m)->batch,
+                                  .migration = id,
+                                  .before = std::to_string((*m)->priority),
+                                  .after = std::to_string(priority)});
+        if (!told) return std::unexpected(std::move(told.error()));
+        (*m)->priority = priority;
+        return **m;
+    });
+    if (changed && woken_) woken_();
+    co_return changed;
+}
+
+} // namespace postferry::jobs
