@@ -10,9 +10,8 @@ namespace postferry::app {
 
 namespace {
 
-constexpr std::array<std::string_view, 11> later_commands{"serve", "worker",   "domain", "account",
-                                                          "batch", "bulletin", "dns",    "cutover",
-                                                          "route", "user",     "ping"};
+constexpr std::array<std::string_view, 11> later_commands{"serve", "worker",  "domain", "account", "batch", "bulletin",
+                                                          "dns",   "cutover", "route",  "user",    "ping"};
 
 } // namespace
 

@@ -243,9 +243,36 @@ task<result<void>> worker::beat() {
             store::running_states.has(at->second->state) && at->second->batch != store::batch_state::stopped;
         if (!wanted) r->stop.request_stop();
     }
+    // A pass whose end could not be stored, or that broke: nobody is at work there, whatever the store thinks.
+    std::vector<store::lease> dropped;
+    for (const store::held& h : *held)
+        if (!running_.contains(h.hold.migration)) dropped.push_back(h.hold);
+    if (!dropped.empty())
+        if (auto ok = co_await let_go(std::move(dropped)); !ok) co_return ok;
     auto requeued = co_await db_.alone([actor = actor_of(id_)](tables& t) { return store::requeue_lapsed(t, actor); });
     if (!requeued) co_return std::unexpected(requeued.error());
     co_return result<void>{};
+}
+
+task<result<void>> worker::let_go(std::vector<store::lease> dropped) {
+    co_return co_await db_.alone([dropped = std::move(dropped), actor = actor_of(id_)](tables& t) -> result<void> {
+        auto now = t.now();
+        if (!now) return std::unexpected(std::move(now.error()));
+        for (const store::lease& l : dropped) {
+            auto mailbox = t.migrations.find(l.migration);
+            if (!mailbox) return std::unexpected(std::move(mailbox.error()));
+            if (*mailbox && store::running_states.has((*mailbox)->state)) {
+                mailbox_change c{.to = mailbox_state::queued, .actor = actor, .token = l.token};
+                c.reason = "what came of the last pass could not be kept; it is looked at again";
+                c.due = *now;
+                auto changed = store::change_state(t, l.migration, c);
+                if (!changed) return std::unexpected(std::move(changed.error()));
+            }
+            auto released = t.leases.release(l.migration, l.token);
+            if (!released) return std::unexpected(std::move(released.error()));
+        }
+        return {};
+    });
 }
 
 task<result<store::record_id>> worker::begin_pass(running_ptr r) {

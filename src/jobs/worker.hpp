@@ -72,6 +72,7 @@ class worker {
     task<> keep_lines(running_ptr r);
     task<> loop();
     void lose(const running_ptr& r);
+    task<result<void>> let_go(std::vector<store::lease> dropped);
 
     executor pool_, strand_;
     store::database& db_;

@@ -255,6 +255,21 @@ TEST_P(jobs_worker, a_mailbox_of_a_worker_that_died_is_taken_up_by_another) {
     EXPECT_EQ(mailbox(id).passes, 1U);
 }
 
+TEST_P(jobs_worker, lets_go_of_a_mailbox_whose_pass_broke) {
+    runner_.behave = [](const work&, const pass_hooks&, std::stop_token) -> task<pass_end> {
+        throw std::runtime_error("a defect");
+        co_return pass_end{};
+    };
+    const auto id = add(1).at(0);
+    auto w = make();
+    EXPECT_EQ(work_off(*w), 1);
+    EXPECT_TRUE(must([id](tables& t) { return t.leases.find(id); }));
+    EXPECT_TRUE(wait_for(beat(*w)));
+    EXPECT_FALSE(must([id](tables& t) { return t.leases.find(id); }));
+    EXPECT_EQ(mailbox(id).state, mailbox_state::queued);
+    EXPECT_EQ(mailbox(id).due, now_);
+}
+
 TEST_P(jobs_worker, gives_everything_back_when_it_stops) {
     bool at_it = false;
     runner_.behave = [&](const work&, const pass_hooks&, std::stop_token stop) { return until_stopped(stop, at_it); };

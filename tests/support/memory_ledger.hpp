@@ -1,6 +1,6 @@
 #pragma once
-// The ledger in memory, for tests of the engine: the same answers as store::ledger_books (src/store/ledger_test.cpp runs
-// over both), at once and on the caller's executor. One thread.
+// The ledger in memory, for tests of the engine: the same answers as store::ledger_books (src/store/ledger_test.cpp
+// runs over both), at once and on the caller's executor. One thread.
 #include "transfer/ledger.hpp"
 
 #include <fmt/format.h>
