@@ -215,6 +215,7 @@ task<outcome<guard::signed_in>> guard::sign_in(http::exchange& x, std::string na
         co_return not_signed_in("Name or password is wrong");
     }
     throttle_.succeeded(by_name);
+    throttle_.succeeded(by_address);
     signed_in done{.session = {}, .person = **known, .cookie = new_token("")};
     store::session& s = done.session;
     s.hash = hash_of(done.cookie.reveal());

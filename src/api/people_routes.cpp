@@ -168,7 +168,11 @@ task<outcome<http::reply>> list_tokens(route_parts with, context& c) {
     return list(with.db, c, [whose](tables& t, const store::paging& p) { return t.people.tokens(whose, p); });
 }
 
+/// One that leaks must not make others that outlive it, nor take its owner's away.
+bool is_lesser_token(const caller& who) { return who.actor.starts_with("token/") && who.most < access::admin; }
+
 task<outcome<http::reply>> add_token(route_parts with, context& c) {
+    if (is_lesser_token(c.who)) co_return refuse(403, "A token makes tokens only with the scope admin");
     std::vector<field_fault> faults;
     fields body(c.body, faults);
     store::api_token row;
@@ -214,6 +218,7 @@ task<outcome<http::reply>> add_token(route_parts with, context& c) {
 }
 
 task<outcome<http::reply>> remove_token(route_parts with, context& c) {
+    if (is_lesser_token(c.who)) co_return refuse(403, "A token removes tokens only with the scope admin");
     auto id = c.id();
     if (!id) co_return std::unexpected(std::move(id.error()));
     const std::optional<store::record_id> whose = c.who.most == access::owner ? std::nullopt : c.who.person;

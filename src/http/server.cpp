@@ -229,11 +229,13 @@ class listening_server final : public server {
     }
 
     void admit(const executor& line, stream_protocol::socket socket, peer from) {
-        std::size_t& of_address = by_address_[from.address];
-        const bool full = count_ >= options_.limits.connections ||
-                          (!from.uid && of_address >= options_.limits.connections_per_address);
+        const auto known = by_address_.find(from.address);
+        const std::size_t of_address = known == by_address_.end() ? 0 : known->second;
+        // Strangers must not shut out who sits at the machine.
+        const bool full = !from.uid && (count_ >= options_.limits.connections ||
+                                        of_address >= options_.limits.connections_per_address);
         if (full || shared_->stopping) return; // closed by its destructor
-        ++of_address;
+        ++by_address_[from.address];
         ++count_;
         std::shared_ptr<asio::ssl::context> tls;
         if (from.tls) {

@@ -23,6 +23,7 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using testing::AllOf;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
@@ -148,6 +149,9 @@ TEST_F(http_server, refuses_what_is_no_request) {
     EXPECT_THAT(ask("GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
     EXPECT_THAT(ask("BREW /a HTTP/1.1\r\nHost: h\r\n\r\n"), StartsWith("HTTP/1.1 501 "));
     EXPECT_THAT(ask(get("/../etc/passwd")), StartsWith("HTTP/1.1 400 "));
+    for (const char* coding : {"xchunked", "chunked, gzip"})
+        EXPECT_THAT(ask(get("/a", "Transfer-Encoding: " + std::string(coding) + "\r\n") + get("/smuggled")),
+                    AllOf(StartsWith("HTTP/1.1 400 "), Not(HasSubstr("smuggled"))));
     EXPECT_THAT(ask(get("/a", "X-Long: " + std::string(20'000, 'x') + "\r\n")), StartsWith("HTTP/1.1 431 "));
 }
 

@@ -32,7 +32,6 @@ decision queued_again(const situation& s, unix_ms due, std::string reason, std::
 }
 
 decision stopped(const situation& s) {
-    // Somebody has paused or cancelled it meanwhile: that state stands.
     if (!store::running_states.has(s.mailbox.state)) {
         mailbox_change c = to(s.mailbox.state);
         c.reason = s.mailbox.reason;
@@ -102,6 +101,8 @@ pass_kind next_pass_of(const store::migration& m) noexcept {
 }
 
 decision after_pass(const situation& s, const pass_end& end) {
+    // Somebody has paused or cancelled it meanwhile: whatever came of the pass, that stands.
+    if (!store::running_states.has(s.mailbox.state)) return stopped(s);
     switch (end.what) {
     case pass_end::how::stopped: return stopped(s);
     case pass_end::how::failed:

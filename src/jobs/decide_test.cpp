@@ -115,10 +115,14 @@ TEST_F(jobs_decide, a_stopped_worker_leaves_it_to_the_next_and_a_pause_stands) {
     EXPECT_THAT(after(how::stopped).change.due, Optional(s_.now));
     s_.mailbox.state = mailbox_state::paused;
     s_.mailbox.reason = "manual";
-    const auto d = after(how::stopped);
-    EXPECT_EQ(d.change.to, mailbox_state::paused);
-    EXPECT_EQ(d.change.due, std::nullopt);
-    EXPECT_EQ(d.change.reason, "manual");
+    s_.settings.delta_every_minutes = 60;
+    for (const how what : {how::stopped, how::done, how::failed, how::throttled}) {
+        const auto d = after(what, retry_class::transient);
+        EXPECT_EQ(d.change.to, mailbox_state::paused);
+        EXPECT_EQ(d.change.due, std::nullopt);
+        EXPECT_EQ(d.change.reason, "manual");
+        EXPECT_EQ(d.go_on, std::nullopt);
+    }
 }
 
 TEST_F(jobs_decide, knows_the_pass_that_is_due) {

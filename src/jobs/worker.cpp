@@ -102,7 +102,8 @@ worker::worker(executor ex, store::database& db, pass_runner& runner, worker_opt
 worker::~worker() = default;
 
 void worker::stop() {
-    asio::post(strand_, [this] {
+    asio::post(strand_, [this, alive = std::weak_ptr(alive_)] {
+        if (alive.expired()) return;
         stopping_ = true;
         for (const auto& [id, r] : running_) r->stop.request_stop();
         news_.notify();
@@ -110,7 +111,9 @@ void worker::stop() {
 }
 
 void worker::wake() {
-    asio::post(strand_, [this] { news_.notify(); });
+    asio::post(strand_, [this, alive = std::weak_ptr(alive_)] {
+        if (!alive.expired()) news_.notify();
+    });
 }
 
 task<result<void>> worker::enlist(store::worker_state as) {
@@ -141,12 +144,14 @@ task<result<void>> worker::run() {
 task<> worker::loop() {
     auto next_beat = std::chrono::steady_clock::now() + options_.beat;
     while (!stopping_) {
+        // Before anything is taken: who has slept learns first what he has lost.
+        if (std::chrono::steady_clock::now() >= next_beat) {
+            (void)co_await beat();
+            next_beat = std::chrono::steady_clock::now() + options_.beat;
+        }
         (void)co_await take(); // a database that is gone: outage() tells, the next look tries again
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_beat - std::chrono::steady_clock::now());
-        if (left.count() > 0) co_await news_.wait_for(std::min(left, options_.look));
-        if (std::chrono::steady_clock::now() < next_beat) continue;
-        (void)co_await beat();
-        next_beat = std::chrono::steady_clock::now() + options_.beat;
+        if (left.count() > 0 && !stopping_) co_await news_.wait_for(std::min(left, options_.look));
     }
 }
 
@@ -200,11 +205,14 @@ task<result<int>> worker::take() {
 }
 
 void worker::start(store::taken one, std::int64_t asked) {
+    // A pass of a lease that has lapsed is still on its way out: beat() gives the new one back when it is.
+    if (running_.contains(one.mailbox.id)) return;
     auto r = std::make_shared<running>();
     r->kind = next_pass_of(one.mailbox);
     r->what = std::move(one);
     r->lease->granted(asked, options_.term);
     running_.emplace(r->what.mailbox.id, r);
+    if (stopping_) r->stop.request_stop();
     asio::co_spawn(strand_, make_passes(r), [this, r](const std::exception_ptr&) {
         running_.erase(r->what.mailbox.id);
         news_.notify();
@@ -382,16 +390,21 @@ pass_hooks worker::hooks_of(const running_ptr& r) {
         asio::co_spawn(strand_, std::move(work), [](const std::exception_ptr&, auto&&...) {});
     };
     pass_hooks h;
-    h.on_state = [this, later, id, token = r->what.hold.token](mailbox_state to) {
+    const std::int64_t token = r->what.hold.token;
+    h.on_state = [this, later, id, token](mailbox_state to) {
         later(db_.write([id, token, to, actor = actor_of(id_)](tables& t) {
             return store::change_state(t, id, {.to = to, .actor = actor, .token = token});
         }));
     };
-    h.on_progress = [this, later, r, id](const store::message_counts& counts) {
+    h.on_progress = [this, later, r, id, token](const store::message_counts& counts) {
         const auto now = std::chrono::steady_clock::now();
         if (now - r->last_progress < progress_every) return;
         r->last_progress = now;
-        later(db_.write([id, counts](tables& t) { return t.migrations.set_counts(id, counts); }));
+        later(db_.write([id, token, counts](tables& t) -> result<void> {
+            auto held = t.leases.holds(id, token);
+            if (!held || !*held) return held ? result<void>{} : std::unexpected(std::move(held.error()));
+            return t.migrations.set_counts(id, counts);
+        }));
     };
     h.on_line = [r, id, batch](store::log_level level, std::string_view folder, std::string_view text) {
         const std::lock_guard lock(r->mutex);

@@ -82,6 +82,7 @@ class worker {
     net::event news_;
     bool stopping_ = false;
     std::map<store::record_id, running_ptr> running_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true); ///< for what is posted and may come too late
 };
 
 } // namespace postferry::jobs

@@ -36,7 +36,9 @@ result<copied_uids> told_pairs(const copy_answer& answer, const copy_wish& wish)
     const auto& from = answer.uids->source_in_order;
     const auto& to = answer.uids->target_in_order;
     const bool each_once = answer.uids->source.count() == from.size() && answer.uids->target.count() == to.size();
-    if (from.size() != to.size() || !each_once) return std::unexpected(unsaid(wish.to));
+    // Some servers copy and name none or some of it (docs/quirks.md#empty-copyuid): what is not named may be there.
+    const bool all = from.size() == wish.uids.count() && from.size() == to.size();
+    if (!all || !each_once) return std::unexpected(unsaid(wish.to));
     copied_uids out;
     for (std::size_t i = 0; i < from.size(); ++i) {
         if (!wish.uids.contains(from[i])) return std::unexpected(unsaid(wish.to));

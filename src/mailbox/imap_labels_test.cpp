@@ -104,7 +104,11 @@ std::string answered(std::string_view answer) {
 TEST(imap_copy_within, tells_where_the_copies_are) {
     EXPECT_EQ(answered("OK [COPYUID 8 3,5 11:12] done"), "3>11 5>12 ");
     EXPECT_EQ(answered("OK [COPYUID 8 5,3 11:12] done"), "5>11 3>12 ");
-    EXPECT_EQ(answered("OK [COPYUID 8 5 11] the other one is gone"), "5>11 ");
+}
+
+TEST(imap_copy_within, looks_for_what_the_server_does_not_name) {
+    EXPECT_THAT(answered("OK [COPYUID 8 5 11] or is the other one there?"), HasSubstr("transient: "));
+    EXPECT_THAT(answered("OK [COPYUID 8  ] done"), HasSubstr("transient: "));
 }
 
 TEST(imap_copy_within, refused_or_impossible_copies_nothing) {

@@ -55,11 +55,17 @@ class lmtp_append {
                 stuffer_.finish(end);
                 // The next one's envelope leaves with this one's end, if it is there already.
                 if (pipelining_ && feed_.ready()) next = co_await feed_.next();
+                // Whether the next one may begin is asked before this one ends: nothing may stand between an end and
+                // the answer to it.
+                result<void> may_go_on;
+                if (next) may_go_on = co_await session_.pace();
+                if (!may_go_on) next.reset();
                 // With its end this message is delivered; the one before must be on record by then.
-                co_await feed_.recorded();
+                if (auto ok = co_await feed_.recorded(); !ok) co_return ok;
                 ending_ = true;
                 if (auto ok = co_await write_end(end, next); !ok) co_return ok;
                 if (auto ok = co_await read_answer(*item); !ok) co_return ok;
+                if (!may_go_on) co_return may_go_on;
                 if (next) {
                     item = std::move(next);
                     continue;
@@ -160,7 +166,7 @@ class lmtp_append {
 
     task<result<void>> write_end(std::string end, const std::optional<append_item>& next) {
         if (auto ok = co_await session_.write(end, false); !ok) co_return ok;
-        if (next) co_return co_await begin(*next);
+        if (next) co_return co_await write(envelope(*next));
         co_return result<void>{};
     }
 

@@ -229,8 +229,9 @@ class append_feed {
     virtual void stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity,
                         const std::vector<std::uint32_t>& uids) = 0;
     /// Waits until what was stored so far is on record. For a target that lets nobody look what it has: what it stores
-    /// and is not on record when this program is killed is brought again.
-    virtual task<> recorded() { co_return; }
+    /// and is not on record when this program is killed is brought again. An error: it never will be; store nothing
+    /// more.
+    virtual task<result<void>> recorded() { co_return result<void>{}; }
     /// The server refused the batch; nothing of it is there.
     virtual void refused(const std::vector<std::uint64_t>& tokens, const error& why) = 0;
     /// The line to the target is dead: next() must answer "end" from now on, also to one who waits.

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <cassert>
+#include <fcntl.h>
 #include <fstream>
+#include <unistd.h>
 #include <unordered_map>
 #include <utility>
 
@@ -335,6 +337,10 @@ result<std::unique_ptr<connection>> open_sqlite(const std::filesystem::path& pat
         location = immutable_uri(location);
         flags |= SQLITE_OPEN_URI;
     }
+    // A new one is for its owner only, from its first octet on: SQLite would ask the umask. Its log follows the file.
+    if (file && (flags & SQLITE_OPEN_CREATE) != 0)
+        if (const int fd = ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600); fd >= 0)
+            ::close(fd);
     sqlite3* raw = nullptr;
     const int code = sqlite3_open_v2(location.c_str(), &raw, flags, nullptr);
     database db{.handle = database_handle(raw), .name = options.name};

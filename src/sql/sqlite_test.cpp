@@ -35,6 +35,14 @@ class sqlite : public testing::Test {
     std::filesystem::path folder_;
 };
 
+TEST_F(sqlite, a_new_file_is_its_owners_only) {
+    using std::filesystem::perms;
+    const auto db = open();
+    ASSERT_TRUE(db->script("CREATE TABLE t (x INTEGER)"));
+    for (const auto& file : std::filesystem::directory_iterator(folder_))
+        EXPECT_EQ(file.status().permissions(), perms::owner_read | perms::owner_write) << file.path();
+}
+
 TEST_F(sqlite, only_a_synced_transaction_flushes_the_log) {
     auto db = open();
     for (const auto& [how, level] :

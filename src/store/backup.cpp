@@ -7,7 +7,9 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace postferry::store {
 
@@ -139,6 +141,9 @@ result<void> back_up(const store_place& from, const fs::path& file, bool replace
     fs::path part = file;
     part += ".part";
     remove_with_companions(part);
+    // Passwords' hashes and sealed secrets: for nobody else, from the first octet on. SQLite takes an empty file.
+    if (const int fd = ::open(part.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600); fd >= 0)
+        ::close(fd);
     auto done = from.where.dialect == sql::dialect::sqlite ? vacuum_into(*source->db, part)
                                                            : tables_into(*source->db, part, progress);
     if (done && chmod(part.c_str(), 0600) != 0)

@@ -169,6 +169,7 @@ TEST_F(ledger_files, reading_works_where_nothing_may_be_written) {
     if (geteuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
     fill(3);
     fs::permissions(folder_, fs::perms(0755));
+    fs::permissions(path_, fs::perms(0644)); // as whoever shares it makes it; ours it is alone when it is new
     ASSERT_EQ(seteuid(65534), 0);
     const std::size_t seen = count(true);
     const error why = refused();

@@ -215,9 +215,11 @@ task<> mailbox_pass::state::keep_books() {
     }
 }
 
-task<> mailbox_pass::state::recorded() {
+task<result<void>> mailbox_pass::state::recorded() {
     const auto open = [](const folder_work& f) { return !f.to_record.empty(); };
     while (!books_failure_ && (recording_ || std::ranges::any_of(folders_, open))) co_await recorded_->wait();
+    if (books_failure_) co_return std::unexpected(*books_failure_);
+    co_return result<void>{};
 }
 
 task<result<void>> mailbox_pass::state::record(folder_work& f) {

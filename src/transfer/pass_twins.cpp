@@ -12,8 +12,9 @@ namespace postferry::transfer {
 
 namespace {
 
-// Of one COPY: what a dead line leaves open must be looked for, and 80 ranges fit into any server's command line.
-constexpr std::uint64_t most_together = 1'000;
+// Of one COPY: it must be over soon after its line has died, or it could still come after it was looked for; and 80
+// ranges fit into any server's command line.
+constexpr std::uint64_t most_together = 100, most_octets = 16U << 20U;
 constexpr std::size_t most_ranges = 80;
 
 // What is known is asked for its name as well, unless that costs more octets than it can spare: some 64 for each of
@@ -146,9 +147,18 @@ task<result<void>> mailbox_pass::state::copy_twins(const folder_work& home, fold
     for (const auto& [target_uid, t] : *ready) rest.add(target_uid);
     while (!rest.empty() && !copies_refused_) {
         if (stop_) co_return std::unexpected(stopped());
-        const uid_set some = rest.take_front(most_together, most_ranges);
-        for (const auto& [target_uid, t] : *ready)
-            if (some.contains(target_uid)) f.memory->unanswered.add(t.uid);
+        uid_set some = rest.take_front(most_together, most_ranges), later;
+        std::uint64_t octets = 0;
+        for (const auto& [target_uid, t] : *ready) {
+            if (!some.contains(target_uid)) continue;
+            octets += t.row.octets;
+            if (octets > most_octets && octets != t.row.octets)
+                later.add(target_uid);
+            else
+                f.memory->unanswered.add(t.uid);
+        }
+        some.remove(later);
+        rest.add(later);
         const auto copied = co_await target_->copy_within({.from = home.target_handle,
                                                            .to = f.target_handle,
                                                            .from_uid_validity = home.target->uid_validity,
@@ -185,13 +195,14 @@ result<void> mailbox_pass::state::judge_copy(const error& why) {
         copies_refused_ = true;
         return {};
     }
+    // Its line may have died under the COPY, with these words: whether it was carried out must be looked at.
+    target_owes_ = true;
     if (why.cls == retry_class::throttled) return std::unexpected(why);
     copies_refused_ = true;
     if (why.cls == retry_class::config || why.cls == retry_class::permanent) {
         note(fmt::format("messages in several folders are read for each of them ({})", why.message()));
         return {};
     }
-    target_owes_ = true;
     return std::unexpected(why);
 }
 

@@ -46,8 +46,8 @@ class pipeline_owner {
     virtual verdict judge(const mailbox::message_head& head) = 0;
     virtual std::string_view target_handle(std::size_t request) = 0;
     virtual void stored(sent_message message, std::uint32_t uid_validity, std::uint32_t uid) = 0;
-    /// Waits until what was stored so far is in the ledger, or never will be.
-    virtual task<> recorded() { co_return; }
+    /// Waits until what was stored so far is in the ledger; an error when it never will be.
+    virtual task<result<void>> recorded() { co_return result<void>{}; }
     virtual void refused(std::vector<sent_message> batch, const error& why) = 0;
     virtual void missing(std::size_t request, const uid_set& uids, const std::optional<error>& why) = 0;
     virtual void unavailable(std::size_t request, const error& why) = 0;
@@ -89,7 +89,7 @@ class pipeline final : public mailbox::message_sink, public mailbox::append_feed
     [[nodiscard]] bool chunk_ready() const noexcept override;
     void stored(const std::vector<std::uint64_t>& tokens, std::uint32_t uid_validity,
                 const std::vector<std::uint32_t>& uids) override;
-    task<> recorded() override { co_await owner_.recorded(); }
+    task<result<void>> recorded() override { co_return co_await owner_.recorded(); }
     void refused(const std::vector<std::uint64_t>& tokens, const error& why) override;
     void abandon(const error& why) noexcept override;
 

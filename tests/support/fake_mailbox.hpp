@@ -520,7 +520,7 @@ class fake_mailbox final : public target {
             feed.stored(b.tokens, server_.uidplus ? validity : 0,
                         server_.uidplus ? uids : std::vector<std::uint32_t>{});
             if (server_.on_recorded) {
-                co_await feed.recorded();
+                if (auto ok = co_await feed.recorded(); !ok) co_return ok;
                 server_.on_recorded();
             }
         }

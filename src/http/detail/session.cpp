@@ -173,6 +173,9 @@ template <class Stream> unsigned session<Stream>::understand_head() {
     if (!path || !query) return 400;
     path_ = std::move(*path);
     query_ = std::move(*query);
+    // RFC 9112, section 6.3: a body whose end nobody knows. Beast takes it for none, and it for the next request.
+    const bool coded = head.count(wire::field::transfer_encoding) > 0;
+    if (coded && (!parser_->chunked() || head.version() < 11)) return 400;
     // RFC 9112, section 3.2: exactly one Host.
     if (head.version() >= 11 && head.count(wire::field::host) != 1) return 400;
     return 0;
@@ -331,7 +334,7 @@ template <class Stream> task<bool> session<Stream>::write(std::string_view octet
 
 /// Lets the last reply arrive: a socket closed with unread octets would reset it.
 template <class Stream> task<> session<Stream>::close() {
-    if (shared_->stopping && !parser_->is_header_done()) co_return; // it was idle
+    if (shared_->stopping && (!parser_ || !parser_->is_header_done())) co_return; // it was idle
     allow(std::chrono::seconds(2));
     if constexpr (std::is_same_v<Stream, tls_stream>) {
         (void)co_await stream_.async_shutdown(token);

@@ -240,7 +240,7 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     void missing(std::size_t folder, const uid_set& uids, const std::optional<error>& why);
     void unavailable(std::size_t folder, const error& why);
     task<> keep_books();
-    task<> recorded();
+    task<result<void>> recorded();
     task<result<void>> record(folder_work& f);
     void fail_message(folder_work& f, std::uint32_t uid, std::uint64_t octets, const error& why);
     void fail_again(folder_work& f);

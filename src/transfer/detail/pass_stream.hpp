@@ -26,7 +26,7 @@ class mailbox_pass::state::stream final : public pipeline_owner {
     verdict judge(const mailbox::message_head& head) override;
     std::string_view target_handle(std::size_t request) override;
     void stored(sent_message message, std::uint32_t uid_validity, std::uint32_t uid) override;
-    task<> recorded() override { co_await pass_.recorded(); }
+    task<result<void>> recorded() override { co_return co_await pass_.recorded(); }
     void refused(std::vector<sent_message> batch, const error& why) override;
     void missing(std::size_t request, const uid_set& uids, const std::optional<error>& why) override;
     void unavailable(std::size_t request, const error& why) override;
