@@ -138,7 +138,7 @@ class OnATerminal(PairCase):
 
     def test_the_table_follows_the_size_of_the_terminal(self):
         self.fill(self.old, folder("INBOX", mails(50, size=20_000)))
-        terminal = self.terminal("copy", self.slow(300_000), self.url(self.new, self.user), columns=150)
+        terminal = self.terminal("copy", self.slow(80_000), self.url(self.new, self.user), columns=150)
         self.assertTrue(self.until(lambda: "copying" in terminal.text()), terminal.text())
         terminal.resize(60, 24)
         # Only a narrow table has a line of its own for the folder.
