@@ -30,6 +30,26 @@ std::string_view cookie_in(std::string_view header, std::string_view name) {
     return {};
 }
 
+/// A token or session, whose it is, and what time it is: all of one moment.
+template <class Row> struct held_by {
+    std::optional<Row> row = {};
+    std::optional<store::person> person = {};
+    unix_ms now = 0;
+};
+
+template <class Row> result<held_by<Row>> with_person(tables& t, result<std::optional<Row>> row) {
+    if (!row) return std::unexpected(std::move(row.error()));
+    held_by<Row> found{.row = std::move(*row)};
+    auto now = t.now();
+    if (!now) return std::unexpected(std::move(now.error()));
+    found.now = *now;
+    if (!found.row) return found;
+    auto person = t.people.find(found.row->person);
+    if (!person) return std::unexpected(std::move(person.error()));
+    found.person = std::move(*person);
+    return found;
+}
+
 std::unexpected<problem> not_signed_in(std::string detail) {
     auto p = refuse(401, std::move(detail));
     p.error().fields.emplace_back("WWW-Authenticate", "Bearer");
@@ -104,67 +124,32 @@ task<outcome<caller>> guard::identify(http::exchange& x) {
 }
 
 task<outcome<caller>> guard::by_token(std::string token) {
-    struct found {
-        std::optional<store::api_token> token = {};
-        std::optional<store::person> owner = {};
-        unix_ms now = 0;
-    };
-    auto known = co_await db_.read([hash = hash_of(token)](tables& t) -> result<found> {
-        found f;
-        auto row = t.people.find_token(hash);
-        if (!row) return std::unexpected(std::move(row.error()));
-        f.token = std::move(*row);
-        auto now = t.now();
-        if (!now) return std::unexpected(std::move(now.error()));
-        f.now = *now;
-        if (!f.token) return f;
-        auto owner = t.people.find(f.token->person);
-        if (!owner) return std::unexpected(std::move(owner.error()));
-        f.owner = std::move(*owner);
-        return f;
-    });
+    auto known =
+        co_await db_.read([hash = hash_of(token)](tables& t) { return with_person(t, t.people.find_token(hash)); });
     if (!known) co_return refuse(known.error());
-    if (!known->token || !known->owner || known->owner->disabled) co_return not_signed_in("This token is not valid");
-    const store::api_token& t = *known->token;
+    if (!known->row || !known->person || known->person->disabled) co_return not_signed_in("This token is not valid");
+    const store::api_token& t = *known->row;
     if (t.expires && *t.expires <= known->now) co_return not_signed_in("This token has expired");
     if (t.used.value_or(0) + minute <= known->now) {
         auto touched =
             co_await db_.write([id = t.id, now = known->now](tables& all) { return all.people.touch_token(id, now); });
         if (!touched) co_return refuse(touched.error());
     }
-    caller who = caller_of(*known->owner);
+    caller who = caller_of(*known->person);
     who.actor = fmt::format("token/{}", t.id);
-    who.name = fmt::format("{} (token {})", known->owner->name, t.name);
+    who.name = fmt::format("{} (token {})", known->person->name, t.name);
     who.most = std::min(who.most, access_of_scopes(t.scopes));
     co_return who;
 }
 
 task<outcome<caller>> guard::by_cookie(http::exchange& x, std::string cookie) {
-    struct found {
-        std::optional<store::session> session = {};
-        std::optional<store::person> person = {};
-        unix_ms now = 0;
-    };
-    auto known = co_await db_.read([hash = hash_of(cookie)](tables& t) -> result<found> {
-        found f;
-        auto row = t.people.find_session(hash);
-        if (!row) return std::unexpected(std::move(row.error()));
-        f.session = std::move(*row);
-        auto now = t.now();
-        if (!now) return std::unexpected(std::move(now.error()));
-        f.now = *now;
-        if (!f.session) return f;
-        auto person = t.people.find(f.session->person);
-        if (!person) return std::unexpected(std::move(person.error()));
-        f.person = std::move(*person);
-        return f;
-    });
+    auto known =
+        co_await db_.read([hash = hash_of(cookie)](tables& t) { return with_person(t, t.people.find_session(hash)); });
     if (!known) co_return refuse(known.error());
-    const bool stands =
-        known->session && known->person && !known->person->disabled && known->session->expires > known->now;
+    const bool stands = known->row && known->person && !known->person->disabled && known->row->expires > known->now;
     // An old cookie must not keep anybody from signing in anew.
     if (!stands) co_return caller{.actor = "anyone", .name = "Somebody whose session has ended"};
-    const store::session& s = *known->session;
+    const store::session& s = *known->row;
     if (!http::is_safe(x.verb()) && !same(x.header("x-csrf-token"), s.csrf))
         co_return refuse(403, "The X-CSRF-Token of this session is missing or wrong");
     if (s.seen + minute <= known->now) {

@@ -263,10 +263,12 @@ task<result<outcome>> sql_provisioner::alias_create(alias_spec alias) {
 
 // --- listing ---
 
-task<result<void>> sql_provisioner::list_accounts(domain_name domain, page_handler<account_entry> take) {
+namespace {
+
+/// Page by page: `read(after)` answers at most page_size entries behind that address.
+template <class Entry, class Read> task<result<void>> list_pages(page_handler<Entry> take, Read read) {
     for (std::string after;;) {
-        auto page = co_await database_->read(
-            [&](postfixadmin_tables& tables) { return tables.accounts_after(domain, after, page_size); });
+        auto page = co_await read(after);
         if (!page) co_return std::unexpected(std::move(page.error()));
         const bool last = page->size() < page_size;
         if (!page->empty()) after = page->back().address;
@@ -276,17 +278,20 @@ task<result<void>> sql_provisioner::list_accounts(domain_name domain, page_handl
     }
 }
 
+} // namespace
+
+task<result<void>> sql_provisioner::list_accounts(domain_name domain, page_handler<account_entry> take) {
+    co_return co_await list_pages(std::move(take), [&](const std::string& after) {
+        return database_->read(
+            [&](postfixadmin_tables& tables) { return tables.accounts_after(domain, after, page_size); });
+    });
+}
+
 task<result<void>> sql_provisioner::list_aliases(domain_name domain, page_handler<alias_entry> take) {
-    for (std::string after;;) {
-        auto page = co_await database_->read(
+    co_return co_await list_pages(std::move(take), [&](const std::string& after) {
+        return database_->read(
             [&](postfixadmin_tables& tables) { return tables.aliases_after(domain, after, page_size); });
-        if (!page) co_return std::unexpected(std::move(page.error()));
-        const bool last = page->size() < page_size;
-        if (!page->empty()) after = page->back().address;
-        if (!page->empty())
-            if (auto ok = take(*page); !ok) co_return ok;
-        if (last) co_return result<void>();
-    }
+    });
 }
 
 } // namespace postferry::directory

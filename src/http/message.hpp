@@ -77,8 +77,6 @@ struct reply {
     [[nodiscard]] static reply empty(unsigned status = 204) { return {.status = status, .type = {}}; }
 };
 
-/// Decodes %XX; with `plus` also "+" as a space. Nothing: a broken escape, or a NUL.
-[[nodiscard]] std::optional<std::string> percent_decode(std::string_view text, bool plus = false);
 /// Splits "a=b&c=d". Nothing: broken escapes, or more than 64 fields.
 [[nodiscard]] std::optional<field_list> parse_query(std::string_view query);
 /// Segments of an absolute path. Nothing: broken escapes, empty segments in the middle, "." or "..", "/" or control

@@ -1,9 +1,6 @@
 #include "jobs/windows.hpp"
 
-#include "base/text.hpp"
-
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <date/tz.h>
 
@@ -14,14 +11,7 @@ namespace {
 using namespace std::chrono;
 using local_minutes = date::local_time<minutes>;
 
-constexpr std::array<std::string_view, 7> day_names{"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 constexpr int day_minutes = 24 * 60;
-
-std::optional<unsigned> day_of(std::string_view text) noexcept {
-    const auto at = std::ranges::find(day_names, text);
-    if (at == day_names.end()) return std::nullopt;
-    return static_cast<unsigned>(at - day_names.begin());
-}
 
 unix_ms utc_of(const date::time_zone& zone, local_minutes local) {
     // An hour that does not exist, or exists twice, is where the clocks change: the earlier moment.
@@ -66,28 +56,7 @@ std::vector<span> spans_of(const std::vector<window>& all, unix_ms now) {
 
 std::optional<std::uint8_t> parse_days(std::string_view text) noexcept {
     if (text == "daily") return std::uint8_t{0x7F};
-    unsigned days = 0;
-    while (!text.empty()) {
-        const std::string_view part = text.substr(0, text.find(','));
-        text.remove_prefix(std::min(text.size(), part.size() + 1));
-        const std::size_t dash = part.find('-');
-        const auto first = day_of(part.substr(0, dash));
-        const auto last = dash == std::string_view::npos ? first : day_of(part.substr(dash + 1));
-        if (!first || !last) return std::nullopt;
-        for (unsigned d = *first;; d = (d + 1) % 7) { // "fri-mon" goes over the weekend
-            days |= 1U << d;
-            if (d == *last) break;
-        }
-    }
-    if (days == 0) return std::nullopt;
-    return static_cast<std::uint8_t>(days);
-}
-
-std::optional<int> parse_time_of_day(std::string_view text) noexcept {
-    if (text.size() != 5 || text[2] != ':') return std::nullopt;
-    const auto hours = parse_u32(text.substr(0, 2)), minutes = parse_u32(text.substr(3));
-    if (!hours || !minutes || *minutes > 59 || *hours * 60 + *minutes > day_minutes) return std::nullopt;
-    return static_cast<int>(*hours * 60 + *minutes);
+    return parse_weekdays(text);
 }
 
 bool is_time_zone(std::string_view name) {

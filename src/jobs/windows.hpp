@@ -1,6 +1,7 @@
 #pragma once
 // Hours in which copying may run, as people say them: days of the week, local times, a time zone. Values in, values
 // out.
+#include "base/week.hpp"
 #include "store/records.hpp"
 
 #include <cstdint>
@@ -23,8 +24,6 @@ struct window {
 
 /// "mon-fri", "sat,sun", "daily"; nothing when it is none of these.
 [[nodiscard]] std::optional<std::uint8_t> parse_days(std::string_view text) noexcept;
-/// "22:00" to "24:00" in minutes.
-[[nodiscard]] std::optional<int> parse_time_of_day(std::string_view text) noexcept;
 [[nodiscard]] bool is_time_zone(std::string_view name);
 
 /// Whether one of them is open; no windows at all are open always.

@@ -1,5 +1,6 @@
 #include "mailbox/detail/endpoint_query.hpp"
 
+#include "base/percent.hpp"
 #include "base/text.hpp"
 #include "client/quirks.hpp"
 
@@ -15,12 +16,6 @@ namespace postferry::mailbox::detail {
 namespace {
 
 constexpr std::uint32_t max_connections_limit = 100;
-
-int hex_value(char c) noexcept {
-    if (c >= '0' && c <= '9') return c - '0';
-    const char l = ascii_lower(c);
-    return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
 
 std::unexpected<error> bad_value(std::string_view name, std::string_view allowed) {
     return refuse(fmt::format("{}= takes {}", name, allowed));
@@ -228,23 +223,9 @@ std::unexpected<error> refuse(std::string what, std::string advice) {
 }
 
 std::optional<std::string> decode(std::string_view text) {
-    std::string out;
-    out.reserve(text.size());
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            out += text[i];
-            continue;
-        }
-        if (i + 2 >= text.size()) return std::nullopt;
-        const int high = hex_value(text[i + 1]);
-        const int low = hex_value(text[i + 2]);
-        if (high < 0 || low < 0) return std::nullopt;
-        out += static_cast<char>(high * 16 + low);
-        i += 2;
-    }
-    for (const char c : out)
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return std::nullopt;
-    if (!is_utf8(out)) return std::nullopt;
+    auto out = percent_decode(text);
+    const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+    if (out && (std::ranges::any_of(*out, control) || !is_utf8(*out))) out.reset();
     return out;
 }
 

@@ -1,4 +1,5 @@
 // parse_location: the URL of a database.
+#include "base/percent.hpp"
 #include "base/text.hpp"
 #include "sql/open.hpp"
 
@@ -49,23 +50,10 @@ std::unexpected<error> no_url(std::string_view why) {
                    "It looks like this: postgresql://USER@HOST:5432/DATABASE?sslmode=verify-full");
 }
 
+/// Text for libpq, which ends at a NUL.
 std::optional<std::string> decoded(std::string_view text) {
-    const auto digit = [](char c) {
-        constexpr std::string_view digits = "0123456789abcdef";
-        return digits.find(ascii_lower(c));
-    };
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            out += text[i];
-            continue;
-        }
-        if (i + 2 >= text.size()) return std::nullopt;
-        const auto high = digit(text[i + 1]), low = digit(text[i + 2]);
-        if (high > 15 || low > 15 || high + low == 0) return std::nullopt;
-        out += static_cast<char>(high * 16 + low);
-        i += 2;
-    }
+    auto out = percent_decode(text);
+    if (out && out->contains('\0')) out.reset();
     return out;
 }
 

@@ -1,5 +1,6 @@
 #include "store/adopt.hpp"
 
+#include "base/percent.hpp"
 #include "store/change_state.hpp"
 #include "store/detail/counts.hpp"
 #include "store/detail/statements.hpp"
@@ -9,28 +10,6 @@ namespace postferry::store {
 using detail::pass_on;
 
 namespace {
-
-int hex_digit(char c) noexcept {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
-std::string percent_decoded(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const int high = text[i] == '%' && i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-        const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
-        if (low < 0) {
-            out += text[i];
-            continue;
-        }
-        out += static_cast<char>(high * 16 + low);
-        i += 2;
-    }
-    return out;
-}
 
 result<message_counts> counts_of(tables& t, std::int64_t mailbox) {
     message_counts counts;
@@ -65,7 +44,7 @@ key_parts split_key(std::string_view key) {
     const auto user = key.substr(scheme + 3, at - scheme - 3);
     const auto rest = key.substr(at + 1);
     return {.url = std::string(key.substr(0, scheme + 3)) + std::string(rest),
-            .user = percent_decoded(user),
+            .user = percent_decode(user).value_or(std::string(user)),
             .server = std::string(rest.substr(0, rest.find_first_of("/?")))};
 }
 
