@@ -32,8 +32,10 @@ bool may_repeat(const http::reply& r) noexcept { return std::holds_alternative<s
 
 } // namespace
 
-service::service(parts p) : parts_(std::move(p)), guard_(parts_.db, parts_.hashing, parts_.guard) {
-    const route_parts with{.db = parts_.db, .guard = guard_};
+service::service(parts p)
+    : parts_(std::move(p)), guard_(parts_.db, parts_.hashing, parts_.guard), commands_(parts_.db, parts_.woken) {
+    const route_parts with{
+        .db = parts_.db, .guard = guard_, .commands = commands_, .vault = parts_.vault, .renderer = parts_.renderer};
     add_session_routes(router_, with);
     add_people_routes(router_, with);
     add_event_routes(router_, with);

@@ -2,10 +2,14 @@
 // The HTTP API (openapi.yaml is its contract; docs/api.md explains it): takes a request through sign-in, role, body and
 // idempotency to its route.
 #include "api/guard.hpp"
+#include "api/reports.hpp"
 #include "api/router.hpp"
 #include "http/server.hpp"
+#include "jobs/commands.hpp"
 #include "store/database.hpp"
+#include "store/vault.hpp"
 
+#include <functional>
 #include <memory>
 
 namespace postferry::api {
@@ -15,6 +19,9 @@ struct parts {
     store::database& db;
     std::shared_ptr<directory::hash_pool> hashing;
     guard_options guard = {};
+    store::vault* vault = nullptr;             ///< none: passwords cannot be kept, and are refused
+    const report_renderer* renderer = nullptr; ///< none: no reports
+    std::function<void()> woken = {};          ///< there may be work: workers look at once
 };
 
 class service {
@@ -35,6 +42,7 @@ class service {
 
     parts parts_;
     guard guard_;
+    jobs::commands commands_;
     router router_;
 };
 
