@@ -1,0 +1,17 @@
+#pragma once
+// Whether the old server lets the owner of a mailbox in. `app` implements it over mailbox/ and client/.
+#include "base/secret.hpp"
+#include "net/awaitable.hpp"
+#include "store/records.hpp"
+
+namespace postferry::jobs {
+
+class login_check {
+  public:
+    virtual ~login_check() = default;
+    /// Logs in at the mailbox's source with this password, and out again. False: the server has refused it. Errors: it
+    /// could not be asked (which says nothing about the password). Ends within half a minute.
+    virtual task<result<bool>> lets_in(store::migration who, secret password) = 0;
+};
+
+} // namespace postferry::jobs
