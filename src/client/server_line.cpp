@@ -12,6 +12,7 @@ namespace postferry::client {
 task<result<std::unique_ptr<net::connection>>> open_line(executor ex, const server_settings& settings) {
     auto line =
         co_await net::connection::open(ex, settings.where, settings.tls, deadline::in(settings.connect_patience));
+    if (line && settings.may_send) (*line)->ask_before_sending(settings.may_send);
     if (line && settings.allowance) *line = net::metered(std::move(*line), settings.allowance, ex);
     co_return line;
 }

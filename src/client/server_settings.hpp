@@ -29,6 +29,7 @@ struct server_settings {
     std::chrono::milliseconds answer_patience{180'000}; ///< a server that says nothing for so long is taken for dead
     net::wire_trace trace;                              ///< writes nothing by default
     std::shared_ptr<net::allowance> allowance;          ///< what the server may be burdened with; none: anything
+    std::function<bool()> may_send = {};                ///< asked right before each write; see net::connection
     server_limits limits = {};                          ///< of what the server may burden us with
     std::chrono::milliseconds goodbye_patience{2'000};  ///< at most, for the answer to LOGOUT or QUIT
     /// By which it is told how long a server was waited for. A test brings its own.

@@ -52,6 +52,32 @@ TEST(connection, lines_go_both_ways) {
     }(server.port()));
 }
 
+TEST(connection, nothing_leaves_a_line_that_may_not_send_any_more) {
+    std::string arrived;
+    {
+        peer server([&](peer_line& line) {
+            arrived = line.read_exactly(9);
+            line.write("a1 OK\r\n");
+            for (std::string part = line.read(); !part.empty(); part = line.read()) arrived += part;
+        });
+        run([](std::uint16_t port) -> task<bool> {
+            auto line = (co_await dial(port)).value();
+            const auto may = std::make_shared<bool>(true);
+            line->ask_before_sending([may] { return *may; });
+            EXPECT_TRUE((co_await send_text(*line, "a1 NOOP\r\n")).has_value());
+            EXPECT_EQ((co_await receive_text(*line, 7)).value(), "a1 OK\r\n");
+            *may = false;
+            for (int i = 0; i < 2; ++i) {
+                const auto refused = co_await send_text(*line, "a2 APPEND INBOX {5}\r\n");
+                EXPECT_FALSE(refused.has_value());
+                if (!refused) EXPECT_EQ(refused.error().cls, retry_class::cancelled);
+            }
+            co_return true;
+        }(server.port()));
+    }
+    EXPECT_EQ(arrived, "a1 NOOP\r\n");
+}
+
 task<bool> exchange(connection& line, const std::string& data, std::size_t piece_size) {
     std::vector<iovec> pieces;
     for (std::size_t at = 0; at < data.size(); at += piece_size) {

@@ -55,7 +55,7 @@ tcp_connection::~tcp_connection() { close(); }
 
 void tcp_connection::close() noexcept {
     if (why_closed_) return;
-    if (tls_) tls_->shut();
+    if (tls_ && may_send()) tls_->shut();
     shut(fail(retry_class::cancelled, phase::connect, fmt::format("the connection to {} was closed", peer_)).error());
 }
 
@@ -93,6 +93,12 @@ error tcp_connection::failure() const {
     if (tls_) return tls_->failure(peer_);
     return fail(retry_class::transient, phase::connect,
                 fmt::format("connection to {} lost: {}", peer_, os_reason(os_error_)))
+        .error();
+}
+
+error tcp_connection::not_allowed() const {
+    return fail(retry_class::cancelled, phase::connect,
+                fmt::format("nothing may be sent to {} any more: another process may be at it by now", peer_))
         .error();
 }
 
@@ -176,7 +182,7 @@ bool tcp_connection::readable() const noexcept {
 
 io_step tcp_connection::send_plain(piece_cursor& pieces) noexcept {
     io_step out;
-    while (!pieces.at_end() && out.octets < burst_limit) {
+    while (!pieces.at_end() && out.octets < burst_limit && may_send()) {
         std::array<iovec, pieces_per_call> vectors; // NOLINT: fill() says how many are set
         msghdr message{};
         message.msg_iov = vectors.data();
@@ -215,6 +221,7 @@ task<result<void>> tcp_connection::write(std::span<const iovec> pieces, std::chr
     writing_.since = moment{};
     for (;;) {
         if (why_closed_) co_return std::unexpected(*why_closed_);
+        if (!may_send()) co_return std::unexpected(shut(not_allowed()));
         const io_step sent = send(cursor);
         writing_.burst += sent.octets;
         if (sent.status == io_status::failed) co_return std::unexpected(shut(failure()));
@@ -235,7 +242,7 @@ task<result<void>> tcp_connection::write(std::span<const iovec> pieces, std::chr
 
 // A read can make OpenSSL answer (KeyUpdate, an alert). When no write is under way to carry it, it leaves from here.
 void tcp_connection::flush_in_background() {
-    if (flushing_ || tls_->flush() != io_status::wait_write) return;
+    if (flushing_ || !may_send() || tls_->flush() != io_status::wait_write) return;
     flushing_ = true;
     socket_.async_wait(socket_type::wait_write,
                        [this, alive = std::weak_ptr<void>(alive_)](const boost::system::error_code& ec) {

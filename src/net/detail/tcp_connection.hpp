@@ -28,6 +28,7 @@ class tcp_connection final : public connection {
     void close() noexcept override;
     void discard_unsent(bool on) noexcept override;
     void acknowledge() noexcept override;
+    void ask_before_sending(std::function<bool()> may) override { may_send_ = std::move(may); }
 
     [[nodiscard]] bool encrypted() const noexcept override { return tls_ != nullptr; }
     [[nodiscard]] std::string peer() const override { return peer_; }
@@ -56,12 +57,14 @@ class tcp_connection final : public connection {
 
     io_step receive(std::span<char> buffer) noexcept;
     io_step send(piece_cursor& pieces);
+    [[nodiscard]] bool may_send() const { return !may_send_ || may_send_(); }
     io_step send_plain(piece_cursor& pieces) noexcept;
     void flush_in_background();
 
     const error& shut(error why) noexcept; ///< closes and keeps the first reason
     error late(const lane& l) const;
     error failure() const;
+    error not_allowed() const;
 
     socket_type socket_;
     lane reading_;
@@ -72,6 +75,7 @@ class tcp_connection final : public connection {
         std::make_shared<char>(); ///< timers and waits that end later look whether we still are
     endpoint where_;
     std::string peer_;
+    std::function<bool()> may_send_;
     int os_error_ = 0;
     bool writer_active_ = false;
     bool flushing_ = false;
