@@ -107,6 +107,7 @@ task<result<void>> mailbox_pass::state::open_books(folder_work& f, std::uint32_t
     f.book = std::move(*book);
     f.opened = true;
     f.book.rows = rows;
+    if (f.memory->first_mark == 0) f.memory->first_mark = mark;
     // Flag sets that this attempt met before the folder was opened keep their local index; the ledger's own come by
     // name.
     for (std::uint32_t i = 0; i < f.book.flag_sets.size(); ++i) {
@@ -167,7 +168,8 @@ task<result<void>> mailbox_pass::state::match_and_open() {
         uid_set candidates;
         const bool open_ones = !f.wanted.empty() || !f.skipped.empty() || !f.held_back.empty();
         if (open_ones && f.target->messages > 0) {
-            auto there = co_await on_target_from(f, mark);
+            const std::uint32_t from = f.adrift_untold.empty() ? mark : std::min(mark, f.memory->first_mark);
+            auto there = co_await on_target_from(f, from);
             if (!there) co_return std::unexpected(there.error());
             candidates = std::move(*there);
         }
@@ -175,6 +177,8 @@ task<result<void>> mailbox_pass::state::match_and_open() {
             if (auto ok = co_await claim_known(f); !ok) co_return ok;
             candidates.remove(claimed_[f.target_handle]);
         }
+        if (open_ones)
+            for (const auto& [target_uid, source_uid] : f.adrift) candidates.add(target_uid);
         if (f.replanted)
             if (auto ok = co_await replant(f, mark); !ok) co_return ok;
         if (!candidates.empty()) {
@@ -232,9 +236,13 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
     if (auto ok = co_await decide_by_content(f, found.ambiguous, found.pairs); !ok) co_return ok;
     std::unordered_map<std::uint32_t, std::uint64_t> sizes;
     for (const match_candidate& c : on_source.heads) sizes.emplace(c.uid, c.octets);
+    std::vector<std::uint32_t> renamed; // rows of numbers that are gone
     for (const matched_pair& pair : found.pairs) {
+        const std::optional<std::uint32_t> before = moor(f, pair.target_uid);
+        const bool copied_before = before && f.memory->copied.contains(*before);
+        if (before) renamed.push_back(*before);
         // What this very run brought before a line died was copied, not found.
-        const bool ours = f.memory->unanswered.contains(pair.source_uid);
+        const bool ours = copied_before || f.memory->unanswered.contains(pair.source_uid);
         const std::uint64_t octets = sizes[pair.source_uid];
         const auto form = f.found_repaired.find(pair.source_uid);
         const message::repair_set repairs = form == f.found_repaired.end() ? message::repair_set{} : form->second;
@@ -249,7 +257,7 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
         if (ours && !repairs.empty())
             f.memory->repaired.insert_or_assign(pair.source_uid, repaired_message{.repairs = repairs});
         f.known.add(pair.source_uid);
-        f.known_octets += octets;
+        if (!before) f.known_octets += octets;
         f.wanted.remove(pair.source_uid, pair.source_uid);
         f.failed.erase(pair.source_uid);
         for (auto& [rule, uids] : f.skipped) uids.remove(pair.source_uid, pair.source_uid);
@@ -257,13 +265,19 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
         claimed_[f.target_handle].add(pair.target_uid);
         if (ours) {
             f.memory->copied.add(pair.source_uid);
-            f.memory->copied_octets += octets;
+            if (copied_before)
+                f.memory->copied.remove(*before, *before);
+            else
+                f.memory->copied_octets += octets;
         }
         ++progress_mark_;
         ++progress_.messages_done;
     }
     if (!found.pairs.empty())
         note(fmt::format("{}: {} messages were on the target already", f.map.source, found.pairs.size()));
+    // First the old rows: were they to outlive a kill, --delete-extra would take the copies of messages that are there.
+    if (!renamed.empty())
+        if (auto ok = co_await env_.books->forget(f.book.id, std::move(renamed)); !ok) co_return ok;
     co_return co_await record(f);
 }
 

@@ -305,8 +305,10 @@ void mailbox_pass::state::choose_wanted(folder_work& f) {
         const bool here = f.present.contains(row.source_uid);
         if (row.state == item_state::gone || row.state == item_state::condemned)
             (here ? f.returned : f.gone).add(row.source_uid);
-        else if (!here)
+        else if (!here) {
             f.vanished.add(row.source_uid);
+            note_adrift(f, row);
+        }
         if (here && row.state != item_state::failed) f.known.add(row.source_uid);
     }
     for (const auto& [uid, item] : f.failed)

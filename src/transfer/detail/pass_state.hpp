@@ -48,6 +48,8 @@ struct folder_memory {
     std::optional<std::uint64_t> had; ///< messages of the source at the last pass, as the run began (--delete-extra)
     std::uint64_t deleted = 0;        ///< from the target
     bool searched_again = false;      ///< the target said OK to more than it holds, and was matched anew
+    bool renumbered = false;          ///< its source has moved numbers in this run
+    std::uint32_t first_mark = 0;     ///< on the target: what this run has brought lies there or above; 0: nothing yet
 };
 
 /// A server whose UIDVALIDITY or UIDs change at each look would keep the pass busy for ever.
@@ -115,6 +117,10 @@ struct folder_work {
     std::optional<error> trouble; ///< the folder as a whole could not be done
     folder_memory* memory = nullptr;
     uid_set held_back; ///< the target said OK to them once and did not hold them: only a repair pass brings them again
+    /// Rows of this run whose number the source no longer has, by target UID and, where that is not known, in any
+    /// order: the message may be there under another number, and then it is on the target already.
+    std::map<std::uint32_t, std::uint32_t> adrift;
+    std::vector<std::uint32_t> adrift_untold;
     uid_set gone, returned;   ///< copied once and vanished from the source since: still so; or there again
     std::uint64_t landed = 0; ///< messages to which the target said OK in this attempt
     bool opened = false;      ///< its books are open for copying in this attempt
@@ -261,6 +267,8 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     // pass_unread.cpp
     task<result<void>> settle_unread();
     void settle_lost(folder_work& f, uid_set lost, bool may_be_there);
+    static void note_adrift(folder_work& f, const ledger_brief& row);
+    static std::optional<std::uint32_t> moor(folder_work& f, std::uint32_t target_uid);
     // pass_finish.cpp
     task<result<void>> update_flags();
     task<result<void>> update_flags_of(folder_work& f);
