@@ -1,6 +1,5 @@
 // ACCOUNTS.csv with OAuth 2: who gets the tokens of a row, and from what.
 #include "app/accounts.hpp"
-#include "app/csv.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -21,7 +20,7 @@ using testing::Not;
 
 account_list read(std::string text, const account_defaults& defaults) {
     auto reader = csv_reader::over(std::make_unique<std::istringstream>(std::move(text)));
-    auto list = read_accounts(*reader, "accounts.csv", defaults);
+    auto list = read_accounts(*reader, "accounts.csv", with_files(defaults));
     EXPECT_TRUE(list) << list.error().message();
     return list ? std::move(*list) : account_list{};
 }

@@ -46,8 +46,9 @@ side_defaults defaults_of(const run_options& options, const login_options& login
 
 result<account_list> accounts_of(const run_options& options) {
     if (!options.one_mailbox())
-        return read_accounts(options.accounts, {.source = defaults_of(options, options.source, options.source_url),
-                                                .target = defaults_of(options, options.target, options.target_url)});
+        return read_accounts(options.accounts,
+                             with_files({.source = defaults_of(options, options.source, options.source_url),
+                                         .target = defaults_of(options, options.target, options.target_url)}));
     auto from = mailbox::parse_endpoint(options.source_url);
     if (!from) return std::unexpected(from.error());
     auto to = mailbox::parse_endpoint(options.target_url);

@@ -66,17 +66,6 @@ glyph front_of(std::string_view text) noexcept {
 
 } // namespace
 
-std::string grouped(std::uint64_t n) {
-    std::string text = fmt::format("{}", n);
-    for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, 1, ',');
-    return text;
-}
-
-std::string counted(std::uint64_t n, std::string_view one, std::string_view many) {
-    if (n == 1) return fmt::format("1 {}", one);
-    return many.empty() ? fmt::format("{} {}s", grouped(n), one) : fmt::format("{} {}", grouped(n), many);
-}
-
 std::string duration_text(double seconds) {
     if (seconds < 9.95) return fmt::format("{:.1f} s", seconds < 0 ? 0 : seconds);
     const auto s = static_cast<std::uint64_t>(seconds + 0.5);

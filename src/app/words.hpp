@@ -1,14 +1,15 @@
 #pragma once
 // How numbers and names are written for people.
+#include "base/words.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace postferry::app {
 
-[[nodiscard]] std::string grouped(std::uint64_t n); ///< 12,345
-[[nodiscard]] std::string counted(std::uint64_t n, std::string_view one,
-                                  std::string_view many = {}); ///< "1 message", "12,345 messages"
+using postferry::counted;
+using postferry::grouped;
 [[nodiscard]] std::string duration_text(double seconds); ///< "0.4 s", "12 s", "3 min 05 s", "2 h 10 min", "3 d 04 h"
 
 /// The name of a mailbox as its owner writes it: "müller@example.org@old" for "imaps://m%C3%BCller%40example.org@old".

@@ -1,4 +1,5 @@
 #include "mailbox/endpoint.hpp"
+#include "mailbox/endpoint_url.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -199,6 +200,26 @@ TEST(endpoint, faults_say_what_is_allowed) {
         EXPECT_NE(text.find(part), std::string::npos) << url << " -> " << text;
     }
     EXPECT_NE(refusal("imap://a@" + std::string(9000, 'h')), "accepted");
+}
+
+TEST(endpoint, a_place_url_says_all_but_who) {
+    for (const std::string_view url :
+         {"imap://old.example.org", "imaps://old.example.org:10993", "imap://old.example.org/?tls=require&ca=a%20b.pem",
+          "imaps://[2001:db8::1]/?verify=off&auth=plain&admin=root%40x&admin-form=star&prefix=Old/"
+          "Mail&max-connections=4",
+          "imap://h/?cert=c.pem&key=k.pem&auth=external&compress=off", "pop3s://h:1995/?tls=off",
+          "imap://h/?auth=xoauth2&oauth=work&uidl=pop3s%3A//p.example.org%3A1995", "maildir:/srv/mail/a%20b?prefix=x",
+          "mbox:/srv/mail/a?format=mboxcl2", "lmtp://h:1024/?tls=implicit"}) {
+        auto e = parse_endpoint(url);
+        ASSERT_TRUE(e) << url;
+        e->user = "alice";
+        e->password = secret("hunter2");
+        EXPECT_EQ(place_url(*e), url);
+    }
+    EXPECT_EQ(place_url(must("IMAP://alice@Old.Example.org:143/?tls=detect")), "imap://old.example.org");
+    EXPECT_EQ(place_url(endpoint{}), "");
+    EXPECT_EQ(server_key(must("imaps://Old.example.org")), "old.example.org:993");
+    EXPECT_EQ(server_key(must("maildir:/srv/mail/a")), "");
 }
 
 } // namespace

@@ -1,7 +1,7 @@
 // A list of accounts, and a URL, of any octets: no crash, bounded memory, every row is an account or has a fault, and
 // neither a fault nor a mailbox's name breaks out of its line.
-#include "app/accounts.hpp"
-#include "app/csv.hpp"
+#include "accounts/accounts.hpp"
+#include "accounts/csv.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -22,19 +22,19 @@ bool is_one_line(std::string_view text) {
 }
 
 void try_list(std::string_view text, unsigned choice) {
-    auto reader = app::csv_reader::over(std::make_unique<std::istringstream>(std::string(text)));
+    auto reader = accounts::csv_reader::over(std::make_unique<std::istringstream>(std::string(text)));
     if (!reader) return require(is_one_line(reader.error().message()));
-    app::account_defaults defaults;
+    accounts::account_defaults defaults;
     if (choice % 2 == 0) defaults.source.url = "imaps://{user}@old.example.org/?auth=plain";
     if (choice % 3 == 0) defaults.target.url = "maildir:/srv/mail/{domain}/{local}";
-    const auto list = app::read_accounts(*reader, "accounts.csv", defaults);
+    const auto list = accounts::read_accounts(*reader, "accounts.csv", defaults);
     if (!list) return require(is_one_line(list.error().message()));
-    require(is_one_line(list->summary) && list->faults.size() <= app::account_list::max_faults);
+    require(is_one_line(list->summary) && list->faults.size() <= accounts::account_list::max_faults);
     require(list->faults.size() <= list->fault_count && list->accounts.size() <= list->rows);
     require(list->accounts.size() == list->rows || list->fault_count > 0);
-    for (const app::csv_fault& fault : list->faults) require(is_one_line(fault.text()));
+    for (const accounts::csv_fault& fault : list->faults) require(is_one_line(fault.text()));
     for (const std::string& note : list->notes) require(is_one_line(note));
-    for (const app::account& one : list->accounts)
+    for (const accounts::account& one : list->accounts)
         require(is_one_line(one.source().display()) && is_one_line(one.target().display()));
 }
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace postferry::app {
+namespace postferry::accounts {
 
 /// What was found out about the file; said to the user, because a wrong guess shows there first.
 struct csv_dialect {
@@ -75,4 +75,4 @@ class csv_reader {
 /// Windows-1252 to UTF-8; the five octets that it leaves open become U+FFFD.
 [[nodiscard]] std::string utf8_of_latin_1(std::string_view octets);
 
-} // namespace postferry::app
+} // namespace postferry::accounts

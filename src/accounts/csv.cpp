@@ -1,4 +1,4 @@
-#include "app/csv.hpp"
+#include "accounts/csv.hpp"
 
 #include "base/text.hpp"
 
@@ -8,7 +8,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace postferry::app {
+namespace postferry::accounts {
 
 namespace {
 
@@ -245,4 +245,4 @@ result<void> csv_reader::read_quoted(std::string& field, csv_record& out) {
     }
 }
 
-} // namespace postferry::app
+} // namespace postferry::accounts

@@ -1,4 +1,4 @@
-#include "app/account_columns.hpp"
+#include "accounts/columns.hpp"
 
 #include "base/text.hpp"
 
@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-namespace postferry::app {
+namespace postferry::accounts {
 
 namespace {
 
@@ -150,4 +150,4 @@ result<column_map> recognise(const csv_record& first, const csv_dialect& dialect
                   "(EmailAddress,UserName,Password) and imapsync (host1;user1;password1;host2;user2;password2;)");
 }
 
-} // namespace postferry::app
+} // namespace postferry::accounts

@@ -1,7 +1,7 @@
 #pragma once
 // Which column of a CSV means what, and what shape a file has.
-#include "app/accounts.hpp"
-#include "app/csv.hpp"
+#include "accounts/accounts.hpp"
+#include "accounts/csv.hpp"
 #include "base/error.hpp"
 
 #include <array>
@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace postferry::app {
+namespace postferry::accounts {
 
 enum class column : std::uint8_t {
     source_user,
@@ -52,4 +52,4 @@ struct column_map {
 /// they never repeat the record itself, which may be a row with passwords.
 [[nodiscard]] result<column_map> recognise(const csv_record& first, const csv_dialect& dialect);
 
-} // namespace postferry::app
+} // namespace postferry::accounts

@@ -1,12 +1,12 @@
-#include "app/accounts.hpp"
-#include "app/csv.hpp"
+#include "accounts/accounts.hpp"
+#include "accounts/csv.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <sstream>
 
-namespace postferry::app {
+namespace postferry::accounts {
 namespace {
 
 using testing::ElementsAre;
@@ -240,4 +240,4 @@ TEST(accounts, latin_1_is_said) {
 }
 
 } // namespace
-} // namespace postferry::app
+} // namespace postferry::accounts

@@ -1,4 +1,4 @@
-#include "app/csv.hpp"
+#include "accounts/csv.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace postferry::app {
+namespace postferry::accounts {
 namespace {
 
 using testing::ElementsAre;
@@ -164,4 +164,4 @@ TEST(csv, a_file_of_many_pieces_reads_like_one) {
 }
 
 } // namespace
-} // namespace postferry::app
+} // namespace postferry::accounts
