@@ -42,6 +42,7 @@ struct scanned {
     folder_state state;
     std::optional<error> failure;
     uid_set present;
+    bool by_fetch = false; ///< that is how it was listed
 };
 
 /// Keeps the UIDs that a server tells, of many folders, as long as they are as many as a mailbox may have.
@@ -128,6 +129,7 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
 
     const auto list_by_fetch = [&](std::size_t i, std::string_view items) {
         scanned& s = results[i];
+        s.by_fetch = true;
         session_->submit(
             {fmt::format("UID FETCH 1:* ({})", items)},
             [&s, &sink, &keeper, i](imap::response& r) {
@@ -204,13 +206,20 @@ task<result<void>> imap_mailbox::scan(std::span<const scan_request> folders, sca
         results[i] = {};
         again.emplace_back(i, folders[i].known_uid_validity == 0 ? "UID" : "UID FLAGS");
     }
-    for (const auto& [i, items] : again) {
-        if (results[i].failure) continue;
+    const auto list_again = [&](std::size_t i, std::string_view items) -> task<result<void>> {
+        if (results[i].failure) co_return result<void>{};
         keeper.drop(results[i]);
         open_folder(i);
         list_by_fetch(i, items);
-        if (auto ok = co_await session_->settle(); !ok) co_return ok;
-    }
+        co_return co_await session_->settle();
+    };
+    for (const auto& [i, items] : again)
+        if (auto ok = co_await list_again(i, items); !ok) co_return ok;
+    // quirk expunged-meanwhile: somebody removed a message while the folder was listed, and no server may say so during
+    // a FETCH. The second list counts by what is there now. What flags the first has told need not be told again.
+    for (std::size_t i = 0; i < folders.size(); ++i)
+        if (results[i].by_fetch && results[i].present.count() < results[i].state.messages)
+            if (auto ok = co_await list_again(i, "UID"); !ok) co_return ok;
     for (std::size_t i = 0; i < folders.size(); ++i) {
         if (results[i].failure)
             sink.failed(i, *results[i].failure);

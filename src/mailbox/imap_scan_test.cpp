@@ -155,6 +155,54 @@ TEST(imap_scan, all_flags_where_the_server_keeps_no_modseq) {
                 ElementsAre("0 flags 4 (\\Seen)", "0 flags 10 ()", "0 done v7 n0 m2 h0: 4,10", "1 done v8 n0 m0 h0: "));
 }
 
+// The server may not say EXPUNGE before the FETCH is over (RFC 3501, 7.4.1), and in the next folder it is too late.
+TEST(imap_scan, a_list_that_somebody_has_shortened_meanwhile_is_made_again) {
+    EXPECT_THAT(scan("", {known("a", 0), known("b", 0)}, R"(
+        C: P1 EXAMINE a
+        C: P2 UID FETCH 1:* (UID FLAGS)
+        C: P3 EXAMINE b
+        C: P4 UID FETCH 1:* (UID FLAGS)
+        S: * 3 EXISTS
+        S: * OK [UIDVALIDITY 7] v
+        S: P1 OK
+        S: * 1 FETCH (UID 4 FLAGS ())
+        S: * 3 FETCH (UID 9 FLAGS ())
+        S: P2 OK
+        S: * 1 EXISTS
+        S: * OK [UIDVALIDITY 8] v
+        S: P3 OK
+        S: * 1 FETCH (UID 1 FLAGS ())
+        S: P4 OK
+        C: P5 EXAMINE a
+        C: P6 UID FETCH 1:* (UID)
+        S: * 2 EXISTS
+        S: * OK [UIDVALIDITY 7] v
+        S: P5 OK
+        S: * 1 FETCH (UID 4)
+        S: * 2 FETCH (UID 9)
+        S: P6 OK)"),
+                ElementsAre("0 flags 4 ()", "0 flags 9 ()", "1 flags 1 ()", "0 done v7 n0 m2 h0: 4,9",
+                            "1 done v8 n0 m1 h0: 1"));
+}
+
+// One that always tells fewer than it says to hold is not asked for ever: what it keeps back stays open in the balance.
+TEST(imap_scan, a_list_that_stays_short_is_made_again_once) {
+    EXPECT_THAT(scan("", {known("a", 0)}, R"(
+        C: P1 EXAMINE a
+        C: P2 UID FETCH 1:* (UID FLAGS)
+        S: * 3 EXISTS
+        S: P1 OK
+        S: * 1 FETCH (UID 4 FLAGS ())
+        S: P2 OK
+        C: P3 EXAMINE a
+        C: P4 UID FETCH 1:* (UID)
+        S: * 3 EXISTS
+        S: P3 OK
+        S: * 1 FETCH (UID 4)
+        S: P4 OK)"),
+                ElementsAre("0 flags 4 ()", "0 done v0 n0 m3 h0: 4"));
+}
+
 TEST(imap_scan, a_folder_that_cannot_be_opened_does_not_stop_the_others) {
     // Some servers leave the folder before it open: its messages must not be taken for this one's.
     EXPECT_THAT(scan("", {known("a", 0), known("b", 0), unknown("c")}, R"(
