@@ -1,6 +1,7 @@
 #include "app/connect.hpp"
 
 #include "app/accounts.hpp"
+#include "app/leased_target.hpp"
 #include "app/log.hpp"
 
 #include <boost/asio/this_coro.hpp>
@@ -62,6 +63,7 @@ task<result<std::unique_ptr<Session>>> log_in(const mailbox::endpoint& where, si
     std::optional<error> refused;
     while (true) {
         client::server_settings settings = settings_of(where, with.share.patience);
+        if (target && with.may_write != nullptr) settings.may_send = *with.may_write;
         if (tokens != nullptr) {
             auto token = co_await tokens->take();
             if (!token && refused && token.error().server_said.empty())
@@ -194,13 +196,25 @@ task<result<std::unique_ptr<mailbox::source>>> open_source(mailbox::endpoint whe
     co_return fail(retry_class::config, phase::usage, "no source speaks this scheme");
 }
 
+namespace {
+
+/// A place on this machine, which has no line that would ask.
+template <class Place>
+result<std::unique_ptr<mailbox::target>> guarded(result<std::unique_ptr<Place>> place, const services& with) {
+    if (!place) return std::unexpected(std::move(place.error()));
+    if (with.may_write == nullptr) return std::unique_ptr<mailbox::target>(std::move(*place));
+    return leased(std::move(*place), *with.may_write);
+}
+
+} // namespace
+
 task<result<std::unique_ptr<mailbox::target>>> open_target(mailbox::endpoint where, services with) {
     if (auto ok = check_side(where, side::target); !ok) co_return std::unexpected(ok.error());
     switch (where.kind) {
     case mailbox::scheme::imap:
     case mailbox::scheme::imaps: co_return co_await open_imap(std::move(where), side::target, with);
-    case mailbox::scheme::maildir: co_return co_await open_maildir(std::move(where), side::target, with);
-    case mailbox::scheme::mbox: co_return co_await open_mbox(std::move(where), side::target, with);
+    case mailbox::scheme::maildir: co_return guarded(co_await open_maildir(std::move(where), side::target, with), with);
+    case mailbox::scheme::mbox: co_return guarded(co_await open_mbox(std::move(where), side::target, with), with);
     case mailbox::scheme::lmtp: co_return co_await open_lmtp(std::move(where), with);
     case mailbox::scheme::pop3:
     case mailbox::scheme::pop3s: break;

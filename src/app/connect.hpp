@@ -16,6 +16,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 namespace postferry::app {
@@ -38,7 +39,8 @@ struct services {
     shares share;
     mailbox::name_book* names = nullptr; ///< for places without UIDs; this mailbox's own (store::ledger_books::names)
     visit* stay = nullptr;               ///< what its servers may be burdened with; none: anything
-    std::array<client::token_source*, 2> tokens{}; ///< of source and target, where OAuth 2 logs in
+    std::array<client::token_source*, 2> tokens{};    ///< of source and target, where OAuth 2 logs in
+    const std::function<bool()>* may_write = nullptr; ///< asked right before anything is written to the target
 };
 /// Connects and logs in. Errors name the phase; see client::imap_session::open and visit::connect.
 [[nodiscard]] task<result<std::unique_ptr<mailbox::imap_mailbox>>> open_imap(mailbox::endpoint where, side which,

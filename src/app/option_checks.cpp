@@ -337,6 +337,12 @@ result<run_options> check_report_command(run_options out, const raw_options& raw
 
 } // namespace
 
+result<run_options> check_rules(run_options common, const raw_options& raw) {
+    if (auto ok = check_selection(common, raw); !ok) return std::unexpected(ok.error());
+    if (auto ok = check_repairs(common, raw); !ok) return std::unexpected(ok.error());
+    return common;
+}
+
 result<run_options> check_options(command what, const raw_options& raw, const config* known) {
     run_options out;
     out.what = what;

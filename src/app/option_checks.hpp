@@ -38,6 +38,9 @@ void complete_options(raw_options& raw, command what, const config_defaults& fro
 /// @param known the configuration, for the names in it; may be null
 [[nodiscard]] result<run_options> check_options(command what, const raw_options& raw, const config* known = nullptr);
 
+/// `common`, with the words about folders, messages and repairs. Errors as above.
+[[nodiscard]] result<run_options> check_rules(run_options common, const raw_options& raw);
+
 /// "2024-02-29"; nothing when there is no such day.
 [[nodiscard]] std::optional<std::chrono::sys_days> parse_day(std::string_view text);
 

@@ -1,11 +1,9 @@
 #include "app/runner.hpp"
 
 #include "app/check.hpp"
-#include "app/connect.hpp"
-#include "app/guests.hpp"
 #include "app/log.hpp"
+#include "app/pass_assembly.hpp"
 #include "app/report_list.hpp"
-#include "app/tokens.hpp"
 #include "transfer/pass.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -47,23 +45,19 @@ class throttle {
 // Mailboxes that are begun: those at work, and some that wait for a server without keeping the others from working.
 std::size_t begun_at_a_time(std::size_t jobs, std::size_t accounts) { return std::min(accounts, jobs * 4 + 16); }
 
-// Connections of one mailbox to each of its servers, from what a server may be asked for in all (two, or what
-// max-connections= says) and how many mailboxes share that.
-std::size_t connections_of(const mailbox::endpoint& from, const mailbox::endpoint& to, std::size_t jobs) {
-    constexpr std::uint32_t usual = 2;
-    const std::size_t all = std::min(from.max_connections.value_or(usual), to.max_connections.value_or(usual));
-    return std::max<std::size_t>(all / jobs, 1);
-}
-
 class run {
   public:
     run(boost::asio::io_context& io, const run_options& options, const std::vector<account>& accounts,
         store::ledger_books* books, token_desk& tokens, console& out)
         : io_(io), options_(options), accounts_(accounts), books_(books), out_(out),
           jobs_(std::clamp<std::size_t>(accounts.size(), 1, options.jobs)),
-          share_(shares_for(static_cast<std::uint32_t>(jobs_), options.timeout)),
-          guests_(guests::make(options.guest, jobs_, books)), tokens_(tokens), control_(boost::asio::make_strand(io_)),
-          signals_(control_, SIGINT, SIGTERM), clock_(control_) {}
+          leaving_([this] { one_more(); }, [this](std::exception_ptr thrown) { one_less(thrown); }),
+          guests_(guests::make(options.guest, jobs_, books)),
+          desk_{.share = shares_for(static_cast<std::uint32_t>(jobs_), options.timeout),
+                .at = guests_,
+                .tokens = tokens,
+                .leaving = leaving_},
+          control_(boost::asio::make_strand(io_)), signals_(control_, SIGINT, SIGTERM), clock_(control_) {}
 
     int go() {
         watch_terminal();
@@ -114,26 +108,10 @@ class run {
         boost::asio::post(control_, [this] { end(); });
     }
 
-    // The next mailbox begins while a server says goodbye to this one; the place at the server is free again when the
-    // connection is gone. The run ends when all are gone.
-    // @param kept what the end refers to
-    void see_off(executor strand, std::unique_ptr<mailbox::source> end, std::shared_ptr<void> kept) {
-        const std::shared_ptr<mailbox::source> leaving = std::move(end);
-        {
-            const std::lock_guard lock(mutex_);
-            ++running_;
-            std::erase_if(leaving_, [](const auto& l) { return l.second.expired(); });
-            leaving_.emplace_back(strand, leaving);
-            if (stopping_) leaving->close();
-        }
-        boost::asio::co_spawn(strand, farewell(leaving, std::move(kept)),
-                              [this](std::exception_ptr thrown) { one_less(thrown); });
-    }
-
-    static task<> farewell(std::shared_ptr<mailbox::source> end, std::shared_ptr<void> kept) {
-        co_await end->leave();
-        end.reset(); // before what it refers to
-        kept.reset();
+    // The run ends when those who say goodbye are gone too.
+    void one_more() {
+        const std::lock_guard lock(mutex_);
+        ++running_;
     }
 
     // A check has changed nothing, so there is nothing to let go of in order; and a server that it waits for may be
@@ -172,58 +150,51 @@ class run {
     }
 
     task<> one(std::size_t i, executor strand) {
-        const mailbox::endpoint from = accounts_[i].source(), to = accounts_[i].target();
-        const std::string name = from.display();
+        const pass_ends ends{.from = accounts_[i].source(),
+                             .to = accounts_[i].target(),
+                             .source_token = accounts_[i].source_token(),
+                             .target_token = accounts_[i].target_token()};
+        const std::string name = ends.from.display(), target = ends.to.display();
         const std::uint64_t number = i + 1;
-        const std::shared_ptr<mailbox::name_book> names = books_->names(name, to.display());
-        const std::shared_ptr<visit> stay = guests_->receive(from, to);
-        const std::array tokens{tokens_.tokens_of(from, side::source, accounts_[i].source_token()),
-                                tokens_.tokens_of(to, side::target, accounts_[i].target_token())};
-        const services with{
-            .share = share_, .names = names.get(), .stay = stay.get(), .tokens = {tokens[0].get(), tokens[1].get()}};
+        const auto made = pass_assembly::make(desk_, ends, books_->names(name, target));
+        const visit& stay = made->stay();
         if (options_.what == command::check) {
-            const auto room = co_await stay->admit();
+            const auto room = co_await made->stay().admit();
             out_.begun(number, name);
-            if (!stopping_) out_.checked(number, co_await check_mailbox(from, to, options_, with));
+            if (!stopping_) out_.checked(number, co_await check_mailbox(ends.from, ends.to, options_, made->with()));
             co_return;
         }
         const auto limiter = std::make_shared<throttle>();
-        transfer::pass_environment env;
-        env.open_source = [from, with, names, stay, tokens] { return open_source(from, with); };
-        env.open_target = [to, with, names, stay, tokens] { return open_target(to, with); };
-        env.admit = [stay] { return stay->admit(); };
-        env.see_off = [this, strand, names](std::unique_ptr<mailbox::source> end) {
-            see_off(strand, std::move(end), names);
-        };
-        env.on_throttled = [stay](bool target, const error& why) { stay->throttled(target, why); };
+        transfer::pass_environment env = made->environment(strand);
         env.books = books_;
         env.on_progress = [this, limiter, number, name](const transfer::progress& p) {
             if (limiter->lets_through(p)) out_.progress(number, name, p);
         };
         env.on_failure = [this, number, name](const transfer::failure& f) { out_.failure(number, name, f); };
         env.on_note = [name](std::string_view text) { log::info(name, "{}", text); };
-        const auto pass = std::make_shared<mailbox_pass>(transfer::pass_names{.source = name, .target = to.display()},
-                                                         pass_options(from, to), std::move(env));
+        const auto pass = std::make_shared<mailbox_pass>(
+            transfer::pass_names{.source = name, .target = target},
+            pass_options_of(options_, ends.from, ends.to, desk_.share, jobs_), std::move(env));
         enlist(number, strand, pass);
         if (options_.what == command::plan || options_.dry_run) {
             const auto began = std::chrono::steady_clock::now();
             out_.begun(number, name);
             auto plan = co_await pass->plan();
-            if (never_begun(*stay)) co_return dismiss(number);
+            if (never_begun(stay)) co_return dismiss(number);
             plan_entry entry;
             if (plan) entry.plan = std::move(*plan);
             entry.plan.source = name;
-            entry.plan.target = to.display();
+            entry.plan.target = target;
             if (!plan) entry.failed = plan.error();
             entry.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
             out_.planned(number, std::move(entry));
         } else if (options_.pass == transfer::pass_kind::verify) {
             const transfer::mailbox_report report = co_await pass->verify();
-            if (never_begun(*stay)) co_return dismiss(number);
+            if (never_begun(stay)) co_return dismiss(number);
             out_.ended(number, report);
         } else {
             const transfer::mailbox_report report = co_await pass->run();
-            if (never_begun(*stay)) co_return dismiss(number);
+            if (never_begun(stay)) co_return dismiss(number);
             co_await keep(report);
             out_.ended(number, report);
         }
@@ -240,24 +211,6 @@ class run {
 
     // It waited for its turn when the run was stopped: there is nothing to tell of it.
     bool never_begun(const visit& stay) const { return stopping_ && !stay.was_admitted(); }
-
-    transfer::pass_options pass_options(const mailbox::endpoint& from, const mailbox::endpoint& to) const {
-        transfer::pass_options o;
-        o.connections = connections_of(from, to, jobs_);
-        o.kind = options_.pass;
-        o.rules = options_.rules;
-        o.copy_rights = options_.acl;
-        o.delete_extra = options_.delete_extra;
-        o.sample = options_.sample;
-        if (options_.waived) o.waived = options_.waived->of(from.display());
-        o.max_octets = options_.max_size;
-        if (options_.since)
-            o.since_unix = std::chrono::duration_cast<std::chrono::seconds>(options_.since->time_since_epoch()).count();
-        o.limits = share_.pipeline;
-        o.no_wait = options_.no_wait;
-        o.repairs = options_.repairs;
-        return o;
-    }
 
     void enlist(std::uint64_t number, executor strand, std::shared_ptr<mailbox_pass> pass) {
         const std::lock_guard lock(mutex_);
@@ -292,10 +245,7 @@ class run {
                 auto& [strand, pass] = entry;
                 boost::asio::post(strand, [p = pass] { p->stop(); });
             }
-            for (auto& [strand, end] : leaving_)
-                boost::asio::post(strand, [end] {
-                    if (const auto still = end.lock()) still->close();
-                });
+            leaving_.hurry();
             watch_signals();
         });
     }
@@ -321,9 +271,9 @@ class run {
     store::ledger_books* books_;
     console& out_;
     std::size_t jobs_;
-    shares share_;
+    farewells leaving_;
     std::shared_ptr<guests> guests_;
-    token_desk& tokens_;
+    pass_desk desk_;
     boost::asio::strand<boost::asio::io_context::executor_type> control_; ///< of the signals and the clock
     boost::asio::signal_set signals_;
     boost::asio::steady_timer clock_;
@@ -333,7 +283,6 @@ class run {
     std::uint64_t ticks_ = 0;
     std::atomic<bool> stopping_ = false, ended_ = false, broken_off_ = false;
     std::map<std::uint64_t, std::pair<executor, std::shared_ptr<mailbox_pass>>> passes_;
-    std::vector<std::pair<executor, std::weak_ptr<mailbox::source>>> leaving_;
     std::exception_ptr crashed_;
 };
 

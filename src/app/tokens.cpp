@@ -117,7 +117,11 @@ result<void> token_desk::learn(const mailbox::endpoint& where, side which) {
         return {};
     }
     // That it is there was seen when the options and rows were read.
-    const config_oauth& c = options_.config->values.oauth.at(key.substr(6));
+    return learn(key.substr(6));
+}
+
+result<void> token_desk::learn(const std::string& name) {
+    const config_oauth& c = options_.config->values.oauth.at(name);
     oauth_options o;
     o.token_endpoint = c.token_endpoint;
     o.client_id = c.client_id;
@@ -131,8 +135,15 @@ result<void> token_desk::learn(const mailbox::endpoint& where, side which) {
         if (!value) return std::unexpected(value.error());
         *into = std::move(*value);
     }
-    clients_.emplace(key, std::move(o));
+    clients_.emplace("oauth." + name, std::move(o));
     return {};
+}
+
+result<std::unique_ptr<token_desk>> token_desk::of_config(const run_options& options, executor ex) {
+    std::unique_ptr<token_desk> desk(new token_desk(options, std::move(ex)));
+    for (const auto& [name, client] : options.config->values.oauth)
+        if (auto ok = desk->learn(name); !ok) return std::unexpected(ok.error());
+    return desk;
 }
 
 result<std::unique_ptr<token_desk>> token_desk::open(const run_options& options, std::span<const account> accounts,
@@ -203,7 +214,7 @@ std::shared_ptr<client::token_source> token_desk::of_row(const std::string& clie
     // Another row with this file may have had it renewed since it was read.
     if (!own->file.empty())
         if (auto now = read_secret_file(own->file, "the refresh token")) s.refresh_token = std::move(*now);
-    s.keep_refresh_token = keeper(own->file, own->token);
+    s.keep_refresh_token = own->keep ? own->keep : keeper(own->file, own->token);
     auto tokens = client::oauth_tokens(ex_, std::move(s));
     known = tokens;
     return tokens;

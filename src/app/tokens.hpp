@@ -26,6 +26,9 @@ class token_desk {
     [[nodiscard]] static result<std::unique_ptr<token_desk>> open(const run_options& options,
                                                                   std::span<const account> accounts, executor ex);
 
+    /// The same with every [oauth.NAME] of the configuration, for mailboxes that are not known yet.
+    [[nodiscard]] static result<std::unique_ptr<token_desk>> of_config(const run_options& options, executor ex);
+
     /// What logs in at an end of an account. Nothing: a password does, or a fixed token from the environment.
     /// @param own the row's refresh token, or null
     [[nodiscard]] std::shared_ptr<client::token_source> tokens_of(const mailbox::endpoint& where, side which,
@@ -39,6 +42,7 @@ class token_desk {
     /// "oauth.work", or "source" for the options of that end; empty: no client.
     [[nodiscard]] std::string client_at(const mailbox::endpoint& where, side which) const;
     [[nodiscard]] result<void> learn(const mailbox::endpoint& where, side which);
+    [[nodiscard]] result<void> learn(const std::string& name);
     [[nodiscard]] std::shared_ptr<client::token_source> of_row(const std::string& client,
                                                                const std::shared_ptr<const row_token>& own);
     std::function<void(const secret&)> keeper(std::filesystem::path file, const secret& first);
