@@ -1,10 +1,10 @@
 // Who may use the API: people with roles, and the tokens they make for programs.
 #include "api/audit.hpp"
 #include "api/listing.hpp"
+#include "api/person_rules.hpp"
 #include "api/routes.hpp"
 #include "api/token_text.hpp"
 #include "api/views.hpp"
-#include "base/text.hpp"
 #include "store/refusal.hpp"
 
 #include <fmt/format.h>
@@ -16,22 +16,18 @@ using store::tables;
 
 namespace {
 
-constexpr std::size_t least_password = 10;
 constexpr std::array<std::string_view, 3> scope_words{"read", "operate", "admin"};
 
-/// Lower case; what may stand in a log line and a URL.
 std::optional<std::string> login_name(fields& body) {
-    auto name = body.text("name", {.least = 1, .most = 100});
-    if (!name) return std::nullopt;
-    constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyz0123456789._-@+";
-    std::string lower = ascii_lower(*name);
-    if (lower.find_first_not_of(allowed) == std::string::npos) return lower;
-    body.fault("name", "may have letters, digits and . _ - @ + only");
-    return std::nullopt;
+    const auto given = body.text("name", {.least = 1, .most = 100});
+    if (!given) return std::nullopt;
+    auto name = login_name_of(*given);
+    if (!name) body.fault("name", std::string(login_name_rule));
+    return name;
 }
 
 std::optional<secret> new_password(fields& body) {
-    auto password = body.password("password", 500);
+    auto password = body.password("password", most_password);
     if (!password || password->reveal().size() >= least_password) return password;
     body.fault("password", fmt::format("must have at least {} octets", least_password));
     return std::nullopt;

@@ -28,29 +28,87 @@ bool is_json(std::string_view type) {
     return type == "application/json" || type == "application/merge-patch+json";
 }
 
+/// A stream, counted for as long as it runs.
+task<> counted(watch* counts, std::string route, http::body_maker make, http::body_sink& out) {
+    struct running {
+        watch* counts;
+        std::string_view route;
+        running(watch* w, std::string_view r) : counts(w), route(r) { counts->on_stream(route, 1); }
+        ~running() { counts->on_stream(route, -1); }
+        running(const running&) = delete;
+        running& operator=(const running&) = delete;
+    };
+    const running here(counts, route);
+    co_await make(out);
+}
+
 bool may_repeat(const http::reply& r) noexcept { return std::holds_alternative<std::string>(r.body); }
 
 } // namespace
 
 service::service(parts p)
-    : parts_(std::move(p)), guard_(parts_.db, parts_.hashing, parts_.guard), commands_(parts_.db, parts_.woken) {
-    const route_parts with{
-        .db = parts_.db, .guard = guard_, .commands = commands_, .vault = parts_.vault, .renderer = parts_.renderer};
+    : parts_(std::move(p)), guard_(parts_.db, parts_.hashing, parts_.guard), commands_(parts_.db, parts_.woken),
+      pages_({.db = parts_.db,
+              .hashing = guard_,
+              .vault = parts_.vault,
+              .old_server = parts_.old_server,
+              .woken = parts_.woken}) {
+    const route_parts with{.db = parts_.db,
+                           .guard = guard_,
+                           .commands = commands_,
+                           .vault = parts_.vault,
+                           .renderer = parts_.renderer,
+                           .public_url = parts_.public_url};
     add_session_routes(router_, with);
     add_people_routes(router_, with);
     add_event_routes(router_, with);
+    add_recredential_routes(router_, with);
 }
 
 task<http::reply> service::handle(http::exchange& x) {
+    const auto began = std::chrono::steady_clock::now();
+    std::string route = "other";
+    http::reply r = co_await answer(x, route);
+    if (parts_.counts == nullptr) co_return r;
+    parts_.counts->on_answer(
+        {.verb = x.verb(),
+         .route = route,
+         .status = r.status,
+         .took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began)});
+    if (auto* make = std::get_if<http::body_maker>(&r.body))
+        r.body = http::body_maker([counts = parts_.counts, route, inner = std::move(*make)](http::body_sink& out) {
+            return counted(counts, route, inner, out);
+        });
+    co_return r;
+}
+
+/// @param route what the request was for, as far as it is known
+task<http::reply> service::answer(http::exchange& x, std::string& route) {
+    if (const auto page = pages::route_of(x)) {
+        route = *page;
+        co_return co_await pages_.handle(x);
+    }
     const auto& path = x.path();
     http::reply r;
     if (path.size() == 1 && http::is_safe(x.verb()) && (path[0] == "healthz" || path[0] == "readyz")) {
+        route = "/" + path[0];
         r = co_await health(path[0] == "readyz");
     } else {
-        auto answered = co_await serve(x);
+        auto answered = co_await serve(x, route);
         r = answered ? std::move(*answered) : reply_of(answered.error());
     }
     add_guards(r);
+    co_return r;
+}
+
+task<outcome<http::reply>> service::metrics(http::exchange& x) {
+    if (!parts_.open_metrics) {
+        auto who = co_await guard_.identify(x);
+        if (!who) co_return std::unexpected(std::move(who.error()));
+        if (auto ok = guard_.check(*who, access::read); !ok) co_return std::unexpected(std::move(ok.error()));
+    }
+    http::reply r{.type = "text/plain; version=0.0.4; charset=utf-8", .body = co_await parts_.counts->exposition()};
+    r.fields.emplace_back("Cache-Control", "no-store");
     co_return r;
 }
 
@@ -61,10 +119,15 @@ task<http::reply> service::health(bool ready) {
     co_return http::reply{.status = 503, .type = "text/plain", .body = "the database does not answer\n"};
 }
 
-task<outcome<http::reply>> service::serve(http::exchange& x) {
+task<outcome<http::reply>> service::serve(http::exchange& x, std::string& route) {
     const auto& path = x.path();
+    if (parts_.counts != nullptr && path.size() == 1 && path[0] == "metrics" && http::is_safe(x.verb())) {
+        route = "/metrics";
+        co_return co_await metrics(x);
+    }
     if (path.size() < 2 || path[0] != "api" || path[1] != "v1") co_return refuse(404, "The API is below /api/v1");
     auto found = router_.find(x.verb(), std::span(path).subspan(2));
+    if (found.to != nullptr) route = fmt::format("/api/v1{}", found.to->pattern);
     auto who = co_await guard_.identify(x);
     if (!who) co_return std::unexpected(std::move(who.error()));
     if (found.to == nullptr) {

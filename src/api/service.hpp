@@ -2,8 +2,10 @@
 // The HTTP API (openapi.yaml is its contract; docs/api.md explains it): takes a request through sign-in, role, body and
 // idempotency to its route.
 #include "api/guard.hpp"
+#include "api/pages.hpp"
 #include "api/reports.hpp"
 #include "api/router.hpp"
+#include "api/watch.hpp"
 #include "http/server.hpp"
 #include "jobs/commands.hpp"
 #include "store/database.hpp"
@@ -11,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace postferry::api {
 
@@ -22,6 +25,10 @@ struct parts {
     store::vault* vault = nullptr;             ///< none: passwords cannot be kept, and are refused
     const report_renderer* renderer = nullptr; ///< none: no reports
     std::function<void()> woken = {};          ///< there may be work: workers look at once
+    std::string public_url = {};               ///< how people reach the service; without a slash at its end
+    jobs::login_check* old_server = nullptr;   ///< none: pages take no passwords of mailboxes
+    watch* counts = nullptr;                   ///< none: nobody counts, and there is no /metrics
+    bool open_metrics = false;                 ///< /metrics is for anybody; else for who may read
 };
 
 class service {
@@ -30,12 +37,15 @@ class service {
     service(const service&) = delete;
     service& operator=(const service&) = delete;
 
-    /// The http::handler of the server. /api/v1/..., /healthz, /readyz; all else is 404.
+    /// The http::handler of the server. /api/v1/..., /healthz, /readyz, /metrics and the pages behind links
+    /// (pages.hpp); all else is 404.
     task<http::reply> handle(http::exchange& x);
     [[nodiscard]] const router& routes() const noexcept { return router_; }
 
   private:
-    task<outcome<http::reply>> serve(http::exchange& x);
+    task<http::reply> answer(http::exchange& x, std::string& route);
+    task<outcome<http::reply>> serve(http::exchange& x, std::string& route);
+    task<outcome<http::reply>> metrics(http::exchange& x);
     task<outcome<http::reply>> run(const route& to, context& with);
     task<outcome<http::reply>> run_once(const route& to, context& with, std::string key);
     task<http::reply> health(bool ready);
@@ -44,6 +54,7 @@ class service {
     guard guard_;
     jobs::commands commands_;
     router router_;
+    pages pages_;
 };
 
 } // namespace postferry::api

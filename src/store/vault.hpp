@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace postferry::store {
@@ -53,6 +55,11 @@ class vault {
         bool more = false;
     };
     [[nodiscard]] result<progress> reseal(tables& t, record_id after, int limit = 500);
+
+    /// A text that nobody without the key file can make (for links that we hand out): sealed, and bound to a purpose.
+    [[nodiscard]] std::vector<std::uint8_t> seal_token(const secret& plain, std::string_view purpose) const;
+    /// nullopt: not made by seal_token() with one of our keys for this purpose.
+    [[nodiscard]] std::optional<secret> open_token(std::span<const std::uint8_t> token, std::string_view purpose) const;
 
     [[nodiscard]] std::string current() const; ///< id of our first key
 
