@@ -18,9 +18,10 @@ namespace {
 
 using namespace boost::asio::experimental::awaitable_operators;
 
-// In halves of the first pause: a target is at rest when nothing has come in for two seconds; one that never is,
-// because mail arrives there all the time, is waited for twenty.
-constexpr unsigned quiet_steps = 4, most_steps = 40;
+// A target is at rest when nothing has come in for two seconds (after a COPY that was slow: for longer); one that never
+// is, because mail arrives there all the time, is waited for twenty. In halves of a first pause of one second.
+constexpr std::chrono::milliseconds quiet_step{500};
+constexpr unsigned most_steps = 40;
 
 // Reads heads or contents of one folder into match candidates.
 class candidate_reader final : public mailbox::message_sink {
@@ -135,7 +136,9 @@ task<result<void>> mailbox_pass::state::wait_for_quiet() {
     }
     if (!std::exchange(target_owes_, false) || wishes.empty()) co_return result<void>{};
     note("an earlier copy was cut off; waiting until the target has stored what it was given");
-    for (unsigned quiet = 0, steps = 0; quiet < quiet_steps && steps < most_steps; ++quiet, ++steps) {
+    const auto quiet_steps = static_cast<unsigned>((rest_ + quiet_step - std::chrono::milliseconds(1)) / quiet_step);
+    const unsigned limit = std::max(most_steps, quiet_steps * 2);
+    for (unsigned quiet = 0, steps = 0; quiet < quiet_steps && steps < limit; ++quiet, ++steps) {
         if (auto ok = co_await wait(options_.first_pause / 2); !ok) co_return ok;
         auto states = co_await target_->prepare(wishes);
         target_owes_ = !states;
@@ -148,6 +151,7 @@ task<result<void>> mailbox_pass::state::wait_for_quiet() {
             before = now;
         }
     }
+    rest_ = std::chrono::milliseconds(2'000);
     co_return result<void>{};
 }
 

@@ -12,10 +12,7 @@ namespace postferry::transfer {
 
 namespace {
 
-// Of one COPY: it must be over soon after its line has died, or it could still come after it was looked for; and 80
-// ranges fit into any server's command line.
-constexpr std::uint64_t most_together = 100, most_octets = 16U << 20U;
-constexpr std::size_t most_ranges = 80;
+constexpr std::size_t most_ranges = 80; // of one COPY: they fit into any server's command line
 
 // What is known is asked for its name as well, unless that costs more octets than it can spare: some 64 for each of
 // them, some thousands for each message that is not read.
@@ -147,27 +144,34 @@ task<result<void>> mailbox_pass::state::copy_twins(const folder_work& home, fold
     for (const auto& [target_uid, t] : *ready) rest.add(target_uid);
     while (!rest.empty() && !copies_refused_) {
         if (stop_) co_return std::unexpected(stopped());
-        uid_set some = rest.take_front(most_together, most_ranges), later;
+        const std::uint64_t limit = copy_pace_.limit();
+        uid_set some = rest.take_front(limit, most_ranges), later;
         std::uint64_t octets = 0;
         for (const auto& [target_uid, t] : *ready) {
             if (!some.contains(target_uid)) continue;
             octets += t.row.octets;
-            if (octets > most_octets && octets != t.row.octets)
+            if (octets > limit * copy_pace::octets_each && octets != t.row.octets) {
+                octets -= t.row.octets;
                 later.add(target_uid);
-            else
+            } else {
                 f.memory->unanswered.add(t.uid);
+            }
         }
         some.remove(later);
         rest.add(later);
+        const auto begun = std::chrono::steady_clock::now();
         const auto copied = co_await target_->copy_within({.from = home.target_handle,
                                                            .to = f.target_handle,
                                                            .from_uid_validity = home.target->uid_validity,
                                                            .to_uid_validity = f.target->uid_validity,
                                                            .uids = some});
+        const auto took =
+            std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
         if (!copied) {
-            if (auto ok = judge_copy(copied.error()); !ok) co_return ok;
+            if (auto ok = judge_copy(copied.error(), took); !ok) co_return ok;
             continue;
         }
+        copy_pace_.answered(copy_pace::weight(some.count(), octets), took);
         for (const auto& [from, to] : *copied) {
             const ready_twin& t = ready->at(from);
             stored(static_cast<std::size_t>(&f - folders_.data()),
@@ -187,7 +191,7 @@ task<result<void>> mailbox_pass::state::copy_twins(const folder_work& home, fold
 }
 
 // A refusal is no loss: these messages are read and appended like all others.
-result<void> mailbox_pass::state::judge_copy(const error& why) {
+result<void> mailbox_pass::state::judge_copy(const error& why, std::chrono::milliseconds unanswered) {
     target_spoke_ = true;
     if (why.response_code == "OVERQUOTA") {
         halt_ = why;
@@ -197,6 +201,7 @@ result<void> mailbox_pass::state::judge_copy(const error& why) {
     }
     // Its line may have died under the COPY, with these words: whether it was carried out must be looked at.
     target_owes_ = true;
+    rest_ = std::max(rest_, copy_pace_.rest_after(unanswered));
     if (why.cls == retry_class::throttled) return std::unexpected(why);
     copies_refused_ = true;
     if (why.cls == retry_class::config || why.cls == retry_class::permanent) {

@@ -1,5 +1,6 @@
 #pragma once
 // The inside of a pass: one object whose steps are spread over pass_*.cpp in the order in which they run.
+#include "transfer/copy_pace.hpp"
 #include "transfer/detail/proof.hpp"
 #include "transfer/match.hpp"
 #include "transfer/pass.hpp"
@@ -225,7 +226,7 @@ class mailbox_pass::state final : private mailbox::scan_sink {
                                                                   const std::map<std::uint32_t, std::uint32_t>& twins);
     task<result<void>> copy_twins(const folder_work& home, folder_work& f,
                                   const std::map<std::uint32_t, std::uint32_t>& twins);
-    result<void> judge_copy(const error& why);
+    result<void> judge_copy(const error& why, std::chrono::milliseconds unanswered);
     task<result<void>> place_twins();
     void read_other_twins();
     // pass_copy.cpp
@@ -330,6 +331,8 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     bool suspicion_ = false;                     ///< a message was under way when the line died: it may be its fault
     /// Its line died with messages unanswered, it may still be storing them; nobody knows what an earlier run left.
     bool target_owes_ = true;
+    copy_pace copy_pace_;
+    std::chrono::milliseconds rest_{2'000}; ///< so long nothing new must show on a target that owes
     std::map<std::string, folder_memory> memory_;
     net::event* bookkeeper_ = nullptr;
     net::event* recorded_ = nullptr; ///< something that was stored is in the ledger now
