@@ -176,7 +176,7 @@ TEST(accounts, microsoft) {
     d.target.url = "imaps://new?admin=root";
     const auto list =
         must("\xef\xbb\xbf"
-             "EmailAddress,UserName,Password,UserRoot\r\nalice@new.org,DOM/alice,pw,\r\nbob@new.org,bob,pw,/x\r\n",
+             "EmailAddress,UserName,Password,UserRoot\r\nalice@new.org,DOM/alice,pw,/\r\nbob@new.org,bob,pw,/x\r\n",
              d);
     EXPECT_EQ(list.preset, csv_preset::microsoft);
     ASSERT_EQ(list.accounts.size(), 1U);
@@ -184,7 +184,7 @@ TEST(accounts, microsoft) {
     EXPECT_EQ(list.accounts[0].source().password.reveal(), "pw");
     EXPECT_EQ(list.accounts[0].target().user, "alice@new.org");
     EXPECT_EQ(list.accounts[0].target().password.reveal(), "adminpw");
-    EXPECT_THAT(faults(list), ElementsAre(HasSubstr("row 3, UserRoot: is part of the microsoft preset but not")));
+    EXPECT_THAT(faults(list), ElementsAre(HasSubstr("row 3, UserRoot: names a part of a mailbox")));
     // The row's password is the old server's; it is never tried on the new one.
     EXPECT_THAT(faults(must("EmailAddress,UserName,Password\na@b,a,pw\n", both)),
                 ElementsAre(HasSubstr("target_password: is empty")));
@@ -211,14 +211,66 @@ TEST(accounts, imapsync) {
                                           "row 7: has 3 columns, the imapsync preset has 6"));
 }
 
-TEST(accounts, shapes_that_are_not_there_yet_are_refused_by_name_without_repeating_the_row) {
-    for (const auto& [text, name] : {std::pair{"alice:hunter2:example.org\nbob:hunter2:example.org\n", "icewarp"},
-                                     std::pair{"alice,alice@old,hunter2,old:993,imap4s\n", "opensrs-like"},
-                                     std::pair{"local,remote,password,server,method\n", "opensrs-like"}}) {
-        EXPECT_THAT(refusal(text), HasSubstr(name));
-        EXPECT_THAT(refusal(text), HasSubstr("not in this version yet"));
-        EXPECT_EQ(refusal(text).find("hunter2"), std::string::npos);
+TEST(accounts, icewarp) {
+    const auto list = must("alice:hunter2:example.org\n"
+                           "bob@example.org:\" a:b\"\n"
+                           "carol@old.org:pw:new.org\n"
+                           "dora:pw\n"
+                           "eve:pa:ss:wo:rd\n"
+                           "frank\n",
+                           both);
+    EXPECT_EQ(list.summary, "accounts.csv: preset icewarp, separator \":\", UTF-8, 6 rows, 2 faults");
+    ASSERT_EQ(list.accounts.size(), 4U);
+    EXPECT_EQ(list.accounts[0].source().user, "alice@example.org");
+    EXPECT_EQ(list.accounts[0].target().user, "alice@example.org");
+    EXPECT_EQ(list.accounts[0].target().password.reveal(), "hunter2");
+    EXPECT_EQ(list.accounts[1].source().password.reveal(), " a:b");
+    EXPECT_EQ(list.accounts[2].source().user, "carol@old.org");
+    EXPECT_EQ(list.accounts[2].target().user, "carol@new.org");
+    EXPECT_EQ(list.accounts[3].target().user, "dora");
+    EXPECT_THAT(faults(list),
+                ElementsAre("row 5: has 5 columns, user:password:domain has 3; quote a password with a \":\"",
+                            "row 6: has no password: the icewarp preset is user:password[:domain]"));
+}
+
+TEST(accounts, opensrs) {
+    account_defaults d = both;
+    d.source.url = "";
+    d.target.password = secret("adminpw");
+    d.target.url = "imaps://new?admin=root";
+    const std::string rows = "alice@new.org,alice@old.org, pw ,old.org:1993,imap4s\n"
+                             "bob@new.org,bob,pw,[::1]:110,pop3\n"
+                             "carol@new.org,carol,pw,old.org,imap4\n"
+                             "dora@new.org,dora,pw,old.org:x,imap4\n"
+                             "eve@new.org,eve,pw,old.org:1,smtp\n";
+    for (const std::string header : {"", "local,remote,password,server,method\n"}) {
+        const auto list = must(header + rows, d);
+        EXPECT_EQ(list.preset, csv_preset::opensrs);
+        EXPECT_EQ(list.rows, 5U);
+        ASSERT_EQ(list.accounts.size(), 3U);
+        EXPECT_EQ(list.accounts[0].source().display(), "imaps://alice%40old.org@old.org:1993");
+        EXPECT_EQ(list.accounts[0].source().password.reveal(), " pw ");
+        EXPECT_EQ(list.accounts[0].target().display(), "imaps://alice%40new.org@new");
+        EXPECT_EQ(list.accounts[1].source().display(), "pop3://bob@[::1]");
+        EXPECT_EQ(list.accounts[2].source().display(), "imap://carol@old.org");
+        EXPECT_EQ(list.fault_count, 2U);
+        EXPECT_THAT(faults(list)[0], HasSubstr("server: must be host:port"));
+        EXPECT_THAT(faults(list)[1], HasSubstr("method: the endpoint's scheme is not known"));
     }
+}
+
+TEST(accounts, a_domain_completes_the_user_on_the_new_server) {
+    const auto list = must("source_user,source_password,target_user,target_password,domain\n"
+                           "alice,p,,q,new.org\nbob,p,bob@NEW.org,q,new.org\ncarol,p,carol@x.org,q,new.org\n",
+                           both);
+    ASSERT_EQ(list.accounts.size(), 2U);
+    EXPECT_EQ(list.accounts[0].source().user, "alice");
+    EXPECT_EQ(list.accounts[0].target().user, "alice@new.org");
+    EXPECT_EQ(list.accounts[1].target().user, "bob@NEW.org");
+    EXPECT_THAT(faults(list), ElementsAre("row 4, domain: is not the domain of the address in this row"));
+}
+
+TEST(accounts, an_unknown_shape_is_refused_without_repeating_the_row) {
     EXPECT_THAT(refusal("alice,hunter2,bob,hunter2\n"), HasSubstr("no header, and 4 columns separated by \",\""));
     EXPECT_EQ(refusal("alice,hunter2\n").find("hunter2"), std::string::npos);
     EXPECT_THAT(refusal(""), HasSubstr("is empty"));
