@@ -64,21 +64,21 @@ std::string line_of(const store::event& e) {
 }
 
 task<> follow(store::database& db, store::event_filter filter, store::record_id after, http::body_sink& out) {
+    store::event_cursor at{.after = after};
     boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
     auto last_word = std::chrono::steady_clock::now();
     if (!co_await out.write("retry: 2000\n\n")) co_return;
     while (!out.stopping()) {
-        auto news = co_await db.read([after](tables& t) -> result<std::vector<store::event>> {
+        auto news = co_await db.read([at](tables& t) -> result<store::event_tail> {
             auto now = t.now();
             if (!now) return std::unexpected(std::move(now.error()));
-            return t.events.tail(after, *now);
+            return t.events.tail(at, *now);
         });
         if (!news) co_return; // the client comes back with Last-Event-ID
+        at = news->next;
         std::string text;
-        for (const store::event& e : *news) {
-            after = e.id;
+        for (const store::event& e : news->events)
             if (passes(filter, e)) text += line_of(e);
-        }
         const auto now = std::chrono::steady_clock::now();
         if (text.empty() && now - last_word >= word_every) text = ": still here\n\n";
         if (!text.empty()) {

@@ -60,6 +60,9 @@ result<slice<batch>> batch_repository::list(const batch_filter& filter, const pa
     if (filter.project) wanted.where("project =", *filter.project);
     wanted.one_of("state", filter.states);
     if (filter.states.empty() && !filter.archived_too) wanted.where("state <>", name_of(batch_state::archived));
+    const std::string pattern = detail::containing(filter.name_contains);
+    if (!filter.name_contains.empty())
+        wanted.where_with("lower(name) LIKE lower({0}) ESCAPE '\\'", std::string_view(pattern));
     return wanted.page(db_, page, "id", read_batch);
 }
 
@@ -80,24 +83,59 @@ result<batch> batch_repository::update(const batch& b) {
 }
 
 result<std::vector<batch_tally>> batch_repository::tally(record_id batch) {
-    std::vector<batch_tally> out;
+    auto all = tallies({batch});
+    if (!all) return pass_on(all);
+    return std::move((*all)[batch]);
+}
+
+result<std::map<record_id, std::vector<batch_tally>>> batch_repository::tallies(const std::vector<record_id>& batches) {
+    std::map<record_id, std::vector<batch_tally>> out;
     // Casts: PostgreSQL's sums of BIGINT are NUMERIC.
-    auto done = detail::each_row(
-        db_,
-        "SELECT state, CAST(sum(mailboxes) AS BIGINT), CAST(sum(messages_source) AS BIGINT), "
+    detail::selection wanted(
+        "SELECT batch, state, CAST(sum(mailboxes) AS BIGINT), CAST(sum(messages_source) AS BIGINT), "
         "CAST(sum(messages_copied) AS BIGINT), CAST(sum(messages_present) AS BIGINT), "
         "CAST(sum(messages_skipped) AS BIGINT), CAST(sum(messages_failed) AS BIGINT), "
-        "CAST(sum(octets_source) AS BIGINT), CAST(sum(octets_copied) AS BIGINT) FROM batch_tally WHERE batch = $1 "
-        "GROUP BY state HAVING sum(mailboxes) <> 0",
+        "CAST(sum(octets_source) AS BIGINT), CAST(sum(octets_copied) AS BIGINT) FROM batch_tally");
+    wanted.any_of("batch", batches);
+    auto done = wanted.rows(
+        db_,
         [&](const sql::query& q) {
-            out.push_back({.state = word<mailbox_state>(q, 0),
-                           .mailboxes = q.get<std::uint64_t>(1),
-                           .counts = detail::read_counts(q, 2)});
+            out[q.get<record_id>(0)].push_back({.state = word<mailbox_state>(q, 1),
+                                                .mailboxes = q.get<std::uint64_t>(2),
+                                                .counts = detail::read_counts(q, 3)});
         },
-        batch);
+        " GROUP BY batch, state HAVING sum(mailboxes) <> 0");
     if (!done) return pass_on(done);
-    std::ranges::sort(out, {}, &batch_tally::state);
+    for (auto& [_, lines] : out) std::ranges::sort(lines, {}, &batch_tally::state);
     return out;
+}
+
+result<std::map<record_id, std::string>> batch_repository::worst_grades(const std::vector<record_id>& batches) {
+    std::map<record_id, std::string> out;
+    // Four looks into an index for each, however many mailboxes there are.
+    static constexpr std::string_view has =
+        "WHEN EXISTS (SELECT 1 FROM migration m WHERE m.batch = b.id AND m.grade = ";
+    detail::selection wanted(
+        fmt::format("SELECT b.id, CASE {0}'poor') THEN 'poor' {0}'investigate') THEN 'investigate' "
+                    "{0}'good') THEN 'good' {0}'perfect') THEN 'perfect' ELSE '' END FROM batch b",
+                    has));
+    wanted.any_of("b.id", batches);
+    auto done = wanted.rows(db_, [&](const sql::query& q) { out[q.get<record_id>(0)] = text(q, 1); });
+    if (!done) return pass_on(done);
+    return out;
+}
+
+result<void> batch_repository::remove(record_id id, row_version from) {
+    // The row first: whoever adds a mailbox at this moment keeps it (keep()), and is waited for.
+    auto gone = run(db_, "DELETE FROM batch WHERE id = $1 AND version = $2", id, from);
+    if (!gone) return pass_on(gone);
+    if (*gone == 0) return detail::missing_or_changed(db_, "batch", "SELECT count(*) FROM batch WHERE id = $1", id);
+    auto inside = detail::number(db_, "SELECT count(*) FROM migration WHERE batch = $1", id);
+    if (!inside) return pass_on(inside);
+    if (*inside > 0) return refusal::refuse(refusal::not_allowed, "the batch has mailboxes");
+    for (const std::string_view sql : {"DELETE FROM batch_tally WHERE batch = $1", "DELETE FROM log WHERE batch = $1"})
+        if (auto done = run(db_, sql, id); !done) return pass_on(done);
+    return {};
 }
 
 result<void> batch_repository::count(const tally_change& change) {
@@ -127,6 +165,11 @@ result<void> batch_repository::set_state(record_id id, batch_state state) {
     auto done = run(db_, "UPDATE batch SET state = $1, version = version + 1 WHERE id = $2", name_of(state), id);
     if (!done) return pass_on(done);
     return {};
+}
+
+result<std::optional<batch>> batch_repository::keep(record_id id) {
+    if (db_.dialect() == sql::dialect::sqlite) return find(id); // BEGIN IMMEDIATE has locked it all
+    return one(db_, select("WHERE id = $1 FOR SHARE"), read_batch, id);
 }
 
 result<std::optional<batch>> batch_repository::lock(record_id id) {

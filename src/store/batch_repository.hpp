@@ -3,6 +3,7 @@
 #include "sql/connection.hpp"
 #include "store/paging.hpp"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@ struct batch_filter {
     std::optional<record_id> project = {};
     batch_states states = {}; ///< empty: any but archived
     bool archived_too = false;
+    std::string name_contains = {}; ///< whatever its case; empty: any
 };
 
 /// What a mailbox adds to its batch's tally, or takes from it.
@@ -33,12 +35,20 @@ class batch_repository {
     [[nodiscard]] result<std::optional<batch>> find(record_id id);
     [[nodiscard]] result<std::optional<batch>> find(record_id project, const std::string& name);
     [[nodiscard]] result<slice<batch>> list(const batch_filter& filter, const paging& page);
+    /// As find(); until the transaction ends nobody changes or removes it: for whoever puts mailboxes into it.
+    [[nodiscard]] result<std::optional<batch>> keep(record_id id);
     /// Name, mode, settings and start, if b.version is still the stored one; else `conflict`. The state changes by
     /// store/change_state.hpp only.
     [[nodiscard]] result<batch> update(const batch& b);
 
     /// One line for each state that a mailbox is in.
     [[nodiscard]] result<std::vector<batch_tally>> tally(record_id batch);
+    /// Of several batches, in one query.
+    [[nodiscard]] result<std::map<record_id, std::vector<batch_tally>>> tallies(const std::vector<record_id>& batches);
+    /// The worst grade of each one's mailboxes; "" while none has one.
+    [[nodiscard]] result<std::map<record_id, std::string>> worst_grades(const std::vector<record_id>& batches);
+    /// One without mailboxes, with its tallies and log. `not_allowed`: it has mailboxes; `conflict`.
+    [[nodiscard]] result<void> remove(record_id id, row_version from);
     /// Counts a change; nothing but change_state() and migration_repository calls it.
     [[nodiscard]] result<void> count(const tally_change& change);
 

@@ -17,11 +17,13 @@ namespace {
 // ledger_hold: which process copies a mailbox, where several may (PostgreSQL; store/hold_repository.hpp).
 // batch_tally: kept by whoever changes a migration, in the same transaction, so that a page of batches counts nothing.
 // Every process has a shard of its own: none waits for another's rows.
+// waiver: messages of a mailbox that somebody has accepted to leave behind.
 constexpr std::string_view text = R"(
 CREATE TABLE project (
   id {key},
   name {text} NOT NULL UNIQUE,
-  created {number} NOT NULL);
+  created {number} NOT NULL,
+  version {number} NOT NULL DEFAULT 1);
 INSERT INTO project (name, created) VALUES ('default', 0);
 CREATE TABLE setting (
   scope {text} NOT NULL,
@@ -134,7 +136,11 @@ CREATE TABLE migration (
   lease_token {number} NOT NULL DEFAULT 0,
   UNIQUE (batch, source_url, source_user, target_url, target_user));
 CREATE INDEX migration_batch ON migration (batch, id);
-CREATE INDEX migration_state ON migration (state, batch, id);
+CREATE INDEX migration_batch_state ON migration (batch, state, id);
+CREATE INDEX migration_state ON migration (state, id);
+CREATE INDEX migration_grade ON migration (batch, grade, id);
+CREATE INDEX migration_source ON migration (source_server, id);
+CREATE INDEX migration_target ON migration (target_server, id);
 CREATE INDEX migration_due ON migration (priority DESC, due, id, source_server, target_server) WHERE due IS NOT NULL;
 CREATE INDEX migration_account ON migration (account) WHERE account IS NOT NULL;
 CREATE INDEX migration_ledger ON migration (ledger_mailbox) WHERE ledger_mailbox IS NOT NULL;
@@ -183,6 +189,14 @@ CREATE TABLE pass (
   octets_copied {number} NOT NULL,
   report {text} NOT NULL);
 CREATE INDEX pass_migration ON pass (migration, id);
+CREATE TABLE waiver (
+  migration {number} NOT NULL,
+  folder {text} NOT NULL,
+  source_uid {number} NOT NULL,
+  waived_by {text} NOT NULL,
+  at {number} NOT NULL,
+  why {text} NOT NULL,
+  PRIMARY KEY (migration, folder, source_uid));
 CREATE TABLE event (
   id {key},
   at {number} NOT NULL,

@@ -185,26 +185,143 @@ TEST_P(control, archiving_a_batch_takes_its_credentials_with_it) {
               refusal::not_allowed);
 }
 
-TEST_P(control, the_tail_of_events_waits_for_a_gap_that_may_still_be_filled) {
-    auto add = [&](const char* kind) {
-        return s_.must([&](tables& t) { return t.events.add({.at = s_.now, .actor = "t", .kind = kind}); });
+TEST_P(control, the_tail_of_events_waits_for_whoever_may_still_fill_a_gap) {
+    const auto add_to = [&](tables& t, const char* kind) {
+        return t.events.add({.at = s_.now, .actor = "t", .kind = kind});
     };
-    const auto first = add("a");
-    const auto second = add("b");
+    const auto add = [&](const char* kind) { return s_.must([&](tables& t) { return add_to(t, kind); }); };
+    event_cursor at{.after = add("a")};
+    const auto look = [&] {
+        auto seen = s_.must([&](tables& t) { return t.events.tail(at, s_.now); });
+        at = seen.next;
+        std::string kinds;
+        for (const event& e : seen.events) kinds += e.kind;
+        return kinds;
+    };
+    if (GetParam() == sql::dialect::postgresql) {
+        auto other = s_.place().open({.name = "store"});
+        tables slow(*other, [this] { return s_.now; });
+        ASSERT_TRUE(other->begin(sql::durability::ordered));
+        ASSERT_TRUE(add_to(slow, "b"));
+        add("c");
+        EXPECT_EQ(look(), "");
+        s_.now += 60'000;
+        EXPECT_EQ(look(), "") << "it is still open, however long it takes";
+        ASSERT_TRUE(other->commit());
+        EXPECT_EQ(look(), "bc");
+        ASSERT_TRUE(other->begin(sql::durability::ordered));
+        ASSERT_TRUE(add_to(slow, "d"));
+        add("e");
+        other->rollback();
+        EXPECT_EQ(look(), "");
+        s_.now += 1'000;
+        EXPECT_EQ(look(), "e") << "whoever was to fill it has given up";
+    }
+    const auto second = add("f");
+    EXPECT_EQ(look(), "f");
     s_.must([&](tables& t) -> result<void> {
-        auto q = t.db.prepare("UPDATE event SET id = id + 5 WHERE id = $1"); // as if a transaction were open before it
+        auto q = t.db.prepare("UPDATE event SET id = id + 5 WHERE id = $1");
         if (auto done = q->run(second); !done) return std::unexpected(done.error());
         return {};
     });
-    auto tail = [&] { return s_.must([&](tables& t) { return t.events.tail(first, s_.now); }).size(); };
-    EXPECT_EQ(tail(), 0U);
-    s_.now += 10'000;
-    EXPECT_EQ(tail(), 1U) << "whoever was to fill it has given up";
     EXPECT_EQ(s_.must([](tables& t) { return t.events.last(); }), second + 5);
     add("audit.batch");
     EXPECT_EQ(s_.must([](tables& t) { return t.events.list({.kind_prefix = "audit."}, {}); }).rows.size(), 1U);
     EXPECT_EQ(s_.must([](tables& t) { return t.events.list({.kind_prefix = "audit.b"}, {}); }).rows.size(), 1U);
-    EXPECT_EQ(s_.must([](tables& t) { return t.events.list({.kind_prefix = "b"}, {}); }).rows.size(), 1U);
+    EXPECT_EQ(s_.must([](tables& t) { return t.events.list({.kind_prefix = "f"}, {}); }).rows.size(), 1U);
+}
+
+TEST_P(control, a_page_of_several_states_or_of_a_server_is_put_together_by_id) {
+    const auto batch = s_.batch_of();
+    const auto ids = s_.add(batch, 9);
+    for (std::size_t i = 0; i < ids.size(); i += 2)
+        s_.must([&](tables& t) {
+            return change_state(t, ids[i], mailbox_change{.to = mailbox_state::queued, .actor = "t"});
+        });
+    s_.must([&](tables& t) {
+        return change_state(t, ids[1], mailbox_change{.to = mailbox_state::cancelled, .actor = "t"});
+    });
+    const auto list = [&](migration_filter filter, paging page) {
+        const auto got = s_.must([&](tables& t) { return t.migrations.list(filter, page); });
+        std::string out;
+        for (const migration& m : got.rows) out += std::to_string(m.id - ids[0]);
+        return out + (got.more ? "+" : "");
+    };
+    using enum mailbox_state;
+    const migration_filter two{.batch = batch, .states = {queued, ready}};
+    EXPECT_EQ(list(two, {.limit = 4}), "0234+");
+    EXPECT_EQ(list(two, {.after = ids[4], .limit = 4}), "5678");
+    EXPECT_EQ(list(two, {.limit = 3, .newest_first = true}), "876+");
+    EXPECT_EQ(list({.states = {cancelled, failed}}, {}), "1");
+    EXPECT_EQ(list({.states = {queued}, .server = "new.example.org:993"}, {.limit = 2}), "02+");
+    EXPECT_EQ(list({.server = "old.example.org:993"}, {.after = ids[6]}), "78");
+    EXPECT_EQ(list({.server = "nowhere:993"}, {}), "");
+}
+
+TEST_P(control, a_batch_has_the_worst_grade_of_its_mailboxes) {
+    const auto batch = s_.batch_of(), other = s_.batch_of("other");
+    const auto ids = s_.add(batch, 3);
+    const auto worst = [&] { return s_.must([&](tables& t) { return t.batches.worst_grades({batch, other}); }); };
+    EXPECT_EQ(worst()[batch], "");
+    for (const char* grade : {"perfect", "investigate", "good"}) {
+        static std::size_t next = 0;
+        s_.must([&](tables& t) { return t.migrations.add_pass(ids[next++ % 3], grade); });
+    }
+    EXPECT_EQ(worst()[batch], "investigate");
+    EXPECT_EQ(worst()[other], "");
+    EXPECT_EQ(s_.must([&](tables& t) { return t.batches.list({.name_contains = "OTH"}, {}); }).rows.size(), 1U);
+}
+
+TEST_P(control, projects_are_renamed_and_removed_when_they_are_empty) {
+    auto p = s_.must([](tables& t) { return t.settings.add_project("acme", 5); });
+    p.name = "default";
+    EXPECT_EQ(refused([&](tables& t) { return t.settings.rename_project(p); }), refusal::duplicate);
+    p.name = "acme 2";
+    const auto renamed = s_.must([&](tables& t) { return t.settings.rename_project(p); });
+    EXPECT_EQ(renamed.name, "acme 2");
+    EXPECT_EQ(refused([&](tables& t) { return t.settings.rename_project(p); }), refusal::conflict);
+    const auto batch = s_.must([&](tables& t) { return t.batches.add({.project = p.id, .name = "b"}); });
+    EXPECT_EQ(refused([&](tables& t) { return t.settings.remove_project(p.id, renamed.version); }),
+              refusal::not_allowed);
+    s_.add(batch.id, 1);
+    EXPECT_EQ(refused([&](tables& t) { return t.batches.remove(batch.id, batch.version); }), refusal::not_allowed);
+    const auto only = s_.must([&](tables& t) { return t.migrations.ids({.batch = batch.id}, {}); }).rows.at(0);
+    s_.must([&](tables& t) { return t.migrations.remove(only); });
+    s_.must([&](tables& t) { return t.batches.remove(batch.id, batch.version); });
+    EXPECT_EQ(refused([&](tables& t) { return t.settings.remove_project(p.id, p.version); }), refusal::conflict);
+    s_.must([&](tables& t) { return t.settings.remove_project(p.id, renamed.version); });
+    EXPECT_EQ(refused([&](tables& t) { return t.settings.remove_project(default_project, 1); }), refusal::not_allowed);
+}
+
+TEST_P(control, waived_messages_are_kept_with_who_and_why) {
+    const auto id = s_.add(s_.batch_of(), 1)[0];
+    const waiver one{.migration = id, .folder = "INBOX", .source_uid = 7, .by = "person/1", .at = 5, .why = "spam"};
+    waiver again = one;
+    again.why = "another reason";
+    s_.must([&](tables& t) { return t.waivers.add({one, again}); });
+    const auto all = s_.must([&](tables& t) { return t.waivers.of(id); });
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_EQ(all[0].why, "spam");
+    EXPECT_TRUE(s_.must([&](tables& t) { return t.waivers.remove(id, "INBOX", 7); }));
+    EXPECT_FALSE(s_.must([&](tables& t) { return t.waivers.remove(id, "INBOX", 7); }));
+}
+
+TEST_P(control, a_key_of_a_request_lapses) {
+    const remembered_answer a{.key = "k", .actor = "person/1", .created = s_.now};
+    const auto begin = [&] {
+        remembered_answer now = a;
+        now.created = s_.now;
+        return s_.must([&](tables& t) { return t.requests.begin(now); });
+    };
+    EXPECT_FALSE(begin());
+    EXPECT_TRUE(begin());
+    s_.now += 16 * 60'000;
+    EXPECT_FALSE(begin()) << "whoever was at it has died";
+    s_.must([&](tables& t) { return t.requests.end({.key = "k", .actor = "person/1", .status = 200}); });
+    s_.now += 16 * 60'000;
+    EXPECT_TRUE(begin());
+    s_.now += 24 * 3'600'000;
+    EXPECT_FALSE(begin());
 }
 
 TEST_P(control, logs_and_passes_are_listed_narrowed_and_removed) {

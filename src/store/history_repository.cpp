@@ -17,8 +17,10 @@ using detail::text;
 namespace {
 
 constexpr std::string_view audit_prefix = "audit.";
-/// How long an event may stay unseen behind a younger one: no transaction lasts longer (sql::open_options).
-constexpr unix_ms settled_after_ms = 10'000;
+/// How long an event may stay unseen behind a younger one (the limits of sql::open_options).
+constexpr unix_ms longest_transaction_ms = 120'000;
+/// A transaction draws the number of an event some instructions before it has a number of its own.
+constexpr unix_ms shortest_wait_ms = 1'000;
 
 pass_record read_pass(const sql::query& q) {
     return {.id = q.get<record_id>(0),
@@ -103,6 +105,59 @@ result<std::optional<pass_record>> pass_repository::last_report(record_id migrat
                read_pass, migration);
 }
 
+result<pass_repository::report_page> pass_repository::last_reports(record_id batch, record_id after, int limit) {
+    report_page out{.rows = {}, .after = after};
+    auto page =
+        selection("SELECT m.id, COALESCE((SELECT p.report FROM pass p WHERE p.migration = m.id AND p.report <> '' "
+                  "ORDER BY p.id DESC LIMIT 1), '') FROM migration m");
+    page.where("m.batch =", batch);
+    auto rows = page.page(db_, {.after = after, .limit = limit}, "m.id",
+                          [](const sql::query& q) { return std::pair(q.get<record_id>(0), text(q, 1)); });
+    if (!rows) return pass_on(rows);
+    out.more = rows->more;
+    for (auto& [id, report] : rows->rows) {
+        out.after = id;
+        if (!report.empty()) out.rows.push_back(std::move(report));
+    }
+    return out;
+}
+
+result<void> waiver_repository::add(const std::vector<waiver>& all) {
+    return detail::insert_rows(
+        db_, "INSERT INTO waiver (migration, folder, source_uid, waived_by, at, why) VALUES", " ON CONFLICT DO NOTHING",
+        all,
+        [](const waiver& w, std::vector<sql::value>& values) {
+            detail::put(values, w.migration, w.folder, w.source_uid, w.by, w.at, w.why);
+        },
+        [](const sql::query&) {});
+}
+
+result<bool> waiver_repository::remove(record_id migration, const std::string& folder, std::uint32_t source_uid) {
+    auto gone = run(db_, "DELETE FROM waiver WHERE migration = $1 AND folder = $2 AND source_uid = $3", migration,
+                    folder, source_uid);
+    if (!gone) return pass_on(gone);
+    return *gone > 0;
+}
+
+result<std::vector<waiver>> waiver_repository::of(record_id migration) {
+    std::vector<waiver> out;
+    auto done = detail::each_row(
+        db_,
+        "SELECT migration, folder, source_uid, waived_by, at, why FROM waiver WHERE migration = $1 ORDER BY folder, "
+        "source_uid",
+        [&](const sql::query& q) {
+            out.push_back({.migration = q.get<record_id>(0),
+                           .folder = text(q, 1),
+                           .source_uid = q.get<std::uint32_t>(2),
+                           .by = text(q, 3),
+                           .at = q.get<unix_ms>(4),
+                           .why = text(q, 5)});
+        },
+        migration);
+    if (!done) return pass_on(done);
+    return out;
+}
+
 result<slice<pass_record>> pass_repository::list(record_id migration, const paging& page) {
     selection wanted(select_passes("''", ""));
     wanted.where("migration =", migration);
@@ -134,19 +189,54 @@ result<slice<event>> event_repository::list(const event_filter& filter, const pa
     return wanted.page(db_, page, "id", read_event);
 }
 
-result<std::vector<event>> event_repository::tail(record_id after, unix_ms now, int limit) {
-    auto page = selection(select_events).page(db_, {.after = after, .limit = limit}, "id", read_event);
+namespace {
+
+struct open_transactions {
+    std::int64_t oldest = 0, next = 0; ///< none that is open is below the one, none is above the other
+};
+
+result<open_transactions> ask_transactions(sql::connection& db) {
+    auto found = one(
+        db,
+        "SELECT CAST(CAST(pg_snapshot_xmin(s) AS TEXT) AS BIGINT), CAST(CAST(pg_snapshot_xmax(s) AS TEXT) AS BIGINT) "
+        "FROM pg_current_snapshot() AS s",
+        [](const sql::query& q) {
+            return open_transactions{.oldest = q.get<std::int64_t>(0), .next = q.get<std::int64_t>(1)};
+        });
+    if (!found) return pass_on(found);
+    return found->value_or(open_transactions{});
+}
+
+} // namespace
+
+result<event_tail> event_repository::tail(const event_cursor& from, unix_ms now, int limit) {
+    auto page = selection(select_events).page(db_, {.after = from.after, .limit = limit}, "id", read_event);
     if (!page) return pass_on(page);
-    std::vector<event>& all = page->rows;
-    record_id before = after;
-    for (auto at = all.begin(); at != all.end(); before = at->id, ++at) {
-        // A number that is missing belongs to a transaction that is still open, or to one that was given up. `after` 0
-        // is no event: whoever begins there sees the oldest that is left.
-        if (at->id == before + 1 || before == 0 || std::abs(now - at->at) >= settled_after_ms) continue;
-        all.erase(at, all.end());
-        break;
+    event_tail out{.events = std::move(page->rows), .next = from};
+    // One process writes a file, one transaction after the other: what is missing there is gone.
+    const bool overtaken = db_.dialect() == sql::dialect::postgresql;
+    std::optional<open_transactions> open;
+    for (std::size_t i = 0; i < out.events.size(); ++i) {
+        const event& e = out.events[i];
+        // `after` 0 is no event: whoever begins there sees the oldest that is left.
+        if (overtaken && out.next.after != 0 && e.id != out.next.after + 1) {
+            if (!open) {
+                auto asked = ask_transactions(db_);
+                if (!asked) return pass_on(asked);
+                open = *asked;
+            }
+            // Whoever has drawn a number below this one had begun before this event could be seen.
+            if (out.next.gap_before != e.id)
+                out.next = {.after = out.next.after, .gap_before = e.id, .gap_ends = open->next, .gap_seen = now};
+            const unix_ms waited = std::abs(now - out.next.gap_seen);
+            if (waited < shortest_wait_ms || (open->oldest < out.next.gap_ends && waited < longest_transaction_ms)) {
+                out.events.resize(i);
+                return out;
+            }
+        }
+        out.next = {.after = e.id};
     }
-    return std::move(all);
+    return out;
 }
 
 result<record_id> event_repository::last() { return detail::number(db_, "SELECT COALESCE(max(id), 0) FROM event"); }

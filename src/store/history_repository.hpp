@@ -32,6 +32,14 @@ class pass_repository {
     [[nodiscard]] result<std::optional<pass_record>> find(record_id id);
     /// The last that ended with a report.
     [[nodiscard]] result<std::optional<pass_record>> last_report(record_id migration);
+    /// The last reports of a batch's mailboxes, by ascending id of the mailbox; those without one are left out of
+    /// `rows` but counted for `after`.
+    struct report_page {
+        std::vector<json_text> rows;
+        record_id after = 0; ///< where the next page begins
+        bool more = false;
+    };
+    [[nodiscard]] result<report_page> last_reports(record_id batch, record_id after, int limit);
     /// Without reports.
     [[nodiscard]] result<slice<pass_record>> list(record_id migration, const paging& page);
 
@@ -39,15 +47,42 @@ class pass_repository {
     sql::connection& db_;
 };
 
+class waiver_repository {
+  public:
+    explicit waiver_repository(sql::connection& db) noexcept : db_(db) {}
+    /// One that is there already stays as it is.
+    [[nodiscard]] result<void> add(const std::vector<waiver>& all);
+    [[nodiscard]] result<bool> remove(record_id migration, const std::string& folder, std::uint32_t source_uid);
+    /// By folder and UID.
+    [[nodiscard]] result<std::vector<waiver>> of(record_id migration);
+
+  private:
+    sql::connection& db_;
+};
+
+/// How far somebody who follows along has come.
+struct event_cursor {
+    record_id after = 0; ///< the last event seen
+    /// A number is missing before this event: a transaction that is still open may bring it. 0: none is missing.
+    record_id gap_before = 0;
+    std::int64_t gap_ends = 0; ///< transactions below this number may still fill the gap
+    unix_ms gap_seen = 0;
+};
+
+struct event_tail {
+    std::vector<event> events;
+    event_cursor next;
+};
+
 class event_repository {
   public:
     explicit event_repository(sql::connection& db) noexcept : db_(db) {}
     [[nodiscard]] result<record_id> add(const event& e);
     [[nodiscard]] result<slice<event>> list(const event_filter& filter, const paging& page);
-    /// For those who follow along: what comes behind `after`, ascending, and nothing that could be overtaken: with
-    /// several processes an event may become visible behind a younger one; the tail stops before such a gap for at most
-    /// ten seconds.
-    [[nodiscard]] result<std::vector<event>> tail(record_id after, unix_ms now, int limit = 500);
+    /// For those who follow along: what comes behind the cursor, ascending, and nothing that could be overtaken. On
+    /// PostgreSQL an event may become visible behind a younger one; the tail stops before a number that is missing
+    /// until every transaction that may bring it has ended (two minutes at most: none lasts longer).
+    [[nodiscard]] result<event_tail> tail(const event_cursor& from, unix_ms now, int limit = 500);
     /// The id of the youngest; 0: there is none.
     [[nodiscard]] result<record_id> last();
 

@@ -3,6 +3,7 @@
 #include "store/detail/migration_row.hpp"
 
 #include <map>
+#include <set>
 #include <unordered_map>
 
 namespace postferry::store {
@@ -114,11 +115,61 @@ result<std::optional<migration>> migration_repository::lock(record_id id) {
 }
 
 result<slice<migration>> migration_repository::list(const migration_filter& filter, const paging& page) {
+    if (filter.states.size() > 1 || filter.server) {
+        auto ids = merged_ids(filter, page);
+        if (!ids) return pass_on(ids);
+        detail::selection wanted(select_migrations(""));
+        wanted.any_of("m.id", ids->rows);
+        slice<migration> out{.rows = {}, .more = ids->more};
+        auto done = wanted.rows(db_, [&](const sql::query& q) { out.rows.push_back(read_migration(q)); });
+        if (!done) return pass_on(done);
+        std::ranges::sort(out.rows, {}, &migration::id);
+        if (page.newest_first) std::ranges::reverse(out.rows);
+        return out;
+    }
     const std::string pattern = detail::containing(filter.user_contains);
     return filtered(select_migrations(""), filter, pattern).page(db_, page, "m.id", read_migration);
 }
 
+result<slice<record_id>> migration_repository::merged_ids(const migration_filter& filter, const paging& page) {
+    const std::string pattern = detail::containing(filter.user_contains);
+    std::set<record_id> all;
+    const auto add = [&](mailbox_states states, std::string_view server_column) -> result<void> {
+        migration_filter one = filter;
+        one.states = states;
+        one.server.reset();
+        auto wanted = filtered("SELECT m.id FROM migration AS m", one, pattern);
+        if (!server_column.empty()) wanted.where(server_column, std::string_view(*filter.server));
+        paging some = page;
+        some.limit = std::clamp(page.limit, 1, paging::max_limit - 1) + 1;
+        auto found = wanted.page(db_, some, "m.id", [](const sql::query& q) { return q.get<record_id>(0); });
+        if (!found) return pass_on(found);
+        all.insert(found->rows.begin(), found->rows.end());
+        return {};
+    };
+    result<void> done;
+    const auto of_states = [&](mailbox_states states) {
+        if (!filter.server) done = add(states, "");
+        if (filter.server) done = add(states, "m.source_server =");
+        if (done && filter.server) done = add(states, "m.target_server =");
+    };
+    if (filter.server)
+        of_states(filter.states);
+    else
+        filter.states.each([&](mailbox_state s) {
+            if (done) of_states({s});
+        });
+    if (!done) return pass_on(done);
+    slice<record_id> out{.rows = {all.begin(), all.end()}};
+    if (page.newest_first) std::ranges::reverse(out.rows);
+    const auto limit = static_cast<std::size_t>(std::clamp(page.limit, 1, paging::max_limit - 1));
+    out.more = out.rows.size() > limit;
+    if (out.more) out.rows.resize(limit);
+    return out;
+}
+
 result<slice<record_id>> migration_repository::ids(const migration_filter& filter, const paging& page) {
+    if (filter.states.size() > 1 || filter.server) return merged_ids(filter, page);
     const std::string pattern = detail::containing(filter.user_contains);
     return filtered("SELECT m.id FROM migration AS m", filter, pattern)
         .page(db_, page, "m.id", [](const sql::query& q) { return q.get<record_id>(0); });
@@ -199,8 +250,9 @@ result<void> migration_repository::remove(record_id id) {
     auto leases = detail::number(db_, "SELECT count(*) FROM lease WHERE migration = $1", id);
     if (!leases) return pass_on(leases);
     if (*leases > 0) return refusal::refuse(refusal::conflict, "a worker is at work on the mailbox", "Cancel it first");
-    for (const std::string_view sql : {"DELETE FROM pass WHERE migration = $1", "DELETE FROM log WHERE migration = $1",
-                                       "DELETE FROM migration WHERE id = $1"})
+    for (const std::string_view sql :
+         {"DELETE FROM pass WHERE migration = $1", "DELETE FROM log WHERE migration = $1",
+          "DELETE FROM waiver WHERE migration = $1", "DELETE FROM migration WHERE id = $1"})
         if (auto gone = run(db_, sql, id); !gone) return pass_on(gone);
     auto gone = run(db_, "DELETE FROM credential WHERE owner_kind = 'migration' AND owner = $1", std::to_string(id));
     if (!gone) return pass_on(gone);

@@ -27,7 +27,8 @@ class migration_repository {
     /// two places already. State, due and priority are taken as given; each begins its tally, none an event.
     [[nodiscard]] result<std::vector<record_id>> add(const std::vector<migration>& mailboxes);
     [[nodiscard]] result<std::optional<migration>> find(record_id id);
-    /// By ascending id.
+    /// By id. Several states, or a server, are asked for one by one and put together, so that an index serves each and
+    /// a page costs the same among a million.
     [[nodiscard]] result<slice<migration>> list(const migration_filter& filter, const paging& page);
     /// The ids alone, for commands that go over all of them in bites.
     [[nodiscard]] result<slice<record_id>> ids(const migration_filter& filter, const paging& page);
@@ -56,6 +57,7 @@ class migration_repository {
     [[nodiscard]] result<slice<stray>> strays(const paging& page);
 
   private:
+    [[nodiscard]] result<slice<record_id>> merged_ids(const migration_filter& filter, const paging& page);
     friend class state_changer;
     friend class lease_repository;
     /// Held until the transaction ends.

@@ -49,7 +49,8 @@ class request_repository {
   public:
     explicit request_repository(sql::connection& db) noexcept : db_(db) {}
 
-    /// What was remembered under the key, or nothing: then it is remembered now, as being at work (status 0).
+    /// What was remembered under the key, or nothing: then it is remembered now, as being at work (status 0). An answer
+    /// is remembered for a day; what is at work for a quarter of an hour has died.
     [[nodiscard]] result<std::optional<remembered_answer>> begin(const remembered_answer& a);
     [[nodiscard]] result<void> end(const remembered_answer& a);
     /// It came to nothing, the key is free again.

@@ -23,6 +23,7 @@ struct project {
     record_id id = 0;
     std::string name = {};
     unix_ms created = 0;
+    row_version version = 0;
 };
 
 /// The project that is there from the start.
@@ -175,6 +176,16 @@ struct pass_record {
     std::string outcome = {}; ///< empty while it runs
     message_counts counts = {};
     json_text report = {}; ///< as in docs/json.md, "mailboxes"; empty while it runs
+};
+
+/// A message of a mailbox that somebody has accepted to leave behind.
+struct waiver {
+    record_id migration = 0;
+    std::string folder = {}; ///< of the source
+    std::uint32_t source_uid = 0;
+    std::string by = {}; ///< event::actor
+    unix_ms at = 0;
+    std::string why = {};
 };
 
 /// Something that happened. Never changed, never taken back.

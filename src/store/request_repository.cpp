@@ -33,11 +33,21 @@ one_time_link read_link(const sql::query& q) {
             .used = optional_number<unix_ms>(q, 6)};
 }
 
+constexpr unix_ms remembered_for_ms = 24 * 3'600'000;
+constexpr unix_ms at_work_for_ms = 15 * 60'000; ///< no request lasts so long
+
 constexpr std::string_view link_columns = "id, kind, subject, nonce_hash, created, expires, used";
 
 } // namespace
 
 result<std::optional<remembered_answer>> request_repository::begin(const remembered_answer& a) {
+    // A process that died at it, or a key of yesterday, must not be in the way.
+    auto lapsed =
+        run(db_,
+            "DELETE FROM remembered WHERE actor = $1 AND key = $2 AND (created < $3 OR (status = 0 AND created < "
+            "$4))",
+            a.actor, a.key, a.created - remembered_for_ms, a.created - at_work_for_ms);
+    if (!lapsed) return pass_on(lapsed);
     auto put = run(db_,
                    "INSERT INTO remembered (actor, key, route, request_hash, status, body, created) "
                    "VALUES ($1, $2, $3, $4, 0, '', $5) ON CONFLICT DO NOTHING",

@@ -19,6 +19,10 @@ class settings_repository {
     [[nodiscard]] result<project> add_project(const std::string& name, unix_ms now);
     [[nodiscard]] result<std::optional<project>> find_project(record_id id);
     [[nodiscard]] result<slice<project>> projects(const paging& page);
+    /// Its name, if p.version is still the stored one; else `conflict`. `duplicate`: another one has it.
+    [[nodiscard]] result<project> rename_project(const project& p);
+    /// `not_allowed` while it has batches or domains, and for the default one.
+    [[nodiscard]] result<void> remove_project(record_id id, row_version from);
 
     [[nodiscard]] result<std::optional<setting>> find(const std::string& scope, const std::string& name);
     /// By name.
@@ -27,6 +31,7 @@ class settings_repository {
     [[nodiscard]] result<setting> put(const std::string& scope, const std::string& name, const json_text& value,
                                       std::optional<row_version> from = {});
     [[nodiscard]] result<bool> remove(const std::string& scope, const std::string& name);
+    [[nodiscard]] result<void> remove_all(const std::string& scope);
 
   private:
     sql::connection& db_;

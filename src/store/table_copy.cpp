@@ -13,11 +13,11 @@ using detail::pass_on;
 namespace {
 
 // In an order in which rows find what they refer to.
-constexpr std::array<std::string_view, 29> all_tables{
+constexpr std::array<std::string_view, 30> all_tables{
     "mailbox",     "folder",    "flag_set", "message",    "failure", "repaired", "named_folder", "name",
     "report",      "traffic",   "project",  "setting",    "domain",  "account",  "alias",        "batch",
     "batch_tally", "migration", "server",   "pass",       "event",   "log",      "credential",   "seal_key",
-    "person",      "session",   "token",    "remembered", "link"};
+    "person",      "session",   "token",    "remembered", "link",    "waiver"};
 constexpr std::array<std::string_view, 3> of_processes{"worker", "lease", "ledger_hold"};
 constexpr std::size_t bite = 64;
 

@@ -19,8 +19,8 @@ struct tables {
     /// `clock`: what time it is, for tests; empty: the database's own clock. `shard`: batch_repository.
     explicit tables(sql::connection& connected, std::function<unix_ms()> clock = {}, int shard = 0)
         : db(connected), ledger(connected), settings(connected), directory(connected), batches(connected, shard),
-          migrations(connected, batches), leases(connected), passes(connected), events(connected), logs(connected),
-          credentials(connected), people(connected), requests(connected), clock_(std::move(clock)) {}
+          migrations(connected, batches), leases(connected), passes(connected), waivers(connected), events(connected),
+          logs(connected), credentials(connected), people(connected), requests(connected), clock_(std::move(clock)) {}
     tables(const tables&) = delete;
     tables& operator=(const tables&) = delete;
 
@@ -35,6 +35,7 @@ struct tables {
     migration_repository migrations;
     lease_repository leases;
     pass_repository passes;
+    waiver_repository waivers;
     event_repository events;
     log_repository logs;
     credential_repository credentials;

@@ -79,17 +79,13 @@ class selection {
     }
     /// As many parameters as the next power of two, the last repeated: few texts, each prepared once.
     template <class Names> void none_of(std::string_view column, const Names& names) {
-        if (names.empty()) return;
-        begin_condition();
-        sql_ += column;
-        sql_ += " NOT IN (";
-        const auto put = [&](std::string_view name) {
-            values_.emplace_back(name);
-            fmt::format_to(std::back_inserter(sql_), "${},", values_.size());
-        };
-        for (const auto& name : names) put(name);
-        for (std::size_t i = names.size(); i < std::bit_ceil(names.size()); ++i) put(*names.rbegin());
-        sql_.back() = ')';
+        if (!names.empty())
+            among(column, "NOT IN", names, [](const auto& n) { return sql::value(std::string_view(n)); });
+    }
+    /// No ids: no rows.
+    void any_of(std::string_view column, const std::vector<record_id>& ids) {
+        if (ids.empty()) return where("1 = 0");
+        among(column, "IN", ids, [](record_id id) { return sql::value(id); });
     }
 
     /// A page of it, by `key`.
@@ -133,6 +129,18 @@ class selection {
     }
 
   private:
+    template <class All, class Value>
+    void among(std::string_view column, std::string_view how, const All& all, Value value_of_one) {
+        begin_condition();
+        fmt::format_to(std::back_inserter(sql_), "{} {} (", column, how);
+        const auto put = [&](const auto& one) {
+            values_.push_back(value_of_one(one));
+            fmt::format_to(std::back_inserter(sql_), "${},", values_.size());
+        };
+        for (const auto& one : all) put(one);
+        for (std::size_t i = all.size(); i < std::bit_ceil(all.size()); ++i) put(*all.rbegin());
+        sql_.back() = ')';
+    }
     void begin_condition() {
         sql_ += values_.empty() && !conditions_ ? " WHERE " : " AND ";
         conditions_ = true;
