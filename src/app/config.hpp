@@ -73,6 +73,7 @@ struct config_service {
     std::vector<std::string> trusted_proxies;       ///< "10.0.0.0/8", "::1"
     std::uint32_t threads = 0;                      ///< for connections; 0: one for each processor
     std::uint32_t jobs = 8;          ///< mailboxes at a time in this process; 0: workers elsewhere do them
+    std::chrono::seconds lease{60};  ///< a worker that was not heard of for so long has lost its mailboxes
     std::chrono::seconds timeout{0}; ///< a mail server that says nothing for so long is taken for dead
 };
 

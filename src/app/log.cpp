@@ -1,17 +1,23 @@
 #include "app/log.hpp"
 
 #include "app/json.hpp"
+#include "app/standard_output.hpp"
+#include "app/system_notify.hpp"
 
 #include <fmt/chrono.h>
 #include <spdlog/logger.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <fstream>
 #include <memory>
+#include <mutex>
+#include <unistd.h>
 
 namespace postferry::app::log {
 
@@ -23,6 +29,7 @@ constexpr int off = 100;
 std::atomic<int> threshold{off};
 std::shared_ptr<spdlog::logger> logger; // set by start() before other threads run, reset by stop() after them
 log_format format = log_format::text;
+bool journal = false;
 
 spdlog::level::level_enum spdlog_level(level l) noexcept {
     switch (l) {
@@ -67,6 +74,97 @@ std::string line_of(level l, std::string_view mailbox, std::string_view text) {
 
 } // namespace
 
+namespace {
+
+/// A file that can be opened anew.
+class file_sink final : public spdlog::sinks::base_sink<std::mutex> {
+  public:
+    explicit file_sink(std::filesystem::path file) : file_(std::move(file)) {}
+    ~file_sink() override {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    result<void> open() {
+        const int fd = ::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+        if (fd < 0)
+            return fail(retry_class::local, phase::usage,
+                        fmt::format("the log cannot be opened: {}: {}", file_.string(), std::strerror(errno)),
+                        "Name another file in [log]");
+        const std::lock_guard lock(mutex_);
+        if (fd_ >= 0) ::close(fd_);
+        fd_ = fd;
+        return {};
+    }
+
+  protected:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        std::string line(message.payload.data(), message.payload.size());
+        line += '\n';
+        if (::write(fd_, line.data(), line.size()) < 0) return; // a full disk loses lines, nothing else
+    }
+    void flush_() override {}
+
+  private:
+    std::filesystem::path file_;
+    int fd_ = -1;
+};
+
+std::shared_ptr<file_sink> log_file; // of the service
+
+level level_of(config_log_level l) noexcept {
+    switch (l) {
+    case config_log_level::error: return level::error;
+    case config_log_level::warning: return level::warning;
+    case config_log_level::info: return level::info;
+    case config_log_level::debug: return level::debug;
+    case config_log_level::wire: return level::wire;
+    }
+    return level::info;
+}
+
+/// As syslog counts them.
+int priority_of(level l) noexcept {
+    switch (l) {
+    case level::error: return 3;
+    case level::warning: return 4;
+    case level::info: return 6;
+    case level::wire:
+    case level::debug: break;
+    }
+    return 7;
+}
+
+void write_journal(level l, std::string_view mailbox, std::string_view text) {
+    const std::string shown = quote_server_text(text, max_line);
+    if (write_to_journal(priority_of(l), mailbox, shown)) return;
+    const std::string at = mailbox.empty() ? "" : fmt::format("[{}] ", quote_server_text(mailbox));
+    to_stderr(fmt::format("<{}>{}{}\n", priority_of(l), at, shown));
+}
+
+} // namespace
+
+result<void> start(const config_log& settings) {
+    spdlog::sink_ptr sink;
+    if (!settings.file.empty()) {
+        log_file = std::make_shared<file_sink>(settings.file);
+        if (auto ok = log_file->open(); !ok) return ok;
+        sink = log_file;
+    } else {
+        sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+    }
+    const level lowest = level_of(settings.level);
+    logger = std::make_shared<spdlog::logger>("postferry", std::move(sink));
+    logger->set_pattern("%v");
+    logger->set_level(spdlog_level(lowest));
+    logger->flush_on(spdlog::level::info);
+    logger->set_error_handler([](const std::string&) {});
+    format = settings.format == config_log_format::json ? log_format::json : log_format::text;
+    journal = settings.format == config_log_format::journald;
+    threshold = static_cast<int>(lowest);
+    return {};
+}
+
+result<void> reopen() { return log_file ? log_file->open() : result<void>{}; }
+
 result<void> start(const run_options& options) {
     std::vector<spdlog::sink_ptr> sinks;
     try {
@@ -106,6 +204,7 @@ bool wants(level l) noexcept { return static_cast<int>(l) >= threshold.load(std:
 void write(level l, std::string_view mailbox, std::string_view text) noexcept {
     if (!wants(l) || !logger) return;
     try {
+        if (journal) return write_journal(l, mailbox, text);
         logger->log(spdlog_level(l), line_of(l, mailbox, text));
     } catch (...) { // NOLINT: memory or disk; the run goes on without the line
     }

@@ -14,6 +14,11 @@ enum class level : std::uint8_t { wire, debug, info, warning, error };
 /// Opens the log as the options say: a file with --log, standard error with -v (both when both), nothing else. Levels:
 /// the file has info and above, with -v debug, with -vv the wire. Errors: class local, the file cannot be opened.
 [[nodiscard]] result<void> start(const run_options& options);
+/// As [log] says: a file, the journal, or standard error (and standard error in place of a journal that is not there,
+/// with priorities as systemd reads them there). Errors as above.
+[[nodiscard]] result<void> start(const config_log& settings);
+/// The file by its name once more, after it was moved away. Errors: as above; the old one stays.
+[[nodiscard]] result<void> reopen();
 /// Writes what is buffered and closes. Safe to call twice, or without start().
 void stop() noexcept;
 

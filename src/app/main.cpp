@@ -6,6 +6,7 @@
 #include "app/options.hpp"
 #include "app/report_command.hpp"
 #include "app/runner.hpp"
+#include "app/service_command.hpp"
 #include "app/standard_output.hpp"
 #include "app/store_command.hpp"
 #include "app/words.hpp"
@@ -151,6 +152,8 @@ int main(int argc, char** argv) {
     try {
         const std::span<const char* const> words(argv, static_cast<std::size_t>(argc));
         if (argc > 1 && std::string_view(argv[1]) == "store") return judge_output(store_command(words.subspan(2)));
+        if (argc > 1 && (std::string_view(argv[1]) == "serve" || std::string_view(argv[1]) == "worker"))
+            return judge_output(service_command(std::string_view(argv[1]) == "serve", words.subspan(2)));
         const auto find = [](const std::filesystem::path& named) {
             return find_config(named, config_surroundings::of_process());
         };

@@ -10,8 +10,8 @@ namespace postferry::app {
 
 namespace {
 
-constexpr std::array<std::string_view, 11> later_commands{"serve", "worker",  "domain", "account", "batch", "bulletin",
-                                                          "dns",   "cutover", "route",  "user",    "ping"};
+constexpr std::array<std::string_view, 9> later_commands{"domain",  "account", "batch", "bulletin", "dns",
+                                                         "cutover", "route",   "user",  "ping"};
 
 } // namespace
 
