@@ -130,7 +130,8 @@ task<mailbox_report> mailbox_pass::state::run() {
         const unsigned attempts = !ever_connected_                     ? std::min(options_.attempts, 3U)
                                   : suspicion && options_.attempts > 1 ? options_.attempts * turns_of_suspects
                                                                        : options_.attempts;
-        if (!worth_another(why, ever_connected_) || fruitless >= attempts) {
+        const bool in_vain = !ever_connected_ && connecting_ >= options_.first_patience;
+        if (!worth_another(why, ever_connected_) || fruitless >= attempts || in_vain) {
             report_.stopped_by = std::move(why);
             break;
         }

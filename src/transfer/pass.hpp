@@ -37,6 +37,8 @@ struct pass_options {
     flag_table::limits flag_limits = {};
     unsigned attempts =
         5; ///< in a row without any progress; four times as many while messages are suspected of killing the line
+    std::chrono::milliseconds first_patience{
+        25'000}; ///< connecting that took so long in all, in vain, has no other attempt
     std::chrono::milliseconds first_pause{1'000}; ///< before the second attempt; doubles up to a minute
     bool no_wait = false; ///< ends in state throttled rather than wait longer than a minute for a server or a budget
 };

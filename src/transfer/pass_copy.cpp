@@ -347,8 +347,7 @@ void mailbox_pass::state::refused(std::size_t folder, std::vector<sent_message> 
         is_over_quota(why) || why.cls == retry_class::transient || why.cls == retry_class::throttled;
     if (ends_the_sweep) {
         if (!halt_) halt_ = why;
-        if (is_over_quota(why))
-            halt_->advice = "Make room on the target or raise its quota, then run the same command again";
+        if (is_over_quota(why)) name_full(*halt_, f);
         end_streams(*halt_);
     } else if (why.response_code == "TRYCREATE" || why.response_code == "NONEXISTENT") {
         if (!f.trouble) f.trouble = why;
@@ -370,6 +369,12 @@ void mailbox_pass::state::refused(std::size_t folder, std::vector<sent_message> 
         leftovers_.push_back(std::move(left));
         leftovers_.push_back(std::move(right));
     }
+}
+
+// A quota may be a folder's own.
+void mailbox_pass::state::name_full(error& why, const folder_work& f) {
+    why.what += fmt::format(" (folder {})", quote_server_text(f.map.target, 100));
+    why.advice = "Make room on the target or raise its quota, then run the same command again";
 }
 
 void mailbox_pass::state::fail_message(folder_work& f, std::uint32_t uid, std::uint64_t octets, const error& why) {

@@ -338,7 +338,7 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
             // What cannot be copied under any name is no rule of the user's: it stays open in the balance.
             if (f.map.what != mapped_folder::verdict::impossible) {
                 m.skipped = m.source;
-                report_.skip_rules[rule] += m.source;
+                if (m.source > 0) report_.skip_rules[rule] += m.source;
             }
         } else {
             m.source = 0;
@@ -359,7 +359,7 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
                     std::min(f.known_octets, f.known.empty() ? 0 : (f.known.count() == earlier.count() ? 0 : o.copied));
         for (const auto& [rule, uids] : f.skipped) {
             m.skipped += uids.count();
-            report_.skip_rules[rule] += uids.count();
+            if (!uids.empty()) report_.skip_rules[rule] += uids.count();
         }
         o.skipped = f.skipped_octets;
         for (const auto& [uid, item] : f.failed) {

@@ -28,7 +28,9 @@ task<result<void>> mailbox_pass::state::connect() {
 }
 
 task<result<void>> mailbox_pass::state::connect_both() {
+    const auto begun = std::chrono::steady_clock::now();
     auto [from, to] = co_await (env_.open_source() && env_.open_target());
+    connecting_ += std::chrono::steady_clock::now() - begun;
     // Both are tried before one is reported: two wrong passwords are mended in one go.
     if (from) source_ = std::move(*from);
     if (to) target_ = std::move(*to);

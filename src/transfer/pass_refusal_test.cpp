@@ -209,6 +209,7 @@ TEST_F(pass_refusal_test, a_full_target_ends_the_mailbox_with_the_reason) {
     ASSERT_TRUE(r.stopped_by);
     EXPECT_EQ(r.stopped_by->response_code, "OVERQUOTA");
     EXPECT_THAT(r.stopped_by->message(), HasSubstr("raise its quota"));
+    EXPECT_THAT(r.stopped_by->message(), HasSubstr("The target refused (folder INBOX)"));
     EXPECT_EQ(sheet(r.messages), "21 = 9 + 0 + 0 + 0 open 12") << "what did not fit is open, not failed";
     EXPECT_EQ(target.logins, 1U) << "it is not tried again";
     expect_closed_by_the_next_run();
@@ -290,6 +291,20 @@ TEST_F(pass_refusal_test, a_wrong_password_is_told_and_not_hidden_by_a_pause) {
     EXPECT_EQ(r.state, mailbox_state::failed);
     EXPECT_EQ(r.stopped_by->cls, retry_class::auth);
     EXPECT_THAT(r.stopped_by->what, AllOf(HasSubstr("Slow down"), HasSubstr("Wrong password")));
+}
+
+// Whoever waits for the first word does not wait for three times the patience with a server that says nothing.
+TEST_F(pass_refusal_test, a_first_connection_that_has_taken_its_time_is_not_tried_again) {
+    fill(1);
+    source.refuses_login = refusal(retry_class::transient, "", "no answer for 30 s");
+    EXPECT_EQ(run().state, mailbox_state::failed);
+    EXPECT_EQ(notes.size(), 2U) << "three attempts where it says at once that it is not there";
+    notes.clear();
+    options.first_patience = std::chrono::milliseconds(0);
+    const mailbox_report r = run();
+    EXPECT_EQ(r.state, mailbox_state::failed);
+    EXPECT_THAT(r.stopped_by->message(), HasSubstr("no answer for 30 s"));
+    EXPECT_THAT(notes, testing::IsEmpty());
 }
 
 TEST_F(pass_refusal_test, a_wait_can_be_stopped) {

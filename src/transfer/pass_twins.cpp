@@ -168,7 +168,7 @@ task<result<void>> mailbox_pass::state::copy_twins(const folder_work& home, fold
         const auto took =
             std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
         if (!copied) {
-            if (auto ok = judge_copy(copied.error(), took); !ok) co_return ok;
+            if (auto ok = judge_copy(f, copied.error(), took); !ok) co_return ok;
             continue;
         }
         copy_pace_.answered(copy_pace::weight(some.count(), octets), took);
@@ -191,11 +191,11 @@ task<result<void>> mailbox_pass::state::copy_twins(const folder_work& home, fold
 }
 
 // A refusal is no loss: these messages are read and appended like all others.
-result<void> mailbox_pass::state::judge_copy(const error& why, std::chrono::milliseconds unanswered) {
+result<void> mailbox_pass::state::judge_copy(const folder_work& f, const error& why,
+                                             std::chrono::milliseconds unanswered) {
     target_spoke_ = true;
     if (why.response_code == "OVERQUOTA") {
-        halt_ = why;
-        halt_->advice = "Make room on the target or raise its quota, then run the same command again";
+        name_full(halt_.emplace(why), f);
         copies_refused_ = true;
         return {};
     }

@@ -129,6 +129,7 @@ TEST_F(pass_twins_test, that_meet_a_full_target_are_left_for_the_next_run) {
     const mailbox_report r = run();
     ASSERT_TRUE(r.stopped_by);
     EXPECT_THAT(r.stopped_by->advice, HasSubstr("Make room"));
+    EXPECT_THAT(r.stopped_by->what, HasSubstr("(folder Zoo)"));
     target.quota.reset();
     expect_whole(*this, run());
 }

@@ -26,8 +26,10 @@ bool lost_a_folder(const mailbox_report& report) noexcept {
 }
 
 bool has_named_differences(const mailbox_report& report) noexcept {
-    return report.messages.skipped > 0 || report.messages.failed > 0 || !report.skip_rules.empty() ||
-           !report.keywords_dropped.empty() || !report.warnings.empty() || !report.not_deleted.empty() ||
+    // A rule that left nothing out made no difference.
+    const bool skipped = std::ranges::any_of(report.skip_rules, [](const auto& rule) { return rule.second > 0; });
+    return report.messages.skipped > 0 || report.messages.failed > 0 || skipped || !report.keywords_dropped.empty() ||
+           !report.warnings.empty() || !report.not_deleted.empty() ||
            (report.verify &&
             report.verify->missing + report.verify->different + report.verify->extra + report.verify->kept > 0);
 }

@@ -226,7 +226,7 @@ class mailbox_pass::state final : private mailbox::scan_sink {
                                                                   const std::map<std::uint32_t, std::uint32_t>& twins);
     task<result<void>> copy_twins(const folder_work& home, folder_work& f,
                                   const std::map<std::uint32_t, std::uint32_t>& twins);
-    result<void> judge_copy(const error& why, std::chrono::milliseconds unanswered);
+    result<void> judge_copy(const folder_work& f, const error& why, std::chrono::milliseconds unanswered);
     task<result<void>> place_twins();
     void read_other_twins();
     // pass_copy.cpp
@@ -244,6 +244,7 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     verdict judge(const lane& l, const mailbox::message_head& head);
     void stored(std::size_t folder, sent_message message, std::uint32_t uid_validity, std::uint32_t uid);
     void refused(std::size_t folder, std::vector<sent_message> batch, const error& why);
+    static void name_full(error& why, const folder_work& f);
     void missing(std::size_t folder, const uid_set& uids, const std::optional<error>& why);
     void unavailable(std::size_t folder, const error& why);
     task<> keep_books();
@@ -341,9 +342,10 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     patience patience_;
     bool target_spoke_ = false; ///< the last failure that does not say so itself was the target's
     bool ever_connected_ = false, stop_ = false;
-    bool changes_nothing_ = false;                   ///< plan, verify: no answer of the target is waited for
-    boost::asio::steady_timer* stoppable_ = nullptr; ///< waits as long as something may be cancelled by stop()
-    std::optional<std::uint64_t> had_;               ///< messages of the source at the last pass (--delete-extra)
+    std::chrono::steady_clock::duration connecting_{0}; ///< time spent on it so far
+    bool changes_nothing_ = false;                      ///< plan, verify: no answer of the target is waited for
+    boost::asio::steady_timer* stoppable_ = nullptr;    ///< waits as long as something may be cancelled by stop()
+    std::optional<std::uint64_t> had_;                  ///< messages of the source at the last pass (--delete-extra)
     std::uint64_t dates_from_header_ = 0;
     std::set<std::string> remarks_;   ///< of the target, from all attempts
     std::uint64_t progress_mark_ = 0; ///< messages settled so far: attempts in a row without any are counted
