@@ -7,14 +7,12 @@
 #include <fmt/chrono.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <fstream>
 #include <memory>
 #include <mutex>
 #include <unistd.h>
@@ -76,10 +74,14 @@ std::string line_of(level l, std::string_view mailbox, std::string_view text) {
 
 namespace {
 
-/// A file that can be opened anew.
+std::atomic<int> lost_lines{0}; // errno of the first line that could not be written
+
+/// A file that can be opened anew. What it cannot write is lost and remembered, and said at once where nobody waits for
+/// the end.
 class file_sink final : public spdlog::sinks::base_sink<std::mutex> {
   public:
-    explicit file_sink(std::filesystem::path file) : file_(std::move(file)) {}
+    file_sink(std::filesystem::path file, std::string_view setting, bool says_at_once)
+        : file_(std::move(file)), setting_(setting), says_at_once_(says_at_once) {}
     ~file_sink() override {
         if (fd_ >= 0) ::close(fd_);
     }
@@ -88,7 +90,7 @@ class file_sink final : public spdlog::sinks::base_sink<std::mutex> {
         if (fd < 0)
             return fail(retry_class::local, phase::usage,
                         fmt::format("the log cannot be opened: {}: {}", file_.string(), std::strerror(errno)),
-                        "Name another file in [log]");
+                        fmt::format("Name another file {}", setting_));
         const std::lock_guard lock(mutex_);
         if (fd_ >= 0) ::close(fd_);
         fd_ = fd;
@@ -99,12 +101,19 @@ class file_sink final : public spdlog::sinks::base_sink<std::mutex> {
     void sink_it_(const spdlog::details::log_msg& message) override {
         std::string line(message.payload.data(), message.payload.size());
         line += '\n';
-        if (::write(fd_, line.data(), line.size()) < 0) return; // a full disk loses lines, nothing else
+        const ::ssize_t written = ::write(fd_, line.data(), line.size());
+        if (written == static_cast<::ssize_t>(line.size())) return;
+        int none = 0; // a full disk loses lines, nothing else
+        const int why = written < 0 ? errno : ENOSPC;
+        if (lost_lines.compare_exchange_strong(none, why) && says_at_once_)
+            to_stderr(fmt::format("the log {} cannot be written: {}\n", file_.string(), std::strerror(why)));
     }
     void flush_() override {}
 
   private:
     std::filesystem::path file_;
+    std::string_view setting_; ///< how it is named: lives as long as the program
+    bool says_at_once_;
     int fd_ = -1;
 };
 
@@ -145,7 +154,7 @@ void write_journal(level l, std::string_view mailbox, std::string_view text) {
 result<void> start(const config_log& settings) {
     spdlog::sink_ptr sink;
     if (!settings.file.empty()) {
-        log_file = std::make_shared<file_sink>(settings.file);
+        log_file = std::make_shared<file_sink>(settings.file, "in [log]", true);
         if (auto ok = log_file->open(); !ok) return ok;
         sink = log_file;
     } else {
@@ -167,15 +176,11 @@ result<void> reopen() { return log_file ? log_file->open() : result<void>{}; }
 
 result<void> start(const run_options& options) {
     std::vector<spdlog::sink_ptr> sinks;
-    try {
-        // spdlog would make missing folders; a mistyped path is better said.
-        if (!options.log_file.empty() && !std::ofstream(options.log_file, std::ios::app))
-            throw spdlog::spdlog_ex(fmt::format("{}: {}", options.log_file.string(), std::strerror(errno)));
-        if (!options.log_file.empty())
-            sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.log_file.string()));
-    } catch (const spdlog::spdlog_ex& e) {
-        return fail(retry_class::local, phase::usage, fmt::format("the log cannot be opened: {}", e.what()),
-                    "Name another file with --log");
+    lost_lines = 0;
+    if (!options.log_file.empty()) {
+        const auto file = std::make_shared<file_sink>(options.log_file, "with --log", false);
+        if (auto ok = file->open(); !ok) return ok;
+        sinks.push_back(file);
     }
     if (options.verbosity > 0) sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
     if (sinks.empty()) return {};
@@ -183,8 +188,8 @@ result<void> start(const run_options& options) {
     logger = std::make_shared<spdlog::logger>("postferry", sinks.begin(), sinks.end());
     logger->set_pattern("%v");
     logger->set_level(spdlog_level(lowest));
-    logger->flush_on(spdlog::level::info);                // info lines are few, and are there after a kill
-    logger->set_error_handler([](const std::string&) {}); // see write(): a full disk loses lines, nothing else
+    logger->flush_on(spdlog::level::info);
+    logger->set_error_handler([](const std::string&) {});
     format = options.log;
     threshold = static_cast<int>(lowest);
     return {};
@@ -198,6 +203,8 @@ void stop() noexcept {
     }
     logger.reset();
 }
+
+int trouble() noexcept { return lost_lines; }
 
 bool wants(level l) noexcept { return static_cast<int>(l) >= threshold.load(std::memory_order_relaxed); }
 

@@ -22,6 +22,9 @@ enum class level : std::uint8_t { wire, debug, info, warning, error };
 /// Writes what is buffered and closes. Safe to call twice, or without start().
 void stop() noexcept;
 
+/// The errno of the first line that the file did not take; 0: it has them all.
+[[nodiscard]] int trouble() noexcept;
+
 /// Whether a line of this level goes anywhere; cheap, ask before composing long texts.
 [[nodiscard]] bool wants(level l) noexcept;
 /// One line. `mailbox` ("imaps://alice@old") may be empty. Control characters are escaped, so that a server's text

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <fstream>
 #include <sstream>
 #include <unistd.h>
@@ -100,13 +101,16 @@ TEST_F(logging, a_file_that_cannot_be_opened_is_local_trouble) {
     EXPECT_THAT(r.error().message(), HasSubstr("--log"));
 }
 
-TEST_F(logging, a_full_disk_stops_nothing) {
+TEST_F(logging, a_full_disk_stops_nothing_and_is_remembered) {
     if (!std::filesystem::exists("/dev/full")) GTEST_SKIP();
     file = "/dev/full";
     ASSERT_TRUE(log::start(options()));
     for (int i = 0; i < 1000; ++i) log::info("", "{}", std::string(1000, 'x'));
     log::stop();
+    EXPECT_EQ(log::trouble(), ENOSPC);
     file = "/nonexistent";
+    EXPECT_FALSE(log::start(options())) << "another run";
+    EXPECT_EQ(log::trouble(), 0);
 }
 
 } // namespace

@@ -142,6 +142,15 @@ int judge_output(int code) {
     return code == exit_codes::done ? exit_codes::local_trouble : code;
 }
 
+// A log that ends in the middle looks like a run that did.
+int judge_log(int code) {
+    const int why = log::trouble();
+    if (why == 0) return code;
+    complain(fmt::format("the log is not complete, it could not be written: {}. What was copied is recorded",
+                         std::strerror(why)));
+    return code == exit_codes::done ? exit_codes::local_trouble : code;
+}
+
 } // namespace
 
 } // namespace postferry::app
@@ -163,7 +172,7 @@ int main(int argc, char** argv) {
         if (!line.run) return judge_output(line.exit_code);
         const int code = judge_output(run_command(std::move(*line.run)));
         log::stop();
-        return code;
+        return judge_log(code);
     } catch (const std::bad_alloc&) {
         complain("out of memory; what was copied is recorded, run the same command again with fewer --jobs");
         return exit_codes::local_trouble;

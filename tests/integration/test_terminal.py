@@ -188,6 +188,12 @@ class IntoAPipe(PairCase):
                 self.assertEqual(done.returncode, 5, done)
                 self.assertIn("standard output could not be written: No space left on device", done.stderr)
 
+    def test_a_log_that_ends_in_the_middle_is_one(self):
+        done = self.ended(subprocess.DEVNULL, "copy", self.url(self.old, self.user), self.url(self.new, self.user), "--log", "/dev/full")
+        self.assertEqual(done.returncode, 5, done)
+        self.assertEqual(done.stderr.count("the log is not complete, it could not be written: No space left on device"), 1, done)
+        self.assertEqual(self.ended(subprocess.DEVNULL, "copy", self.url(self.old, self.user), self.url(self.new, self.user)).returncode, 0)
+
     def test_a_report_that_could_not_be_written_is_not_named_as_written(self):
         place = self.folder / "full"
         place.mkdir()
