@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::array<std::string_view, 7> names_of_days{"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 
+/// By existing_account.
+constexpr std::array<std::string_view, 3> words_of_existing{"update", "keep", "refuse"};
+
 window read_window(fields f) {
     window w;
     if (const auto days = f.text("days")) {
@@ -90,6 +93,8 @@ batch_settings read_settings(fields f) {
         s.delta_every_minutes = static_cast<int>(*every);
     s.retries = static_cast<int>(f.integer("retries", 0, 100).value_or(s.retries));
     s.provisioning = f.text("provisioning", {.least = 1, .most = 100}).value_or(s.provisioning);
+    if (const auto existing = f.word("existing", words_of_existing))
+        s.existing = static_cast<batch_settings::existing_account>(*existing);
     if (auto copy = f.object("copy")) s.copy = read_copy(std::move(*copy));
     if (auto hook = f.object("hook")) s.hook = read_hook(std::move(*hook));
     f.done();
@@ -121,6 +126,7 @@ json::object json_of(const batch_settings& s) {
             {"delta_every_minutes", or_null(s.delta_every_minutes)},
             {"retries", s.retries},
             {"provisioning", s.provisioning},
+            {"existing", words_of_existing[static_cast<std::size_t>(s.existing)]},
             {"copy", json::object{{"map", texts(s.copy.map)},
                                   {"include", texts(s.copy.include)},
                                   {"exclude", texts(s.copy.exclude)},

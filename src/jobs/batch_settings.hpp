@@ -34,6 +34,10 @@ struct batch_settings {
     std::optional<int> delta_every_minutes; ///< 5..10080; none: no passes by themselves
     int retries = 5;                        ///< after transient failures, with growing pauses; 0..100
     std::string provisioning = "none";      ///< name of a [provisioning.NAME], or "none"
+    /// upsert: what becomes of an account that is on the new server already: it gets what is named, is left as it is,
+    /// or is an error.
+    enum class existing_account : std::uint8_t { update, keep, refuse };
+    existing_account existing = existing_account::update;
     copy_settings copy;
     hook_settings hook;
 };

@@ -219,7 +219,7 @@ TEST(endpoint, a_place_url_says_all_but_who) {
     EXPECT_EQ(place_url(must("IMAP://alice@Old.Example.org:143/?tls=detect")), "imap://old.example.org");
     EXPECT_EQ(place_url(endpoint{}), "");
     EXPECT_EQ(server_key(must("imaps://Old.example.org")), "old.example.org:993");
-    EXPECT_EQ(server_key(must("maildir:/srv/mail/a")), "");
+    EXPECT_EQ(server_key(must("maildir:/srv/mail/a")), "local");
 }
 
 } // namespace

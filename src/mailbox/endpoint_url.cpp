@@ -92,7 +92,8 @@ std::string place_url(const endpoint& e) {
 }
 
 std::string server_key(const endpoint& e) {
-    return is_local(e.kind) || e.where.host.empty() ? std::string{} : fmt::format("{}:{}", e.where.host, e.where.port);
+    if (is_local(e.kind)) return "local";
+    return e.where.host.empty() ? std::string{} : fmt::format("{}:{}", e.where.host, e.where.port);
 }
 
 } // namespace postferry::mailbox

@@ -10,7 +10,7 @@ namespace postferry::mailbox {
 /// password. One spelling for what means the same. Empty when there is no host (nor path).
 [[nodiscard]] std::string place_url(const endpoint& e);
 
-/// What connections to a server are counted by: "old.example.org:993". Empty for a place on this machine.
+/// What connections to a server are counted by: "old.example.org:993"; "local" for a place on this machine.
 [[nodiscard]] std::string server_key(const endpoint& e);
 
 } // namespace postferry::mailbox

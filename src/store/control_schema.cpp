@@ -72,6 +72,7 @@ CREATE TABLE alias (
   reason {text} NOT NULL,
   UNIQUE (address, goes_to));
 CREATE INDEX alias_domain ON alias (domain, id);
+CREATE INDEX alias_target ON alias (goes_to);
 CREATE TABLE batch (
   id {key},
   project {number} NOT NULL,

@@ -151,22 +151,32 @@ result<std::optional<account>> directory_repository::find_account(const std::str
     return one(db_, select(account_columns, "account WHERE address = $1"), read_account, address);
 }
 
-result<std::vector<account>> directory_repository::find_accounts(const std::vector<std::string>& addresses) {
+/// `head` ends with a column: those whose column is one of the texts.
+template <class Row, class Read>
+result<std::vector<Row>> directory_repository::among(std::string_view head, const std::vector<std::string>& texts,
+                                                     Read read) {
     static constexpr std::size_t bite = 64; // one statement, prepared once: what is left over asks for "" too
-    std::string sql = select(account_columns, "account WHERE address IN (");
+    std::string sql = fmt::format("{} IN (", head);
     for (std::size_t i = 1; i <= bite; ++i) fmt::format_to(std::back_inserter(sql), "{}${}", i == 1 ? "" : ", ", i);
     sql += ")";
-    std::vector<account> found;
+    std::vector<Row> found;
     std::vector<sql::value> values(bite);
-    for (std::size_t at = 0; at < addresses.size(); at += bite) {
+    for (std::size_t at = 0; at < texts.size(); at += bite) {
         for (std::size_t i = 0; i < bite; ++i)
-            values[i] = at + i < addresses.size() ? std::string_view(addresses[at + i]) : std::string_view();
+            values[i] = at + i < texts.size() ? std::string_view(texts[at + i]) : std::string_view();
         auto q = db_.prepare(sql);
         if (!q) return pass_on(q);
         auto row = q->first_of(values);
-        for (; row && *row; row = q->next()) found.push_back(read_account(*q));
+        for (; row && *row; row = q->next()) found.push_back(read(*q));
         if (!row) return pass_on(row);
     }
+    return found;
+}
+
+result<std::vector<account>> directory_repository::find_accounts(const std::vector<std::string>& addresses) {
+    auto all = among<account>(select(account_columns, "account WHERE address"), addresses, read_account);
+    if (!all) return pass_on(all);
+    std::vector<account>& found = *all;
     std::ranges::sort(found, {}, &account::address);
     const auto repeated = std::ranges::unique(found, {}, &account::address);
     found.erase(repeated.begin(), repeated.end());
@@ -235,6 +245,26 @@ result<std::vector<record_id>> directory_repository::add(const std::vector<alias
 
 result<std::optional<alias>> directory_repository::find_alias(record_id id) {
     return one(db_, select(alias_columns, "alias WHERE id = $1"), read_alias, id);
+}
+
+namespace {
+
+result<std::vector<alias>> each_once(result<std::vector<alias>> found) {
+    if (!found) return found;
+    std::ranges::sort(*found, {}, &alias::id);
+    const auto repeated = std::ranges::unique(*found, {}, &alias::id);
+    found->erase(repeated.begin(), repeated.end());
+    return found;
+}
+
+} // namespace
+
+result<std::vector<alias>> directory_repository::find_aliases(const std::vector<std::string>& addresses) {
+    return each_once(among<alias>(select(alias_columns, "alias WHERE address"), addresses, read_alias));
+}
+
+result<std::vector<alias>> directory_repository::find_aliases_onto(const std::vector<std::string>& targets) {
+    return each_once(among<alias>(select(alias_columns, "alias WHERE goes_to"), targets, read_alias));
 }
 
 result<slice<alias>> directory_repository::aliases(const alias_filter& filter, const paging& page) {

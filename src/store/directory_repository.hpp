@@ -53,12 +53,18 @@ class directory_repository {
     /// As for accounts; 0: that alias is there already.
     [[nodiscard]] result<std::vector<record_id>> add(const std::vector<alias>& aliases);
     [[nodiscard]] result<std::optional<alias>> find_alias(record_id id);
+    /// Of these addresses, and onto these; at most a few thousand in a call; by id.
+    [[nodiscard]] result<std::vector<alias>> find_aliases(const std::vector<std::string>& addresses);
+    [[nodiscard]] result<std::vector<alias>> find_aliases_onto(const std::vector<std::string>& targets);
     [[nodiscard]] result<slice<alias>> aliases(const alias_filter& filter, const paging& page);
     /// `missing` when it is not there.
     [[nodiscard]] result<void> set_alias_state(record_id alias, alias_state state, const std::string& reason);
     [[nodiscard]] result<bool> remove_alias(record_id id);
 
   private:
+    template <class Row, class Read>
+    result<std::vector<Row>> among(std::string_view head, const std::vector<std::string>& texts, Read read);
+
     sql::connection& db_;
 };
 

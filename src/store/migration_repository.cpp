@@ -114,6 +114,33 @@ result<std::optional<migration>> migration_repository::lock(record_id id) {
     return one(db_, select_migrations("WHERE m.id = $1 FOR UPDATE"), read_migration, id);
 }
 
+result<std::optional<migration>> migration_repository::find_same(const migration& m) {
+    return one(db_,
+               select_migrations("WHERE m.batch = $1 AND m.source_url = $2 AND m.source_user = $3 AND "
+                                 "m.target_url = $4 AND m.target_user = $5"),
+               read_migration, m.batch, m.source_url, m.source_user, m.target_url, m.target_user);
+}
+
+result<std::vector<migration>> migration_repository::claim(record_id batch, unix_ms now, unix_ms until, int most) {
+    detail::selection wanted(select_migrations(""));
+    wanted.where("m.batch =", batch);
+    wanted.where("m.state =", name_of(mailbox_state::queued));
+    wanted.where("m.due <=", now);
+    wanted.where("NOT EXISTS (SELECT 1 FROM lease l WHERE l.migration = m.id)");
+    std::vector<migration> found;
+    auto done = wanted.rows(
+        db_, [&](const sql::query& q) { found.push_back(read_migration(q)); },
+        fmt::format(" ORDER BY m.id LIMIT {}{}", most,
+                    db_.dialect() == sql::dialect::postgresql ? " FOR UPDATE OF m SKIP LOCKED" : ""));
+    if (!done) return pass_on(done);
+    for (migration& m : found) {
+        auto put = run(db_, "UPDATE migration SET due = $1 WHERE id = $2", until, m.id);
+        if (!put) return pass_on(put);
+        m.due = until;
+    }
+    return found;
+}
+
 result<slice<migration>> migration_repository::list(const migration_filter& filter, const paging& page) {
     if (filter.states.size() > 1 || filter.server) {
         auto ids = merged_ids(filter, page);

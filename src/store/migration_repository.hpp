@@ -27,6 +27,11 @@ class migration_repository {
     /// two places already. State, due and priority are taken as given; each begins its tally, none an event.
     [[nodiscard]] result<std::vector<record_id>> add(const std::vector<migration>& mailboxes);
     [[nodiscard]] result<std::optional<migration>> find(record_id id);
+    /// The mailbox of the same batch and the same two places.
+    [[nodiscard]] result<std::optional<migration>> find_same(const migration& m);
+    /// Queued ones of the batch that are due and that nobody holds, at most `most`, for who does many at once without
+    /// leases: until `until` no worker takes them, and if nothing has come of them by then, one does. By id.
+    [[nodiscard]] result<std::vector<migration>> claim(record_id batch, unix_ms now, unix_ms until, int most);
     /// By id. Several states, or a server, are asked for one by one and put together, so that an index serves each and
     /// a page costs the same among a million.
     [[nodiscard]] result<slice<migration>> list(const migration_filter& filter, const paging& page);
