@@ -2,6 +2,7 @@
 
 #include "app/exit_code.hpp"
 #include "app/log.hpp"
+#include "app/service_config.hpp"
 #include "app/service_process.hpp"
 #include "app/standard_output.hpp"
 
@@ -15,8 +16,6 @@ namespace postferry::app {
 
 namespace {
 
-constexpr const char* here = "postferry.toml";
-
 struct service_words {
     std::string config, name;
     std::optional<std::uint32_t> jobs;
@@ -25,16 +24,6 @@ struct service_words {
 int give_up(const error& why) {
     to_stderr(fmt::format("postferry: {}\n", why.message()));
     return exit_code_of(why);
-}
-
-/// `named`, $POSTFERRY_CONFIG, the usual one, the one in this folder, or none.
-std::expected<config_file, config_faults> find(const std::string& named) {
-    const config_surroundings around = config_surroundings::of_process();
-    auto found = find_config(named, around);
-    std::error_code ignored;
-    const bool none = found && found->file.empty() && around.environment("POSTFERRY_CONFIG") == nullptr;
-    if (none && std::filesystem::exists(here, ignored)) return find_config(here, around);
-    return found;
 }
 
 std::string footer(bool serves) {
@@ -74,7 +63,7 @@ int service_command(bool serves, std::span<const char* const> arguments) {
         to_stderr(fmt::format("postferry: {}\nTry: postferry {} --help\n", e.what(), serves ? "serve" : "worker"));
         return exit_codes::usage;
     }
-    auto file = find(words.config);
+    auto file = find_service_config(words.config);
     if (!file) {
         to_stderr(file.error().text());
         return exit_codes::usage;

@@ -1,0 +1,9 @@
+#pragma once
+#include "app/noun_table.hpp"
+
+namespace postferry::app {
+
+/// Options that stand for a batch's settings (openapi.yaml, BatchSettings); remote_settings.hpp reads them.
+[[nodiscard]] std::vector<noun_option> settings_options();
+
+} // namespace postferry::app
