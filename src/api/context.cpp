@@ -54,6 +54,22 @@ outcome<store::row_version> context::if_match() const {
     return refuse(412, "If-Match is not an ETag of this");
 }
 
+outcome<edited_row> context::edited() const {
+    auto row = id();
+    if (!row) return std::unexpected(std::move(row.error()));
+    auto from = if_match();
+    if (!from) return std::unexpected(std::move(from.error()));
+    return edited_row{.id = *row, .from = *from};
+}
+
+outcome<std::optional<store::record_id>> context::query_id(std::string_view name) const {
+    const auto text = query(name);
+    if (!text) return std::nullopt;
+    const auto n = number<store::record_id>(*text);
+    if (!n || *n == 0) return invalid(fmt::format("?{}", name), "must be an id");
+    return n;
+}
+
 // A letter before it, so that nobody takes it for a page number.
 std::string cursor_of(store::record_id after) { return fmt::format("c{:x}", after); }
 

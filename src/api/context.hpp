@@ -42,6 +42,12 @@ struct page_request {
     int limit = 100;
 };
 
+/// The row that an edit is about, and the version that it was made from.
+struct edited_row {
+    store::record_id id = 0;
+    store::row_version from = 0;
+};
+
 /// One strand; lives until its reply is made.
 struct context {
     http::exchange& request;
@@ -56,8 +62,12 @@ struct context {
     [[nodiscard]] std::optional<std::string_view> query(std::string_view name) const noexcept;
     /// ?limit= and ?cursor=; 422 when they are not valid.
     [[nodiscard]] outcome<page_request> page() const;
-    /// The version in If-Match; 428 when there is none, 422 when it is not one of ours.
+    /// The version in If-Match; 428 when there is none, 412 when it is not one of ours.
     [[nodiscard]] outcome<store::row_version> if_match() const;
+    /// Both, for an edit of the row that the first parameter names.
+    [[nodiscard]] outcome<edited_row> edited() const;
+    /// A field of the query as an id; 422 when it is none.
+    [[nodiscard]] outcome<std::optional<store::record_id>> query_id(std::string_view name) const;
 };
 
 /// Opaque to clients; says behind which row the next page begins.

@@ -46,11 +46,17 @@ outcome<store::event_filter> filter_of(const context& c) {
 task<outcome<http::reply>> list_events(route_parts with, context& c) {
     auto filter = filter_of(c);
     if (!filter) co_return std::unexpected(std::move(filter.error()));
-    co_return co_await list(with.db, c, [f = *filter](tables& t, const store::paging& p) {
-        store::paging newest = p;
-        newest.newest_first = true;
-        return t.events.list(f, newest);
-    });
+    co_return co_await list(
+        with.db, c, [f = *filter](tables& t, const store::paging& p) { return t.events.list(f, p); }, true);
+}
+
+/// What people have changed.
+task<outcome<http::reply>> list_audit(route_parts with, context& c) {
+    auto filter = filter_of(c);
+    if (!filter) co_return std::unexpected(std::move(filter.error()));
+    filter->kind_prefix = "audit.";
+    co_return co_await list(
+        with.db, c, [f = *filter](tables& t, const store::paging& p) { return t.events.list(f, p); }, true);
 }
 
 bool passes(const store::event_filter& f, const store::event& e) noexcept {
@@ -121,6 +127,7 @@ void add_event_routes(router& to, route_parts with) {
     const auto bound = [with](auto f) { return [with, f](context& c) { return f(with, c); }; };
     to.add({.verb = http::method::get, .pattern = "/events", .needs = access::read, .run = bound(list_events)});
     to.add({.verb = http::method::get, .pattern = "/events/stream", .needs = access::read, .run = bound(stream)});
+    to.add({.verb = http::method::get, .pattern = "/audit", .needs = access::admin, .run = bound(list_audit)});
 }
 
 } // namespace postferry::api

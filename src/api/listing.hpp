@@ -4,15 +4,32 @@
 #include "store/database.hpp"
 #include "store/paging.hpp"
 
+#include <fmt/ranges.h>
+
 #include <utility>
 
 namespace postferry::api {
 
+/// ?state=a,b: 422 when one of them is no state.
+template <class E> outcome<store::state_set<E>> states_in(const context& c) {
+    store::state_set<E> out;
+    std::string_view rest = c.query("state").value_or("");
+    while (!rest.empty()) {
+        const std::string_view word = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+        const auto state = store::parse<E>(word);
+        if (!state) return invalid("?state", fmt::format("must be of: {}", fmt::join(store::words_of<E>, ", ")));
+        out.add(*state);
+    }
+    return out;
+}
+
 /// A page of a collection: `query(tables&, const paging&)` answers a slice of rows that have an id and a view_of().
-template <class Query> task<outcome<http::reply>> list(store::database& db, const context& c, Query query) {
+template <class Query>
+task<outcome<http::reply>> list(store::database& db, const context& c, Query query, bool newest_first = false) {
     auto page = c.page();
     if (!page) co_return std::unexpected(std::move(page.error()));
-    const store::paging where{.after = page->after, .limit = page->limit};
+    const store::paging where{.after = page->after, .limit = page->limit, .newest_first = newest_first};
     auto rows = co_await db.read([where, query = std::move(query)](store::tables& t) { return query(t, where); });
     if (!rows) co_return refuse(rows.error());
     boost::json::array items;

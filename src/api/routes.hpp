@@ -7,6 +7,7 @@
 #include "store/database.hpp"
 #include "store/vault.hpp"
 
+#include <functional>
 #include <string>
 
 namespace postferry::api {
@@ -18,12 +19,24 @@ struct route_parts {
     jobs::commands& commands;
     store::vault* vault = nullptr;             ///< none: passwords cannot be kept, and are refused
     const report_renderer* renderer = nullptr; ///< none: no reports (404)
+    std::function<void()> woken = [] {};       ///< there may be work
     std::string public_url = {};               ///< of links for people; without a slash at its end
 };
 
-void add_session_routes(router& to, route_parts with);      ///< /session, /me
-void add_people_routes(router& to, route_parts with);       ///< /users, /tokens
-void add_event_routes(router& to, route_parts with);        ///< /events, /audit
+void add_session_routes(router& to, route_parts with); ///< /session, /me
+void add_people_routes(router& to, route_parts with);  ///< /users, /tokens
+void add_event_routes(router& to, route_parts with);   ///< /events, /audit
+void add_project_routes(router& to, route_parts with); ///< /projects
+void add_batch_routes(router& to, route_parts with);   ///< /batches
+void add_batch_action_routes(router& to, route_parts with);
+void add_mailbox_routes(router& to, route_parts with); ///< /mailboxes, /batches/{batch}/mailboxes
+void add_mailbox_action_routes(router& to, route_parts with);
+void add_history_routes(router& to, route_parts with); ///< passes, folders, failures, events of one
+void add_log_routes(router& to, route_parts with);
+void add_report_routes(router& to, route_parts with);
+void add_server_routes(router& to, route_parts with);       ///< /servers, /workers
+void add_settings_routes(router& to, route_parts with);     ///< /settings
+void add_contract_routes(router& to, route_parts with);     ///< /openapi.yaml
 void add_recredential_routes(router& to, route_parts with); ///< /mailboxes/{mailbox}/recredential-link
 
 } // namespace postferry::api

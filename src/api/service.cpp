@@ -58,10 +58,22 @@ service::service(parts p)
                            .commands = commands_,
                            .vault = parts_.vault,
                            .renderer = parts_.renderer,
+                           .woken = parts_.woken ? parts_.woken : [] {},
                            .public_url = parts_.public_url};
     add_session_routes(router_, with);
     add_people_routes(router_, with);
     add_event_routes(router_, with);
+    add_project_routes(router_, with);
+    add_batch_routes(router_, with);
+    add_batch_action_routes(router_, with);
+    add_mailbox_routes(router_, with);
+    add_mailbox_action_routes(router_, with);
+    add_history_routes(router_, with);
+    add_log_routes(router_, with);
+    add_report_routes(router_, with);
+    add_server_routes(router_, with);
+    add_settings_routes(router_, with);
+    add_contract_routes(router_, with);
     add_recredential_routes(router_, with);
 }
 

@@ -31,8 +31,14 @@ task<outcome<http::reply>> sign_out(route_parts with, context& c) {
     co_return r;
 }
 
+std::string_view word_of(access a) noexcept {
+    static constexpr std::array<std::string_view, 5> words{"anyone", "read", "operate", "admin", "owner"};
+    return words[static_cast<std::size_t>(a)];
+}
+
 task<outcome<http::reply>> me(context& c) {
     boost::json::object answer{{"actor", c.who.actor}, {"name", c.who.name}, {"role", store::name_of(c.who.role)}};
+    answer["scope"] = word_of(c.who.most);
     if (c.who.csrf.empty())
         answer["csrf"] = nullptr;
     else

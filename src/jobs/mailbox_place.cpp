@@ -21,9 +21,11 @@ result<mailbox_place> place_of(std::string_view url, std::string_view user, bool
     if (!mailbox::has_placeholder(url) && !end->user.empty())
         return refuse("The user does not stand in the URL; name it in the field for it");
     // As the command line counts them (app/guests.cpp).
-    return mailbox_place{
-        .url = std::string(url),
-        .server = mailbox::is_local(end->kind) ? "local" : fmt::format("{}:{}", end->where.host, end->where.port)};
+    const bool local = mailbox::is_local(end->kind);
+    return mailbox_place{.url = std::string(url),
+                         .server = local ? "local" : fmt::format("{}:{}", end->where.host, end->where.port),
+                         .wants_password = !local && end->kind != mailbox::scheme::lmtp && end->oauth.empty() &&
+                                           end->auth != sasl::choice::external};
 }
 
 } // namespace postferry::jobs

@@ -9,8 +9,9 @@
 namespace postferry::jobs {
 
 struct mailbox_place {
-    std::string url;    ///< as it was given
-    std::string server; ///< store::migration::source_server: "imap.example.org:993"; "local": on this machine
+    std::string url;            ///< as it was given
+    std::string server;         ///< store::migration::source_server: "imap.example.org:993"; "local": on this machine
+    bool wants_password = true; ///< of this mailbox; else it logs in by a certificate, OAuth 2, or not at all
 };
 
 /// A URL as docs/cli.md "Endpoints" describes it, of the role it is given for, without a password and without a user

@@ -24,6 +24,15 @@ TEST(mailbox_place, refuses_what_cannot_play_the_part) {
     EXPECT_EQ(server_of("ftp://old.example.org"), "refused");
 }
 
+TEST(mailbox_place, knows_whether_a_password_is_needed) {
+    const auto wants = [](std::string_view url, bool target) { return place_of(url, "ada", target)->wants_password; };
+    EXPECT_TRUE(wants("imaps://old.example.org", false));
+    EXPECT_TRUE(wants("imaps://new.example.org?admin=root", true));
+    EXPECT_FALSE(wants("maildir:/srv/mail/ada", true));
+    EXPECT_FALSE(wants("lmtp://new.example.org", true));
+    EXPECT_FALSE(wants("imaps://old.example.org?auth=xoauth2&oauth=google", false));
+}
+
 TEST(mailbox_place, repeats_no_password) {
     auto p = place_of("imaps://ada:hunter2@old.example.org", "ada", false);
     ASSERT_FALSE(p);

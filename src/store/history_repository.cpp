@@ -70,6 +70,7 @@ void narrow(selection& wanted, const log_filter& filter) {
     if (filter.batch) wanted.where("batch =", *filter.batch);
     if (filter.migration) wanted.where("migration =", *filter.migration);
     if (filter.folder) wanted.where("folder =", std::string_view(*filter.folder));
+    if (filter.up_to) wanted.where("id <=", *filter.up_to);
     if (filter.at_least != log_level::debug) wanted.where("level >=", static_cast<std::int64_t>(filter.at_least));
 }
 

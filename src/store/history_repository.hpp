@@ -20,6 +20,7 @@ struct log_filter {
     std::optional<record_id> batch = {}, migration = {};
     std::optional<std::string> folder = {};
     log_level at_least = log_level::debug;
+    std::optional<record_id> up_to = {}; ///< this line and what comes before it
 };
 
 class pass_repository {
