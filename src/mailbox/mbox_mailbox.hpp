@@ -66,6 +66,9 @@ class mbox_mailbox final : public target {
     [[nodiscard]] const mbox_tree& tree() const noexcept { return tree_; }
 
   private:
+    /// In the book of an mbox that was removed and made anew: its numbers are of another generation.
+    static constexpr std::string_view generation_name = "generation";
+
     struct folder {
         std::string path; ///< below the root
         mbox_index index;

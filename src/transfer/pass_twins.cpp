@@ -194,7 +194,7 @@ task<result<void>> mailbox_pass::state::copy_twins(const folder_work& home, fold
 result<void> mailbox_pass::state::judge_copy(const folder_work& f, const error& why,
                                              std::chrono::milliseconds unanswered) {
     target_spoke_ = true;
-    if (why.response_code == "OVERQUOTA") {
+    if (is_over_quota(why)) {
         name_full(halt_.emplace(why), f);
         copies_refused_ = true;
         return {};

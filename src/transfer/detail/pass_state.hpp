@@ -59,6 +59,9 @@ inline constexpr unsigned most_replans = 3;
 /// How the reason begins of a failure that confirm_stored() found.
 inline constexpr std::string_view said_ok = "The target said OK, but ";
 
+/// No room on the target: it ends the mailbox, but not its books.
+[[nodiscard]] inline bool is_over_quota(const error& why) { return why.response_code == "OVERQUOTA"; }
+
 /// A flag of the source that changed since the last pass.
 struct flag_update {
     std::size_t row = 0;     ///< index into folder_work::rows
@@ -174,12 +177,15 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     void pin_target(folder_work& f, const std::vector<ledger_folder>& books);
     task<result<void>> read_ledger();
     void decide_moved();
+    // pass_scan.cpp
     task<result<void>> scan_and_prepare();
     task<result<void>> load_rows();
     task<result<void>> scan();
     task<result<void>> prepare();
     void choose_wanted(folder_work& f);
     static void leave_elsewhere(folder_work& f);
+    static void skip_by_rule(folder_work& f, const uid_set& found, const std::string& rule);
+    void fail_too_large(folder_work& f, const uid_set& found, std::uint64_t limit);
     task<result<void>> apply_limits();
     // pass_rights.cpp
     task<result<void>> look_at_extras(std::vector<std::string>& notes);
@@ -240,6 +246,10 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     task<> run_beside();
     task<result<void>> connect_beside(std::size_t n);
     void end_streams(const error& why);
+    task<> keep_books();
+    task<result<void>> recorded();
+    task<result<void>> record(folder_work& f);
+    // pass_outcome.cpp
     bool goes_plainer(std::size_t folder, const sent_message& m, const error& why);
     verdict judge(const lane& l, const mailbox::message_head& head);
     void stored(std::size_t folder, sent_message message, std::uint32_t uid_validity, std::uint32_t uid);
@@ -247,9 +257,6 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     static void name_full(error& why, const folder_work& f);
     void missing(std::size_t folder, const uid_set& uids, const std::optional<error>& why);
     void unavailable(std::size_t folder, const error& why);
-    task<> keep_books();
-    task<result<void>> recorded();
-    task<result<void>> record(folder_work& f);
     void fail_message(folder_work& f, std::uint32_t uid, std::uint64_t octets, const error& why);
     void fail_again(folder_work& f);
     // pass_repair.cpp
@@ -280,6 +287,7 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     task<result<void>> close_folders();
     task<result<void>> name_failures();
     [[nodiscard]] ledger_folder closed_book(folder_work& f) const;
+    // pass_report.cpp
     void leave_for_another_pass(balance& m);
     void fill_report();
     void fill_folder(const folder_work& f, folder_report& out);
