@@ -8,14 +8,14 @@ import time
 
 class Line:
     """Runs line_proxy between the tools and a server, with half of the round trip each way. `port`: where to connect.
-    rate: octets a second in each direction, 0 = no limit."""
+    rate: octets a second in each direction, 0 = no limit; each: of every connection by itself."""
 
-    def __init__(self, program: str, server, round_trip_ms: int, rate: int = 0):
+    def __init__(self, program: str, server, round_trip_ms: int, rate: int = 0, each: bool = False):
         self._round_trip = round_trip_ms / 1000
         # --exit-on-eof: its standard input closes when this process ends, however that happens.
         self._process = subprocess.Popen(
             [program, "--target", str(server.imap_port), "--delay-ms", str(round_trip_ms // 2), "--exit-on-eof"]
-            + (["--rate", str(rate)] if rate else []),
+            + (["--rate", str(rate)] if rate else []) + (["--rate-each"] if each else []),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = int(self._process.stdout.readline())
         self._ended: list[dict] = []

@@ -14,6 +14,8 @@ from bench.rows import Result
 ROUND_TRIP = 0.080
 VOID_BELOW = 1.3          # raw must be that much faster than doveadm, or it is no limit
 SHORT_TOLERANCE = 1.2     # for times of some hundredths of a second
+STORES = ("SQLite", "PostgreSQL")
+SERVICE = "# The service"
 
 
 @dataclasses.dataclass
@@ -86,16 +88,59 @@ def verdicts(results: Results) -> list[Verdict]:
         results, "deflate-loopback", ("postferry, compress=off",)), 0.8, "compress=off: it is not used")
     least("IMAP into a Maildir on the disk, every message synced", _times_as_fast(results, "imap-maildir-disk", DOVEADM), 1.0,
           "doveadm, mail_fsync=always")
-    for scheme in ("BLF-CRYPT", "ARGON2ID", "SHA512-CRYPT"):
-        least(f"hashing with {scheme} on all processors", _times_as_fast(results, f"hash-{scheme.lower()}", ("libraries alone",)), 0.9,
-              "crypt(3) or libsodium alone")
-    made_ = _series(results, "create-accounts", *POSTFERRY)
-    least("accounts with hashed passwords, SQLite on the disk", made_ and results["create-accounts"].facts["accounts"] / made_.wall, 1000,
-          "", " a second")
     again = _series(results, "imap-maildir-rerun", *POSTFERRY)
     most("the same, re-run", again and again.wall, 0.1, " s")
     _short_rerun(made, void, results)
     _other_rows(most, results)
+    return made
+
+
+def service_verdicts(results: Results) -> list[Verdict]:
+    """What issue by issue was asked of accounts, service and workers."""
+    made: list[Verdict] = []
+
+    def fact(row: str, name: str) -> float | None:
+        return results[row].facts.get(name) if row in results else None
+
+    def wall(row: str, name: str) -> float | None:
+        series = _series(results, row, name)
+        return series and series.wall
+
+    def least(what: str, value: float | None, limit: float, unit: str) -> None:
+        _add(made, "", what, f">= {limit:g}{unit}", value and f"{value:.2f}{unit}", value and value >= limit)
+
+    def most(what: str, value: float | None, limit: float, unit: str) -> None:
+        _add(made, "", what, f"<= {limit:g}{unit}", value and f"{value:.2f}{unit}", value and value <= limit)
+
+    def ratio(above: float | None, below: float | None) -> float | None:
+        return above / below if above and below else None
+
+    for store in STORES:
+        most(f"10,000 accounts from CSV, checked and in the store, {store}", wall("import-10000", store), 5, " s")
+    least("accounts with hashed passwords, the sql driver alone", ratio(
+        fact("create-accounts", "accounts"), wall("create-accounts", "postferry")), 1000, " a second")
+    for store in STORES:
+        least(f"the same by a batch of the service, {store}", ratio(
+            fact("service-accounts", "accounts"), wall("service-accounts", store)), 1000, " a second")
+    for scheme in ("BLF-CRYPT", "ARGON2ID", "SHA512-CRYPT"):
+        row = f"hash-{scheme.lower()}"
+        least(f"hashing with {scheme} on all processors", ratio(wall(row, "libraries alone"), wall(row, "postferry")), 0.9,
+              " x crypt(3) or libsodium alone")
+    most("1,000 mailboxes through the service, fifty at a time", ratio(
+        wall("service-1000", "service"), wall("service-1000", "postferry")), 1.15, " x postferry migrate")
+    least("two workers on one PostgreSQL", ratio(
+        wall("two-workers", "one worker"), wall("two-workers", "two workers")), 1.8, " x one worker")
+    for store in STORES:
+        row, page, health = f"api-p99-{store.lower()}", "a page of 100, ", "/healthz, "
+        most(f"p99 of a page of 100 mailboxes among 100,000, at rest, {store}", fact(row, page + "at rest, p99, ms"), 20, " ms")
+        busy = "while 50 copies run, p99, ms"
+        most(f"the same while 50 copies run, {store}", ratio(fact(row, page + busy), fact(row, health + busy)), 3,
+             " x the p99 of /healthz")
+    for store in STORES:
+        series = _series(results, "service-idle", store)
+        most(f"an idle service, {store}", series and series.peak_octets / MB, 40, " MB")
+    for store in STORES:
+        most(f"an event at a listener, nothing else to do, {store}", fact("event-latency", f"{store}: most, ms"), 200, " ms")
     return made
 
 
@@ -154,14 +199,36 @@ def page(results: Results, *, postferry: str | None, arguments: str) -> str:
              *_machine(postferry, arguments), ""]
     if void:
         lines += [f"**This run is void:** {void}.", ""]
-    lines += ["## What must be reached", "", "| | to reach | measured | |", "|---|---|---|---|"]
-    lines += [f"| {v.requirement} | {v.limit} | {v.measured} | {_bold(v.state)} |" for v in verdicts(results)]
-    lines += ["", "## Every row", ""]
+    lines += ["## What must be reached", "", *_verdict_table(verdicts(results)), "## Every row", ""]
     for row, result in results.items():
         lines += [f"### {result.title}", f"`--only {row}`", ""]
         lines += [result.note, ""] if result.note else _table(result)
     lines += ["## For orientation", "", ORIENTATION]
     return "\n".join(lines)
+
+
+def service_section(results: Results, *, postferry: str | None, arguments: str) -> str:
+    """The part of the page about accounts, service and workers: the last one, so that it can be written anew alone."""
+    lines = [SERVICE, "", *_machine(postferry, arguments), "", *_verdict_table(service_verdicts(results))]
+    for row, result in results.items():
+        lines += [f"### {result.title}", f"`--only {row}`", ""]
+        if result.note:
+            lines += [result.note, ""]
+        lines += _table(result) if result.series else []
+        if result.facts:
+            lines += ["| | |", "|---|---:|", *(f"| {name} | {value:,.4g} |" if value < 1000 else f"| {name} | {value:,.0f} |"
+                                               for name, value in result.facts.items()), ""]
+    return "\n".join(lines)
+
+
+def without_service(page: pathlib.Path) -> str:
+    """A page that was written before, up to the section of the service."""
+    return page.read_text().split(SERVICE + "\n")[0] if page.exists() else ""
+
+
+def _verdict_table(made: list[Verdict]) -> list[str]:
+    return ["| | to reach | measured | |", "|---|---|---|---|",
+            *(f"| {v.requirement} | {v.limit} | {v.measured} | {_bold(v.state)} |" for v in made), ""]
 
 
 def _table(result: Result) -> list[str]:

@@ -106,7 +106,7 @@ class Bench:
                     continue
                 series.runs.append(once(tool))
                 if repetitions <= 5 or number == 0:
-                    _say(f"  {tool.name}: {series.runs[-1].error or f'{series.runs[-1].wall:.3f} s'}")
+                    say(f"  {tool.name}: {series.runs[-1].error or f'{series.runs[-1].wall:.3f} s'}")
         return result
 
     @contextlib.contextmanager
@@ -378,9 +378,6 @@ def all_rows(bench: Bench) -> list[Row]:
     for where, words in (("source", "a source behind 10 Mbit/s"), ("target", "a target behind 10 Mbit/s"),
                          ("loopback", "no line at all")):
         row(f"deflate-{where}", f"300 letters of 20 kB, servers that offer COMPRESS, {words}", deflate, where=where)
-    for scheme, count in (("BLF-CRYPT", 400), ("ARGON2ID", 400), ("SHA512-CRYPT", 100)):
-        row(f"hash-{scheme.lower()}", f"{count} passwords hashed with {scheme}, default costs", hashing, scheme=scheme, count=count)
-    row("create-accounts", "10,000 accounts with hashed passwords, SQLite on the disk", accounts, count=10_000)
     row("imap-maildir-disk", "IMAP into a Maildir on the disk, without its server, every message synced", onto_disk,
         quick=False)
     row("imap-maildir-rerun", "the same, re-run, nothing new", onto_disk, again=True, quick=False)
@@ -391,17 +388,17 @@ def all_rows(bench: Bench) -> list[Row]:
 
 
 def measure(bench: Bench, row: Row) -> Result:
-    _say(f"{row.id}: {row.title}")
+    say(f"{row.id}: {row.title}")
     begin = time.monotonic()
     try:
         result = row.measure(bench, row.title)
     except (Skipped, RuntimeError, OSError, ImapError) as why:
         # One row that cannot be had must not cost the others.
         result = Result(row.title, note=f"not measured: {why}")
-        _say(f"  {result.note}")
-    _say(f"  ({time.monotonic() - begin:.0f} s)")
+        say(f"  {result.note}")
+    say(f"  ({time.monotonic() - begin:.0f} s)")
     return result
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)

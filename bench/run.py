@@ -12,13 +12,15 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
-from bench import report, rows, tools  # noqa: E402
+from bench import report, rows, service_rows, tools  # noqa: E402
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, none of the long rows, no disk")
     parser.add_argument("--only", action="append", default=[], metavar="ROW", help="this row; may be repeated")
+    parser.add_argument("--service", action="store_true", help="the rows of accounts, service and workers; writes their "
+                                                               "section of the page anew")
     parser.add_argument("--list", action="store_true", help="name the rows and end")
     parser.add_argument("--out", type=pathlib.Path, help="where the page goes (default: bench/results.md; with --quick "
                                                          "or --only bench/work/results.md)")
@@ -73,8 +75,9 @@ def main() -> int:
 
 
 def _run(bench: rows.Bench, arguments: argparse.Namespace, programs: rows.Programs, work: pathlib.Path) -> int:
-    chosen = [row for row in rows.all_rows(bench)
-              if (row.id in arguments.only if arguments.only else row.quick or not arguments.quick)]
+    of_service = {row.id for row in service_rows.all_rows(bench)}
+    every = ([] if arguments.service else rows.all_rows(bench)) + service_rows.all_rows(bench)
+    chosen = [row for row in every if (row.id in arguments.only if arguments.only else row.quick or not arguments.quick)]
     unknown = set(arguments.only) - {row.id for row in chosen}
     if unknown:
         sys.exit(f"bench: no row called {', '.join(sorted(unknown))}; --list names them")
@@ -83,17 +86,21 @@ def _run(bench: rows.Bench, arguments: argparse.Namespace, programs: rows.Progra
             print(f"{row.id:18} {row.title}{'' if row.quick else ' (not with --quick)'}")
         return 0
     partial = arguments.quick or arguments.only
-    out = arguments.out or (work / "results.md" if partial else ROOT / "bench" / "results.md")
-    results: report.Results = {}
+    kept = ROOT / "bench" / "results.md"
+    out = arguments.out or (work / "results.md" if partial else kept)
+    mail: report.Results = {}
+    service: report.Results = {}
+    words = {"postferry": programs.postferry, "arguments": " ".join(sys.argv[1:])}
     for row in chosen:
-        results[row.id] = rows.measure(bench, row)
+        (service if row.id in of_service else mail)[row.id] = rows.measure(bench, row)
         # Written after each row: whoever ends the run early keeps what there is.
-        text = report.page(results, postferry=programs.postferry, arguments=" ".join(sys.argv[1:]))
+        text = report.page(mail, **words) if mail else report.without_service(kept) if not partial else ""
+        text += report.service_section(service, **words) if service else ""
         out.write_text(text)
     print(text)
     print(f"written to {out}", file=sys.stderr)
-    missed = report.is_void(results) or any(verdict.state == "missed" for verdict in report.verdicts(results))
-    return 1 if missed else 0
+    every = report.verdicts(mail) + report.service_verdicts(service)
+    return 1 if report.is_void(mail) or any(verdict.state == "missed" for verdict in every) else 0
 
 
 if __name__ == "__main__":

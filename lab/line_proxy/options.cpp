@@ -10,7 +10,8 @@ namespace postferry::lab {
 namespace {
 
 constexpr const char* usage =
-    "line_proxy --target [HOST:]PORT [--port P] [--delay-ms D] [--rate OCTETS/S] [--count FILE] [--exit-on-eof]\n"
+    "line_proxy --target [HOST:]PORT [--port P] [--delay-ms D] [--rate OCTETS/S [--rate-each]] [--count FILE]\n"
+    "           [--exit-on-eof]\n"
     "           [--cut-after N [--reset] | --stall-after N] [--side client|server] [--split K [--split-gap-us G]]\n"
     "           [--only-connection K]\n";
 
@@ -51,6 +52,7 @@ bool read_option(int letter, std::string_view text, options& to) {
     case 'p': return read_number(text, to.port);
     case 'd': return read_duration(text, 1000, to.delay);
     case 'r': return read_number(text, to.rate);
+    case 'E': return to.rate_each = true;
     case 'c': return read_count(text, to.cut_after);
     case 's': return read_count(text, to.stall_after);
     case 'w': return read_side(text, to.counted);
@@ -68,6 +70,7 @@ constexpr option known[] = {{"target", required_argument, nullptr, 't'},
                             {"port", required_argument, nullptr, 'p'},
                             {"delay-ms", required_argument, nullptr, 'd'},
                             {"rate", required_argument, nullptr, 'r'},
+                            {"rate-each", no_argument, nullptr, 'E'},
                             {"cut-after", required_argument, nullptr, 'c'},
                             {"stall-after", required_argument, nullptr, 's'},
                             {"side", required_argument, nullptr, 'w'},

@@ -18,6 +18,7 @@ struct options {
     std::string target_port;
     std::chrono::microseconds delay{0}; // one way
     std::uint64_t rate = 0;             // octets per second and direction, all connections together; 0: no limit
+    bool rate_each = false;             // the rate is each connection's own
     // Faults. `counted` names the direction whose octets cut_after and stall_after count.
     std::optional<std::uint64_t> cut_after;
     std::optional<std::uint64_t> stall_after;

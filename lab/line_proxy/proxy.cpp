@@ -348,10 +348,10 @@ void proxy::report(const connection& one) const {
 
 // When octets that arrive now reach the other end. The kernel's handshake on loopback takes no time, so its round
 // trip is added here: the client may speak 2 delays after its SYN, the server has the client's ACK after 3.
-moment proxy::due(const connection& one, side sender, std::size_t octets, moment now) {
+moment proxy::due(connection& one, side sender, std::size_t octets, moment now) {
     auto sent = std::max(now, one.accepted + settings_.delay * (sender == side::client ? 2 : 3));
     if (settings_.rate != 0) {
-        auto& free = line_free_[at(sender)];
+        auto& free = (settings_.rate_each ? one.line_free : line_free_)[at(sender)];
         const std::chrono::duration<double> takes{static_cast<double>(octets) / static_cast<double>(settings_.rate)};
         free = std::max(free, sent) + std::chrono::duration_cast<steady::duration>(takes);
         sent = free;

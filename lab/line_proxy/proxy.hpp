@@ -42,8 +42,9 @@ class proxy {
         state now_in = state::open;
         bool connected = false;
         bool faulty = false;
-        std::array<end, 2> ends;   // by side
-        std::array<flow, 2> flows; // by the side that sends
+        std::array<end, 2> ends;           // by side
+        std::array<flow, 2> flows;         // by the side that sends
+        std::array<moment, 2> line_free{}; // as the whole line's below, where the rate is each connection's
         std::uint64_t turns = 0;
         std::optional<side> last_sender;
     };
@@ -64,7 +65,7 @@ class proxy {
     void close(connection& one, bool reset);
     void report(const connection& one) const;
     void collect_closed();
-    moment due(const connection& one, side sender, std::size_t octets, moment now);
+    moment due(connection& one, side sender, std::size_t octets, moment now);
     moment next_due() const;
 
     options settings_;
