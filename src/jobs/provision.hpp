@@ -2,45 +2,20 @@
 // Accounts on the new server, as a batch's mode wants them: before the first pass over a mailbox, or all that a batch
 // is there for.
 #include "directory/provisioner.hpp"
-#include "directory/settings.hpp"
+#include "jobs/domain_settings.hpp"
+#include "jobs/driver_book.hpp"
 #include "jobs/pass_runner.hpp"
 #include "net/awaitable.hpp"
 #include "store/database.hpp"
 #include "store/vault.hpp"
 
-#include <functional>
-#include <map>
-#include <memory>
-#include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace postferry::jobs {
-
-/// The drivers of the configuration's [provisioning.NAME], made when they are first asked for. "none" is always there.
-/// From any thread.
-class driver_book {
-  public:
-    using settings_by_name = std::map<std::string, directory::setting_list, std::less<>>;
-    /// @param hashing of plain passwords; nothing: one for all drivers of the program
-    driver_book(executor ex, settings_by_name settings, std::shared_ptr<directory::hash_pool> hashing = nullptr);
-
-    /// Class config: there is no such section (names those that are), or what it says is wrong.
-    [[nodiscard]] result<std::shared_ptr<directory::provisioner>> find(std::string_view name);
-    [[nodiscard]] std::vector<std::string> names() const; ///< with "none"
-    /// In place of what the configuration says, for tests.
-    void put(std::string name, std::shared_ptr<directory::provisioner> driver);
-
-  private:
-    executor ex_;
-    settings_by_name settings_;
-    std::shared_ptr<directory::hash_pool> hashing_;
-    mutable std::mutex mutex_;
-    std::map<std::string, std::shared_ptr<directory::provisioner>, std::less<>> made_;
-};
 
 /// What has become of a mailbox's account.
 struct provision_end {
@@ -81,17 +56,17 @@ class provisioner_desk {
     /// For one mailbox that the caller holds under a lease (state provisioning), on the caller's strand. Where the
     /// batch ends with its accounts, up to `bite` more of its queued mailboxes that nobody holds are done along with
     /// it, and are completed or failed when this returns: a worker that takes one at a time creates thousands a
-    /// second all the same.
-    task<provision_end> run(work what, std::stop_token stop);
+    /// second all the same. `actor`: of what becomes of those.
+    task<provision_end> run(work what, std::string actor, std::stop_token stop);
 
   private:
     struct order;
     struct plan;
 
-    task<result<plan>> look(store::record_id migration, int more);
-    task<result<void>> make_domains(plan& p, directory::provisioner& with);
-    task<result<void>> make_accounts(plan& p, directory::provisioner& with);
-    task<result<void>> make_aliases(plan& p, directory::provisioner& with);
+    task<result<plan>> look(store::record_id migration, std::string actor);
+    task<> make_domains(plan& p, directory::provisioner& with);
+    task<> make_accounts(plan& p, directory::provisioner& with);
+    task<> make_aliases(plan& p, directory::provisioner& with);
     task<result<void>> keep(plan& p);
 
     store::database& db_;
