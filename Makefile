@@ -1,6 +1,6 @@
 # The front door. Every target is one line that calls a script or a CMake preset.
 .DEFAULT_GOAL := help
-.PHONY: help demo check check-sanitizers release bench lint fuzz format clean
+.PHONY: help demo check check-sanitizers release deb check-package bench lint fuzz format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -16,6 +16,12 @@ check-sanitizers: ## the tests again under the address and thread sanitizers
 
 release: ## build/release/postferry, the program that users run
 	@scripts/release
+
+deb: ## build/packages/postferry_VERSION_amd64.deb, with systemd units
+	@scripts/package
+
+check-package: ## install, upgrade and purge the package in a clean Debian that is booted for it
+	@scripts/check-package
 
 bench: ## measure against other tools and against the limit of the servers
 	@scripts/bench

@@ -19,6 +19,8 @@ pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(CRYPT REQUIRED IMPORTED_TARGET libcrypt)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
+# Registry and text format; our own HTTP server serves them.
+pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 if(POSTFERRY_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)
