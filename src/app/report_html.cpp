@@ -211,13 +211,7 @@ std::string list_of(std::string_view heading, const json::array& texts) {
     return out + "</ul>\n";
 }
 
-/// Numbers of the overview.
-struct overview {
-    report_sums sums;
-    std::map<std::string_view, std::uint64_t> grades;
-    std::uint64_t stopped = 0;
-    std::string rows;
-};
+using grade_counts = std::map<std::string_view, std::uint64_t>;
 
 std::string overview_row(const json::object& m, std::uint64_t number) {
     const balance messages = balance_of(object_in(m, "messages"));
@@ -232,16 +226,17 @@ std::string overview_row(const json::object& m, std::uint64_t number) {
         grouped(messages.failed));
 }
 
-std::string head_of(const report_frame& frame, const overview& all) {
+std::string head_of(const report_frame& frame, const report_sums& sums, const grade_counts& grades,
+                    std::uint64_t stopped) {
     std::string pills;
     for (const std::string_view grade : {"perfect", "good", "investigate", "poor"})
-        if (const auto n = all.grades.find(grade); n != all.grades.end())
+        if (const auto n = grades.find(grade); n != grades.end())
             pills += fmt::format(R"(<span class="grade {0}">{1} {0}</span>)", grade, grouped(n->second));
-    const bool well = !all.grades.contains("poor") && !all.grades.contains("investigate") && all.stopped == 0;
+    const bool well = !grades.contains("poor") && !grades.contains("investigate") && stopped == 0;
     std::string title =
-        all.sums.mailboxes == 0 ? "No mailbox"
-        : well && all.sums.messages.residual() == 0
-            ? (all.sums.messages.failed > 0 ? "Done, with accepted exceptions" : "Everything is accounted for")
+        sums.mailboxes == 0 ? "No mailbox"
+        : well && sums.messages.residual() == 0
+            ? (sums.messages.failed > 0 ? "Done, with accepted exceptions" : "Everything is accounted for")
             : "Something needs a look";
     return fmt::format("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
@@ -251,7 +246,7 @@ std::string head_of(const report_frame& frame, const overview& all) {
                        "<main>\n<header class=\"top\"><div><p class=\"brand\">Postferry report</p><h1>{}</h1>\n"
                        "<p class=\"soft\">{} · {} to {}</p></div>\n<div class=\"grades\">{}</div></header>\n",
                        POSTFERRY_VERSION, time_text(frame.ended), report_style(), title,
-                       counted(all.sums.mailboxes, "mailbox", "mailboxes"), time_text(frame.started),
+                       counted(sums.mailboxes, "mailbox", "mailboxes"), time_text(frame.started),
                        time_text(frame.ended), pills);
 }
 
@@ -352,41 +347,63 @@ std::string html_of(const json::object& m, std::uint64_t number) {
     return out + "</section>\n";
 }
 
+/// Numbers of the overview.
+struct html_page::overview {
+    report_sums sums;
+    grade_counts grades;
+    std::uint64_t stopped = 0;
+    std::string rows;
+};
+
+html_page::html_page() : all_(std::make_unique<overview>()) {}
+html_page::~html_page() = default;
+
+result<void> html_page::look(std::string_view json) {
+    const auto mailbox = all_->sums.add(json);
+    if (!mailbox) return std::unexpected(mailbox.error());
+    ++all_->grades[known_grade(text_in(*mailbox, "grade"))];
+    all_->stopped += mailbox->contains("stopped_by") ? 1U : 0U;
+    all_->rows += overview_row(*mailbox, all_->sums.mailboxes);
+    return {};
+}
+
+std::string html_page::begin(const report_frame& frame) {
+    const report_sums& sums = all_->sums;
+    std::string out = head_of(frame, sums, all_->grades, all_->stopped);
+    if (sums.mailboxes > 1)
+        out +=
+            "<section class=\"card\"><h2>All mailboxes together</h2>" + figure(sums.messages, sums.octets) +
+            "</section>\n<section class=\"card\"><h2>Mailboxes</h2><div class=\"scroll\"><table class=\"list\"><thead>"
+            "<tr><th>Source and target</th><th>Grade</th><th>State</th><th>Balance</th><th class=\"n\">Messages</th>"
+            "<th class=\"n\">Size</th><th class=\"n\">Failed</th></tr></thead><tbody>\n" +
+            all_->rows + "</tbody></table></div></section>\n";
+    all_->rows = {};
+    return out;
+}
+
+result<std::string> html_page::mailbox(std::string_view json) {
+    const auto mailbox = again_.add(json);
+    if (!mailbox) return std::unexpected(mailbox.error());
+    return html_of(*mailbox, again_.mailboxes);
+}
+
+std::string html_page::end() const {
+    return std::string(explanation()) +
+           fmt::format("<footer>Made by postferry {}. Times are UTC.</footer>\n</main>\n</body>\n</html>\n",
+                       POSTFERRY_VERSION);
+}
+
 result<void> write_html_report(atomic_file& file, const report_frame& frame, const mailbox_walk& walk) {
-    overview all;
-    auto ok = walk([&](std::string_view text) -> result<void> {
-        const auto mailbox = all.sums.add(text);
-        if (!mailbox) return std::unexpected(mailbox.error());
-        ++all.grades[known_grade(text_in(*mailbox, "grade"))];
-        all.stopped += mailbox->contains("stopped_by") ? 1U : 0U;
-        all.rows += overview_row(*mailbox, all.sums.mailboxes);
-        return {};
-    });
-    if (ok) ok = file.write(head_of(frame, all));
-    if (ok && all.sums.mailboxes > 1) {
-        ok = file.write("<section class=\"card\"><h2>All mailboxes together</h2>" +
-                        figure(all.sums.messages, all.sums.octets) + "</section>\n");
-        if (ok)
-            ok = file.write(
-                "<section class=\"card\"><h2>Mailboxes</h2><div class=\"scroll\"><table class=\"list\"><thead><tr>"
-                "<th>Source and target</th><th>Grade</th><th>State</th><th>Balance</th><th class=\"n\">"
-                "Messages</th><th class=\"n\">Size</th><th class=\"n\">Failed</th></tr></thead><tbody>\n" +
-                all.rows + "</tbody></table></div></section>\n");
-    }
-    all.rows.clear();
+    html_page page;
+    auto ok = walk([&](std::string_view text) { return page.look(text); });
+    if (ok) ok = file.write(page.begin(frame));
     if (!ok) return ok;
-    std::uint64_t number = 0;
-    report_sums again;
     ok = walk([&](std::string_view text) -> result<void> {
-        const auto mailbox = again.add(text);
+        const auto mailbox = page.mailbox(text);
         if (!mailbox) return std::unexpected(mailbox.error());
-        return file.write(html_of(*mailbox, ++number));
+        return file.write(*mailbox);
     });
-    if (ok) ok = file.write(explanation());
-    if (ok)
-        ok = file.write(fmt::format(
-            "<footer>Made by postferry {}. Times are UTC.</footer>\n</main>\n</body>\n</html>\n", POSTFERRY_VERSION));
-    return ok;
+    return ok ? file.write(page.end()) : ok;
 }
 
 } // namespace postferry::app

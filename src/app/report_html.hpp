@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,24 @@ namespace postferry::app {
 
 /// One mailbox in detail. `number` is its anchor.
 [[nodiscard]] std::string html_of(const boost::json::object& mailbox, std::uint64_t number);
+
+/// The page in pieces: every mailbox is shown to look(), in order; then comes begin(), mailbox() for each again, end().
+class html_page {
+  public:
+    html_page();
+    html_page(const html_page&) = delete;
+    html_page& operator=(const html_page&) = delete;
+    ~html_page();
+    [[nodiscard]] result<void> look(std::string_view mailbox);
+    [[nodiscard]] std::string begin(const report_frame& frame);
+    [[nodiscard]] result<std::string> mailbox(std::string_view json);
+    [[nodiscard]] std::string end() const;
+
+  private:
+    struct overview;
+    std::unique_ptr<overview> all_;
+    report_sums again_;
+};
 
 /// @param walk is gone through twice: for the overview, then for the details
 [[nodiscard]] result<void> write_html_report(atomic_file& file, const report_frame& frame, const mailbox_walk& walk);

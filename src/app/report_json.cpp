@@ -85,21 +85,32 @@ json::object json_of(const transfer::mailbox_report& r, std::size_t most_failure
     return out;
 }
 
+std::string json_pages::begin(std::string_view started) const {
+    return fmt::format("{{\"version\":1,\"started\":\"{}\",\"mailboxes\":[", started);
+}
+
+result<std::string> json_pages::mailbox(std::string_view json) {
+    const std::string_view comma = sums_.mailboxes == 0 ? "\n" : ",\n";
+    if (auto ok = sums_.add(json); !ok) return std::unexpected(ok.error());
+    return std::string(comma) + std::string(json);
+}
+
+std::string json_pages::end(std::string_view ended) const {
+    const json::object totals{{"mailboxes", sums_.mailboxes},
+                              {"messages", json_of_messages(sums_.messages)},
+                              {"bytes", json_of_octets(sums_.octets)}};
+    return fmt::format("],\n\"ended\":\"{}\",\"totals\":{}}}\n", ended, json::serialize(totals));
+}
+
 result<void> write_json_report(atomic_file& file, const report_frame& frame, const mailbox_walk& mailboxes) {
-    report_sums sums;
-    if (auto ok = file.write(fmt::format("{{\"version\":1,\"started\":\"{}\",\"mailboxes\":[", frame.started)); !ok)
-        return ok;
+    json_pages pages;
+    if (auto ok = file.write(pages.begin(frame.started)); !ok) return ok;
     auto walked = mailboxes([&](std::string_view text) -> result<void> {
-        const std::string_view comma = sums.mailboxes == 0 ? "\n" : ",\n";
-        if (auto ok = sums.add(text); !ok) return std::unexpected(ok.error());
-        if (auto ok = file.write(comma); !ok) return ok;
-        return file.write(text);
+        const auto piece = pages.mailbox(text);
+        if (!piece) return std::unexpected(piece.error());
+        return file.write(*piece);
     });
-    if (!walked) return walked;
-    const json::object totals{{"mailboxes", sums.mailboxes},
-                              {"messages", json_of_messages(sums.messages)},
-                              {"bytes", json_of_octets(sums.octets)}};
-    return file.write(fmt::format("],\n\"ended\":\"{}\",\"totals\":{}}}\n", frame.ended, json::serialize(totals)));
+    return walked ? file.write(pages.end(frame.ended)) : walked;
 }
 
 transfer::balance balance_of(const json::object& counts) {

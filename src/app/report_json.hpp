@@ -36,6 +36,18 @@ struct report_sums {
 [[nodiscard]] bool is_waived(const boost::json::object& failure);
 [[nodiscard]] std::uint64_t number_in(const boost::json::object& from, std::string_view name); ///< 0 if it is none
 
+/// The document in pieces: begin(), mailbox() for each, end().
+class json_pages {
+  public:
+    [[nodiscard]] std::string begin(std::string_view started) const;
+    /// An element of "mailboxes", with what stands before it. Errors: class local, it is no JSON object.
+    [[nodiscard]] result<std::string> mailbox(std::string_view json);
+    [[nodiscard]] std::string end(std::string_view ended) const;
+
+  private:
+    report_sums sums_;
+};
+
 /// The whole document. The file is still to be committed.
 [[nodiscard]] result<void> write_json_report(atomic_file& file, const report_frame& frame,
                                              const mailbox_walk& mailboxes);

@@ -1,4 +1,5 @@
 #include "api/service.hpp"
+#include "app/report_documents.hpp"
 #include "app/service.hpp"
 #include "directory/hash_pool.hpp"
 #include "store/tables.hpp"
@@ -23,12 +24,18 @@ struct facades::parts {
     parts(const foundation& f, bool serves) : on(f), commands(f.db, f.woken) {
         if (!serves) return;
         hashing = directory::hash_pool::shared();
-        http.emplace(api::parts{.db = on.db, .hashing = hashing, .guard = guard_of(on.settings())});
+        http.emplace(api::parts{.db = on.db,
+                                .hashing = hashing,
+                                .guard = guard_of(on.settings()),
+                                .vault = &on.vault,
+                                .renderer = &reports,
+                                .woken = on.woken});
     }
 
     foundation on;
     jobs::commands commands;
     std::shared_ptr<directory::hash_pool> hashing;
+    report_documents reports;
     std::optional<api::service> http; ///< last: its routes refer to all of the above
 };
 
