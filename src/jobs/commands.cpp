@@ -1,5 +1,6 @@
 #include "jobs/commands.hpp"
 
+#include "jobs/batch_progress.hpp"
 #include "jobs/decide.hpp"
 #include "store/change_state.hpp"
 #include "store/refusal.hpp"
@@ -91,6 +92,28 @@ struct bite_result {
     bool more = false;
 };
 
+/// A worker may change the mailbox between our look and our lock: then it is looked at again. Nothing: it stays.
+result<std::optional<store::migration>> apply(tables& t, store::migration m, command c, const batch_settings& settings,
+                                              unix_ms now, const std::string& actor) {
+    for (int attempt = 0; attempt < 10; ++attempt) {
+        auto change = change_of(m, c, settings, now, actor);
+        if (!change) return std::nullopt;
+        change->from = m.version;
+        auto changed = store::change_state(t, m.id, *change);
+        if (changed) return std::optional(std::move(*changed));
+        if (!refusal::is(changed.error(), refusal::conflict)) {
+            if (refusal::is(changed.error(), refusal::not_allowed) || refusal::is(changed.error(), refusal::missing))
+                return std::nullopt;
+            return std::unexpected(std::move(changed.error()));
+        }
+        auto again = t.migrations.find(m.id);
+        if (!again) return std::unexpected(std::move(again.error()));
+        if (!*again) return std::nullopt;
+        m = std::move(**again);
+    }
+    return std::nullopt;
+}
+
 result<bite_result> take_bite(tables& t, store::record_id batch, store::record_id after, command c,
                               const std::string& actor) {
     bite_result out;
@@ -105,14 +128,9 @@ result<bite_result> take_bite(tables& t, store::record_id batch, store::record_i
     if (!page) return std::unexpected(std::move(page.error()));
     for (const store::migration& m : page->rows) {
         out.last = m.id;
-        const auto change = change_of(m, c, *settings, std::max(*now, (*row)->start_at.value_or(*now)), actor);
-        if (!change) {
-            ++out.counted.left;
-            continue;
-        }
-        auto changed = store::change_state(t, m.id, *change);
+        auto changed = apply(t, m, c, *settings, *now, actor);
         if (!changed) return std::unexpected(std::move(changed.error()));
-        ++out.counted.changed;
+        ++(*changed ? out.counted.changed : out.counted.left);
     }
     out.more = page->more;
     return out;
@@ -133,7 +151,10 @@ task<result<store::batch>> commands::change_batch(store::record_id id, command w
         auto row = t.batches.find(id);
         if (!row) return std::unexpected(std::move(row.error()));
         if (!*row) return missing("batch");
-        const auto to = batch_after(what, (*row)->state);
+        auto now = t.now();
+        if (!now) return std::unexpected(std::move(now.error()));
+        const bool later = what == command::start && (*row)->start_at.value_or(0) > *now;
+        const auto to = later ? std::optional(batch_state::scheduled) : batch_after(what, (*row)->state);
         if (!to || *to == (*row)->state) return **row;
         return store::change_state(t, id, {.to = *to, .actor = actor, .reason = std::string(name_of(what))});
     });
@@ -143,6 +164,7 @@ task<result<command_result>> commands::batch(store::record_id id, command what, 
     auto changed = co_await change_batch(id, what, actor);
     if (!changed) co_return std::unexpected(std::move(changed.error()));
     command_result all;
+    if (changed->state == batch_state::scheduled) co_return all; // start_due() starts it
     store::record_id after = 0;
     for (bool more = true; more;) {
         auto done =
@@ -154,11 +176,13 @@ task<result<command_result>> commands::batch(store::record_id id, command what, 
         more = done->more;
         if (woken_) woken_();
     }
+    auto settled = co_await settle_batch(db_, id, std::move(actor));
+    if (!settled) co_return std::unexpected(std::move(settled.error()));
     co_return all;
 }
 
 task<result<store::migration>> commands::mailbox(store::record_id id, command what, std::string actor) {
-    auto changed = co_await db_.synced([id, what, actor = std::move(actor)](tables& t) -> result<store::migration> {
+    auto changed = co_await db_.synced([id, what, actor](tables& t) -> result<store::migration> {
         auto now = t.now();
         if (!now) return std::unexpected(std::move(now.error()));
         auto m = t.migrations.find(id);
@@ -168,14 +192,39 @@ task<result<store::migration>> commands::mailbox(store::record_id id, command wh
         if (!batch) return std::unexpected(std::move(batch.error()));
         auto settings = parse_settings(*batch ? (*batch)->settings : "{}");
         if (!settings) return std::unexpected(std::move(settings.error()));
-        const auto change = change_of(**m, what, *settings, *now, actor);
-        if (!change)
+        auto done = apply(t, **m, what, *settings, *now, actor);
+        if (!done) return std::unexpected(std::move(done.error()));
+        if (!*done)
             return refusal::refuse(refusal::not_allowed, fmt::format("A mailbox that is {} does not take \"{}\"",
                                                                      store::name_of((*m)->state), name_of(what)));
-        return store::change_state(t, id, *change);
+        return std::move(**done);
     });
     if (changed && woken_) woken_();
+    if (changed)
+        if (auto ok = co_await settle_batch(db_, changed->batch, std::move(actor)); !ok)
+            co_return std::unexpected(std::move(ok.error()));
     co_return changed;
+}
+
+task<result<int>> commands::start_due() {
+    auto due = co_await db_.read([](tables& t) -> result<std::vector<store::record_id>> {
+        auto now = t.now();
+        if (!now) return std::unexpected(std::move(now.error()));
+        auto waiting = t.batches.list({.states = {batch_state::scheduled}}, {.limit = 500});
+        if (!waiting) return std::unexpected(std::move(waiting.error()));
+        std::vector<store::record_id> ids;
+        for (const store::batch& b : waiting->rows)
+            if (b.start_at.value_or(0) <= *now) ids.push_back(b.id);
+        return ids;
+    });
+    if (!due) co_return std::unexpected(std::move(due.error()));
+    int started = 0;
+    for (const store::record_id id : *due) {
+        auto done = co_await batch(id, command::start, "system");
+        if (!done) co_return std::unexpected(std::move(done.error()));
+        ++started;
+    }
+    co_return started;
 }
 
 task<result<store::migration>> commands::set_priority(store::record_id id, int priority, std::string actor) {

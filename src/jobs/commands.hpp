@@ -14,7 +14,7 @@
 namespace postferry::jobs {
 
 enum class command : std::uint8_t {
-    start,  ///< what is ready is queued; a batch that was stopped or paused goes on
+    start,  ///< what is ready is queued, now or at the batch's moment (scheduled); one that was stopped goes on
     pause,  ///< nothing is begun any more, what runs is stopped in good order
     resume, ///< what was paused by hand is queued again
     cancel, ///< for good, unless it is retried by name
@@ -40,6 +40,8 @@ class commands {
 
     /// Errors: refusal::missing; not_allowed when the batch's state does not take it.
     task<result<command_result>> batch(store::record_id id, command what, std::string actor);
+    /// Starts what is scheduled and whose moment has come; how many batches. Every few seconds, by any process.
+    task<result<int>> start_due();
     /// As the mailbox is now. Errors as above.
     task<result<store::migration>> mailbox(store::record_id id, command what, std::string actor);
     /// -100..100; higher first.

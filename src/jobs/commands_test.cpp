@@ -139,7 +139,13 @@ TEST_P(jobs_commands, waits_for_the_batchs_start_and_its_windows) {
         return t.batches.update(**b);
     }));
     must(commands_->batch(batch_, command::start, "person/1"));
-    EXPECT_THAT(mailbox(id).due, Optional(now_ + 86'400'000 + 4 * 3'600'000)); // tomorrow, when it opens
+    EXPECT_EQ(mailbox(id).state, mailbox_state::ready);
+    EXPECT_EQ(must(commands_->start_due()), 0);
+    now_ += 86'400'000;
+    EXPECT_EQ(must(commands_->start_due()), 1);
+    EXPECT_EQ(mailbox(id).state, mailbox_state::queued);
+    EXPECT_THAT(mailbox(id).due, Optional(now_ + 4 * 3'600'000)); // when it opens
+    EXPECT_EQ(must(commands_->start_due()), 0);
 }
 
 } // namespace

@@ -39,7 +39,12 @@ decision stopped(const situation& s) {
         c.due = s.mailbox.due;
         return {.change = std::move(c)};
     }
-    return queued_again(s, s.now, "the worker was stopped");
+    if (is_open(s.settings.windows, s.now)) return queued_again(s, s.now, "the worker was stopped");
+    mailbox_change c = to(mailbox_state::paused);
+    c.reason = std::string(store::name_of(store::pause_reason::window));
+    c.until = c.due = when_open(s, s.now);
+    c.next_pass = std::string(transfer::name_of(s.kind));
+    return {.change = std::move(c)};
 }
 
 decision failed(const situation& s, const error& why) {
@@ -60,26 +65,33 @@ decision failed(const situation& s, const error& why) {
     return {.change = std::move(c)};
 }
 
-decision verified(const pass_end& end) {
-    const bool clean = end.proven && end.counts.messages_failed == 0;
-    mailbox_change c = to(clean ? mailbox_state::completed : mailbox_state::completed_with_exceptions);
-    if (!clean)
+decision verified(const pass_end& end, mailbox_state becomes) {
+    mailbox_change c = to(becomes);
+    if (becomes == mailbox_state::completed) return {.change = std::move(c)};
+    if (end.why)
+        c.reason = end.why->message();
+    else
         c.reason = end.proven ? "some messages could not be copied; the report names them"
                               : "verification found differences; the report names them";
     return {.change = std::move(c)};
 }
 
 decision copied(const situation& s) {
-    const bool last =
-        s.kind == pass_kind::final || s.kind == pass_kind::sweep || s.batch == store::batch_state::cutting_over;
-    if (last && s.kind != pass_kind::trial) {
+    if (s.kind == pass_kind::final || s.kind == pass_kind::sweep) {
         mailbox_change c = to(mailbox_state::verifying);
         c.next_pass = std::string(transfer::name_of(pass_kind::verify));
         return {.change = std::move(c), .go_on = pass_kind::verify};
     }
+    // It began before the cutover, and may have looked into a folder before the last mail came: once more.
+    if (s.batch == store::batch_state::cutting_over) {
+        mailbox_change c = to(mailbox_state::queued);
+        c.due = when_open(s, s.now);
+        c.next_pass = std::string(transfer::name_of(pass_kind::final));
+        return {.change = std::move(c)};
+    }
     mailbox_change c = to(mailbox_state::synced);
     c.next_pass = std::string(transfer::name_of(pass_kind::delta));
-    if (s.settings.delta_every_minutes) {
+    if (s.settings.delta_every_minutes.value_or(0) > 0) {
         c.due = when_open(s, s.now + *s.settings.delta_every_minutes * std::int64_t{60'000});
         c.until = c.due;
     }
@@ -87,6 +99,12 @@ decision copied(const situation& s) {
 }
 
 } // namespace
+
+std::optional<mailbox_state> outcome_of_verify(const pass_end& end) noexcept {
+    if (end.what != pass_end::how::done) return std::nullopt;
+    const bool clean = end.proven && end.counts.messages_failed == 0;
+    return clean ? mailbox_state::completed : mailbox_state::completed_with_exceptions;
+}
 
 unix_ms pause_before(int attempt, store::record_id mailbox) noexcept {
     constexpr unix_ms first = 30'000, longest = 3'600'000;
@@ -119,7 +137,8 @@ decision after_pass(const situation& s, const pass_end& end) {
     }
     case pass_end::how::done: break;
     }
-    return s.kind == pass_kind::verify ? verified(end) : copied(s);
+    const auto becomes = s.kind == pass_kind::verify ? outcome_of_verify(end) : std::nullopt;
+    return becomes ? verified(end, *becomes) : copied(s);
 }
 
 } // namespace postferry::jobs

@@ -25,6 +25,9 @@ struct decision {
 /// `actor` of the change is left to the caller.
 [[nodiscard]] decision after_pass(const situation& s, const pass_end& end);
 
+/// What the end of a verification makes of the mailbox; nothing: it did not get that far.
+[[nodiscard]] std::optional<store::mailbox_state> outcome_of_verify(const pass_end& end) noexcept;
+
 /// Pause before the n-th attempt (n >= 1) after failures that may go away by themselves: 30 s, doubling, at most an
 /// hour; spread by up to a quarter, by the mailbox's id, so that a thousand do not come back in the same second.
 [[nodiscard]] unix_ms pause_before(int attempt, store::record_id mailbox) noexcept;

@@ -54,9 +54,25 @@ TEST_F(jobs_decide, the_last_copy_is_verified_at_once) {
         EXPECT_EQ(d.change.to, mailbox_state::verifying);
         EXPECT_EQ(d.go_on, pass_kind::verify);
     }
+}
+
+TEST_F(jobs_decide, a_pass_that_began_before_the_cutover_is_not_the_last) {
     s_.kind = pass_kind::delta;
-    s_.batch = batch_state::cutting_over; // it was under way when somebody said finish
-    EXPECT_EQ(after(how::done).change.to, mailbox_state::verifying);
+    s_.batch = batch_state::cutting_over;
+    const auto d = after(how::done);
+    EXPECT_EQ(d.change.to, mailbox_state::queued);
+    EXPECT_THAT(d.change.next_pass, Optional(std::string("final")));
+    EXPECT_THAT(d.change.due, Optional(s_.now));
+    EXPECT_EQ(d.go_on, std::nullopt);
+}
+
+TEST_F(jobs_decide, a_pass_whose_hours_are_over_waits_for_the_next_ones) {
+    s_.now = 1'795'370'400'000; // 2026-11-22, a Sunday, 18:00 UTC
+    s_.settings.windows = {{.days = 0x7F, .from_minute = 22 * 60, .to_minute = 6 * 60}};
+    const auto d = after(how::stopped);
+    EXPECT_EQ(d.change.to, mailbox_state::paused);
+    EXPECT_EQ(d.change.reason, "window");
+    EXPECT_THAT(d.change.due, Optional(s_.now + 4 * 3'600'000));
 }
 
 TEST_F(jobs_decide, only_what_is_proven_is_completed) {

@@ -7,22 +7,44 @@
 #include "store/tables.hpp"
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 namespace postferry::jobs {
 
+struct provision_end;
+class hook_runner;
+
+/// How accounts are made on the new server (jobs/provision.hpp); empty: not here.
+struct account_maker {
+    std::function<bool(const store::migration&, store::batch_mode, const batch_settings&)> wanted = {};
+    std::function<task<provision_end>(work, std::stop_token)> make = {};
+};
+
 struct worker_options {
     std::string name = {}; ///< for people; empty: the host's
     std::string version = {};
-    int jobs = 8;                           ///< mailboxes at a time
-    int connections = 1;                    ///< of a mailbox to each of its servers
-    std::chrono::milliseconds term{60'000}; ///< of a lease
-    std::chrono::milliseconds beat{15'000}; ///< between two renewals; at least three fit into a term
-    std::chrono::milliseconds look{1'000};  ///< between two looks for work
+    int jobs = 8;                                   ///< mailboxes at a time
+    int connections = 1;                            ///< of a mailbox to each of its servers
+    std::chrono::milliseconds term{60'000};         ///< of a lease
+    std::chrono::milliseconds beat{15'000};         ///< between two renewals; at least three fit into a term
+    std::chrono::milliseconds look{1'000};          ///< between two looks for work
+    std::optional<int> connections_per_server = {}; ///< over all workers, where a server has no limit of its own
+    /// For batches that say nothing of it themselves.
+    std::vector<window> windows = {};
+    std::optional<int> delta_every_minutes = {};
+    account_maker accounts = {};
+    hook_runner* hook = nullptr;                                ///< outlives the worker; none: hooks are not run
+    std::function<void(const std::string& text)> complain = {}; ///< of what is tried again; for the log
 };
+
+/// What a batch leaves open.
+void complete(batch_settings& s, const worker_options& options);
 
 /// One process's hands. Everything on one strand; the passes on strands of their own. What it does is in steps
 /// (take, beat) that tests call by themselves; run() is the clock around them.
@@ -59,18 +81,37 @@ class worker {
     /// Waits until no pass is at work.
     task<> settle();
 
+    /// A mailbox that was taken, with what its batch says.
+    struct begun {
+        store::taken what;
+        batch_settings settings = {};
+        store::batch_mode mode = store::batch_mode::messages_only;
+        store::batch_state batch = store::batch_state::syncing;
+        store::row_version batch_version = 0;
+        bool account_first = false;
+    };
+
   private:
     struct running;
     using running_ptr = std::shared_ptr<running>;
 
-    [[nodiscard]] result<std::vector<store::taken>> begin(store::tables& t, int room) const;
-    void start(store::taken one, std::int64_t asked);
+    [[nodiscard]] result<std::vector<begun>> begin(store::tables& t, int room) const;
+    void start(begun one, std::int64_t asked);
     task<> make_passes(running_ptr r);
+    task<bool> make_account(running_ptr r);
     task<result<store::record_id>> begin_pass(running_ptr r);
     task<result<std::optional<transfer::pass_kind>>> end_pass(running_ptr r, store::record_id pass, pass_end end);
+    task<> run_hook(running_ptr r, store::mailbox_state becomes, std::string grade);
+    task<> pass_after_pass(running_ptr r);
+    task<result<void>> reload(running_ptr r);
+    void complain(const error& why) const;
+    void complain_of(const std::exception_ptr& thrown, const running& r) const;
+    task<> watch_windows();
+    [[nodiscard]] std::chrono::milliseconds rest() const;
     [[nodiscard]] pass_hooks hooks_of(const running_ptr& r);
     task<> keep_lines(running_ptr r);
     task<> loop();
+    void nudge();
     void lose(const running_ptr& r);
     task<result<void>> let_go(std::vector<store::lease> dropped);
 
@@ -80,7 +121,9 @@ class worker {
     worker_options options_;
     std::string id_;
     net::event news_;
+    bool nudged_ = false; ///< since the last look for work began
     bool stopping_ = false;
+    std::chrono::steady_clock::duration last_take_{}; ///< how long it took
     std::map<store::record_id, running_ptr> running_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true); ///< for what is posted and may come too late
 };

@@ -1,4 +1,6 @@
 // A worker over both databases, with passes that are made without any mail.
+#include "jobs/hook.hpp"
+#include "jobs/provision.hpp"
 #include "jobs/worker.hpp"
 #include "store/change_state.hpp"
 #include "store/refusal.hpp"
@@ -8,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_future.hpp>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -127,7 +130,7 @@ class jobs_worker : public testing::TestWithParam<sql::dialect> {
     std::atomic<unix_ms> now_ = 1'795'370'400'000;
     asio::io_context io_;
     std::unique_ptr<store::database> db_;
-    store::record_id batch_ = 0;
+    store::record_id batch_ = 0, other_ = 0;
     fake_runner runner_;
 };
 
@@ -299,6 +302,122 @@ TEST_P(jobs_worker, keeps_the_log_of_a_mailbox) {
     ASSERT_EQ(lines.size(), 1'001U); // bounded, and it says so
     EXPECT_EQ(lines.front().folder, "INBOX");
     EXPECT_EQ(lines.back().text, "1001 more lines were left out");
+}
+
+TEST_P(jobs_worker, one_bad_batch_costs_nobody_else_his_turn) {
+    const auto good = add(1).at(0);
+    const auto other =
+        must([](tables& t) {
+            return t.batches.add(
+                {.name = "bad", .state = batch_state::syncing, .settings = "{\"x\":1}", .created_by = "t"});
+        }).id;
+    std::swap(batch_, other_ = other);
+    const auto bad = add(1).at(0);
+    auto w = make();
+    EXPECT_EQ(work_off(*w), 1);
+    EXPECT_EQ(mailbox(good).state, mailbox_state::synced);
+    EXPECT_EQ(mailbox(bad).state, mailbox_state::failed);
+    EXPECT_THAT(mailbox(bad).reason, testing::HasSubstr("settings of a batch"));
+    EXPECT_THAT(must([](tables& t) { return t.leases.lapsed(INT64_MAX); }), IsEmpty());
+}
+
+TEST_P(jobs_worker, what_is_queued_in_a_batch_that_was_stopped_is_paused) {
+    const auto id = add(1).at(0);
+    must([this](tables& t) {
+        return store::change_state(t, batch_, store::batch_change{.to = batch_state::stopped, .actor = "t"});
+    });
+    auto w = make();
+    EXPECT_EQ(work_off(*w), 0);
+    EXPECT_EQ(mailbox(id).state, mailbox_state::paused);
+    EXPECT_EQ(mailbox(id).reason, "manual");
+}
+
+TEST_P(jobs_worker, a_batch_may_have_only_so_many_at_work) {
+    add(5);
+    set_settings(R"({"mailboxes_at_a_time":2})");
+    auto w = make();
+    EXPECT_EQ(work_off(*w), 2);
+    EXPECT_EQ(work_off(*w), 2);
+    EXPECT_EQ(work_off(*w), 1);
+}
+
+TEST_P(jobs_worker, servers_without_a_limit_have_the_usual_one) {
+    add(5);
+    auto w = make({.connections_per_server = 3});
+    EXPECT_EQ(work_off(*w), 3);
+}
+
+TEST_P(jobs_worker, the_configurations_hours_and_deltas_are_for_batches_that_say_nothing) {
+    const auto id = add(1).at(0);
+    auto w = make({.delta_every_minutes = 60});
+    work_off(*w);
+    EXPECT_THAT(mailbox(id).due, testing::Optional(now_ + 3'600'000));
+    const auto late = add(2).at(1); // the first is there
+    auto closed = make({.windows = {{.days = 0x7F, .from_minute = 22 * 60, .to_minute = 23 * 60}}});
+    EXPECT_EQ(work_off(*closed), 0);
+    EXPECT_EQ(mailbox(late).state, mailbox_state::paused);
+}
+
+TEST_P(jobs_worker, the_account_comes_before_the_first_pass) {
+    const auto ids = add(3);
+    std::vector<store::record_id> made;
+    account_maker accounts;
+    accounts.wanted = [](const store::migration& m, store::batch_mode, const batch_settings&) { return m.passes == 0; };
+    accounts.make = [&](work what, std::stop_token) -> task<provision_end> {
+        EXPECT_EQ(what.mailbox.state, mailbox_state::provisioning);
+        made.push_back(what.mailbox.id);
+        provision_end end;
+        if (what.mailbox.id == ids[1]) end.what = provision_end::how::done;
+        if (what.mailbox.id == ids[2]) {
+            end.what = provision_end::how::failed;
+            end.why = fail(retry_class::permanent, phase::create, "no such domain").error();
+        }
+        co_return end;
+    };
+    auto w = make({.accounts = accounts});
+    EXPECT_EQ(work_off(*w), 3);
+    EXPECT_THAT(made, testing::UnorderedElementsAreArray(ids));
+    EXPECT_THAT(runner_.kinds, ElementsAre("bulk"));
+    EXPECT_EQ(mailbox(ids[0]).state, mailbox_state::synced);
+    EXPECT_EQ(mailbox(ids[1]).state, mailbox_state::completed);
+    EXPECT_EQ(mailbox(ids[2]).state, mailbox_state::failed);
+    EXPECT_THAT(mailbox(ids[2]).reason, testing::HasSubstr("no such domain"));
+}
+
+class fake_hook final : public hook_runner {
+  public:
+    task<hook_end> run(const work& what, mailbox_state becomes, std::string grade) override {
+        ran.push_back(fmt::format("{} {} {}", what.settings.hook.command.at(0), store::name_of(becomes), grade));
+        co_return hook_end{.good = false, .text = "it said no"};
+    }
+    std::vector<std::string> ran;
+};
+
+TEST_P(jobs_worker, the_hook_runs_when_it_is_verified_and_its_failure_is_told) {
+    const auto id = add(1, mailbox_state::queued, "final").at(0);
+    set_settings(R"({"hook":{"command":["/bin/done"]}})");
+    fake_hook hook;
+    auto w = make({.hook = &hook});
+    EXPECT_EQ(work_off(*w), 1);
+    EXPECT_THAT(hook.ran, ElementsAre("/bin/done completed perfect"));
+    EXPECT_EQ(mailbox(id).state, mailbox_state::completed);
+    const auto lines = must([id](tables& t) { return t.logs.list({.migration = id}, {}); });
+    ASSERT_FALSE(lines.rows.empty());
+    EXPECT_EQ(lines.rows.back().text, "it said no");
+    const auto events =
+        must([id](tables& t) { return t.events.list({.migration = id, .kind_prefix = "mailbox.hook"}, {}); });
+    ASSERT_EQ(events.rows.size(), 1U);
+    EXPECT_EQ(events.rows[0].after, "failed");
+}
+
+TEST_P(jobs_worker, the_batch_follows_its_mailboxes) {
+    const auto state = [this] { return must([this](tables& t) { return t.batches.find(batch_); })->state; };
+    add(3);
+    auto w = make({.jobs = 2});
+    work_off(*w);
+    EXPECT_EQ(state(), batch_state::syncing) << "one still waits";
+    work_off(*w);
+    EXPECT_EQ(state(), batch_state::synced);
 }
 
 } // namespace

@@ -55,6 +55,11 @@ result<std::optional<batch>> batch_repository::find(record_id project, const std
     return one(db_, select("WHERE project = $1 AND name = $2"), read_batch, project, name);
 }
 
+result<std::optional<batch>> batch_repository::hold(record_id id) {
+    const bool rows = db_.dialect() == sql::dialect::postgresql; // with SQLite nobody else writes
+    return one(db_, select(rows ? "WHERE id = $1 FOR SHARE" : "WHERE id = $1"), read_batch, id);
+}
+
 result<slice<batch>> batch_repository::list(const batch_filter& filter, const paging& page) {
     detail::selection wanted(select(""));
     if (filter.project) wanted.where("project =", *filter.project);

@@ -34,6 +34,8 @@ class batch_repository {
     [[nodiscard]] result<batch> add(const batch& b);
     [[nodiscard]] result<std::optional<batch>> find(record_id id);
     [[nodiscard]] result<std::optional<batch>> find(record_id project, const std::string& name);
+    /// As it is, until the transaction ends: nobody changes it meanwhile, others may hold it too.
+    [[nodiscard]] result<std::optional<batch>> hold(record_id id);
     [[nodiscard]] result<slice<batch>> list(const batch_filter& filter, const paging& page);
     /// As find(); until the transaction ends nobody changes or removes it: for whoever puts mailboxes into it.
     [[nodiscard]] result<std::optional<batch>> keep(record_id id);

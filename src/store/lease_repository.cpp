@@ -83,19 +83,25 @@ class lease_repository::room {
             if (s.connections_max) free_[s.key] = *s.connections_max;
             if (s.paused_until && *s.paused_until > wanted.now) free_[s.key] = 0;
         });
+        usual_ = wanted.connections_per_server;
         if (done)
             done = each_row(db, use_by_server, [&](const sql::query& q) {
-                if (const auto at = free_.find(q.text(0)); at != free_.end()) at->second -= q.get<int>(1);
+                if (int* left = known(text(q, 0))) *left -= q.get<int>(1);
             });
         if (!done) return done;
         source_need_ = wanted.source_connections;
         target_need_ = wanted.target_connections;
         for (const auto& [key, _] : free_) look(key);
+        batches_ = wanted.batch_room;
+        for (const auto& [id, n] : batches_)
+            if (n <= 0) full_batches_.insert(id);
         return {};
     }
 
     /// Takes what the mailbox needs; false when a server has too little left, and is passed over from now on.
     bool take(const migration& m) {
+        const auto batch = batches_.find(m.batch);
+        if (batch != batches_.end() && batch->second <= 0) return false;
         const bool same = m.source_server == m.target_server;
         if (same && left(m.source_server) < source_need_ + target_need_) {
             full_sources_.insert(m.source_server);
@@ -104,21 +110,29 @@ class lease_repository::room {
         if (left(m.source_server) < source_need_ || left(m.target_server) < target_need_) return false;
         spend(m.source_server, source_need_);
         spend(m.target_server, target_need_);
+        if (batch != batches_.end() && --batch->second <= 0) full_batches_.insert(m.batch);
         return true;
     }
 
     [[nodiscard]] const std::set<std::string>& full_sources() const noexcept { return full_sources_; }
     [[nodiscard]] const std::set<std::string>& full_targets() const noexcept { return full_targets_; }
+    [[nodiscard]] const std::set<record_id>& full_batches() const noexcept { return full_batches_; }
 
   private:
-    [[nodiscard]] int left(const std::string& key) const {
-        const auto at = free_.find(key);
-        return at == free_.end() ? std::numeric_limits<int>::max() : at->second;
+    /// What a server has left; null: it has no limit.
+    int* known(const std::string& key) {
+        if (const auto at = free_.find(key); at != free_.end()) return &at->second;
+        if (!usual_ || key == local_server) return nullptr;
+        return &free_.emplace(key, *usual_).first->second;
+    }
+    [[nodiscard]] int left(const std::string& key) {
+        const int* n = known(key);
+        return n == nullptr ? std::numeric_limits<int>::max() : *n;
     }
     void spend(const std::string& key, int connections) {
-        const auto at = free_.find(key);
-        if (at == free_.end()) return;
-        at->second -= connections;
+        int* n = known(key);
+        if (n == nullptr) return;
+        *n -= connections;
         look(key);
     }
     void look(const std::string& key) {
@@ -127,7 +141,10 @@ class lease_repository::room {
     }
 
     std::map<std::string, int, std::less<>> free_; ///< of servers with a limit
+    std::optional<int> usual_;                     ///< of the others
+    std::map<record_id, int> batches_;             ///< of batches with a limit
     std::set<std::string> full_sources_, full_targets_;
+    std::set<record_id> full_batches_;
     int source_need_ = 1, target_need_ = 1;
 };
 
@@ -135,13 +152,15 @@ namespace {
 
 result<std::vector<migration>> due_of(sql::connection& db, int priority, unix_ms now,
                                       const std::set<std::string>& full_sources,
-                                      const std::set<std::string>& full_targets, std::size_t limit) {
+                                      const std::set<std::string>& full_targets,
+                                      const std::set<record_id>& full_batches, std::size_t limit) {
     detail::selection wanted(detail::select_migrations(""));
     wanted.where("m.due IS NOT NULL");
     wanted.where("m.priority =", std::int64_t{priority});
     wanted.where("m.due <=", now);
     wanted.none_of("m.source_server", full_sources);
     wanted.none_of("m.target_server", full_targets);
+    wanted.none_of("m.batch", full_batches);
     wanted.where("NOT EXISTS (SELECT 1 FROM lease l WHERE l.migration = m.id)");
     std::vector<migration> found;
     auto done = wanted.rows(
@@ -198,7 +217,8 @@ result<std::vector<taken>> lease_repository::take(const take_request& wanted) {
     auto priority = next_priority(db_, std::numeric_limits<int>::max());
     while (priority && *priority && out.size() < want) {
         const std::size_t limit = want - out.size();
-        auto due = due_of(db_, **priority, wanted.now, servers.full_sources(), servers.full_targets(), limit);
+        auto due = due_of(db_, **priority, wanted.now, servers.full_sources(), servers.full_targets(),
+                          servers.full_batches(), limit);
         if (!due) return pass_on(due);
         bool all = true; // no server has become full on the way
         for (migration& m : *due) {
@@ -279,6 +299,15 @@ result<std::vector<lease>> lease_repository::of_worker(const std::string& worker
     auto done = each_row(
         db_, fmt::format("SELECT {} FROM lease l WHERE l.worker = $1 ORDER BY l.migration", lease_columns),
         [&](const sql::query& q) { out.push_back(read_lease(q)); }, worker);
+    if (!done) return pass_on(done);
+    return out;
+}
+
+result<std::map<record_id, int>> lease_repository::at_work() {
+    std::map<record_id, int> out;
+    auto done =
+        each_row(db_, "SELECT m.batch, count(*) FROM lease l JOIN migration m ON m.id = l.migration GROUP BY m.batch",
+                 [&](const sql::query& q) { out.emplace(q.get<record_id>(0), q.get<int>(1)); });
     if (!done) return pass_on(done);
     return out;
 }

@@ -5,11 +5,15 @@
 #include "store/migration_repository.hpp"
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace postferry::store {
+
+/// The key of all places on this machine, which nobody counts connections to.
+inline constexpr std::string_view local_server = "local";
 
 struct take_request {
     std::string worker; ///< its id; must be known
@@ -17,6 +21,10 @@ struct take_request {
     unix_ms now = 0;
     std::chrono::milliseconds term{60'000};
     int source_connections = 1, target_connections = 1; ///< that each mailbox will use
+    /// Of servers that have no limit of their own; none: no limit. Places on this machine have none.
+    std::optional<int> connections_per_server = {};
+    /// Mailboxes that may be taken of these batches; of others any number.
+    std::map<record_id, int> batch_room = {};
 };
 
 struct taken {
@@ -60,6 +68,8 @@ class lease_repository {
     [[nodiscard]] result<bool> holds(record_id migration, std::int64_t token);
     [[nodiscard]] result<std::optional<lease>> find(record_id migration);
     [[nodiscard]] result<std::vector<lease>> of_worker(const std::string& worker);
+    /// Mailboxes that are at work, by batch.
+    [[nodiscard]] result<std::map<record_id, int>> at_work();
     /// Leases that ended before `now` and those of workers that are gone, at most `limit`; others pass over them until
     /// the transaction ends.
     [[nodiscard]] result<std::vector<lease>> lapsed(unix_ms now, int limit = 100);

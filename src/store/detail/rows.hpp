@@ -80,7 +80,12 @@ class selection {
     /// As many parameters as the next power of two, the last repeated: few texts, each prepared once.
     template <class Names> void none_of(std::string_view column, const Names& names) {
         if (!names.empty())
-            among(column, "NOT IN", names, [](const auto& n) { return sql::value(std::string_view(n)); });
+            among(column, "NOT IN", names, [](const auto& n) {
+                if constexpr (std::is_integral_v<std::remove_cvref_t<decltype(n)>>)
+                    return sql::value(n);
+                else
+                    return sql::value(std::string_view(n));
+            });
     }
     /// No ids: no rows.
     void any_of(std::string_view column, const std::vector<record_id>& ids) {
