@@ -76,8 +76,10 @@ class connection {
     /// the system goes on sending it, and the peer goes on taking it, long after nobody waits for an answer.
     virtual void discard_unsent(bool on) noexcept = 0;
 
-    /// Asked right before octets are handed to the system. Once it says no, nothing is sent any more and the connection
-    /// is closed, class cancelled. To be set before the first write; a line over nothing (a test's) does not ask.
+    /// Asked right before octets are handed to the system, and every second beside that: behind a dead line the system
+    /// holds what was written, and would send it when the line is back. Once it says no, the connection is closed,
+    /// class cancelled, and what has not left yet is thrown away. To be set before the first write; a line over nothing
+    /// (a test's) does not ask.
     virtual void ask_before_sending(std::function<bool()>) {}
 
     /// Tells the peer's system at once that its octets have arrived. A peer that sends a small answer and has another

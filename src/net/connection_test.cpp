@@ -8,6 +8,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <gmock/gmock.h>
 
+#include <cerrno>
+#include <future>
 #include <sys/socket.h>
 
 namespace postferry::net::test {
@@ -76,6 +78,34 @@ TEST(connection, nothing_leaves_a_line_that_may_not_send_any_more) {
         }(server.port()));
     }
     EXPECT_EQ(arrived, "a1 NOOP\r\n");
+}
+
+TEST(connection, a_line_that_may_not_send_any_more_throws_away_what_has_not_left) {
+    std::promise<void> closed;
+    ssize_t last = 0;
+    int why = 0;
+    {
+        peer server([&](peer_line& line) {
+            closed.get_future().wait();
+            std::array<char, 65536> buffer{};
+            do last = ::recv(line.fd(), buffer.data(), buffer.size(), 0);
+            while (last > 0);
+            why = errno;
+        });
+        run([&closed](std::uint16_t port) -> task<bool> {
+            auto line = (co_await dial(port)).value();
+            const auto until = std::chrono::steady_clock::now() + 500ms;
+            line->ask_before_sending([until] { return std::chrono::steady_clock::now() < until; });
+            // More than the buffers of both sides hold: it is still waiting when the time is over.
+            const auto refused = co_await send_text(*line, std::string(64U << 20U, 'x'));
+            EXPECT_FALSE(refused.has_value());
+            if (!refused) EXPECT_EQ(refused.error().cls, retry_class::cancelled);
+            closed.set_value();
+            co_return true;
+        }(server.port()));
+    }
+    EXPECT_EQ(last, -1) << "it was sent all the same";
+    EXPECT_EQ(why, ECONNRESET);
 }
 
 task<bool> exchange(connection& line, const std::string& data, std::size_t piece_size) {

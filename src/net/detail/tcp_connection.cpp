@@ -21,6 +21,7 @@ namespace {
 // After so many octets without a wait the other mailboxes of the thread have their turn.
 constexpr std::size_t burst_limit = 1024 * 1024;
 constexpr std::size_t pieces_per_call = 64;
+constexpr std::chrono::seconds asked_every{1}; // well below what whoever forbids to send leaves for it to take effect
 
 std::string show_peer(const asio::ip::tcp::socket& socket) {
     boost::system::error_code ec;
@@ -45,7 +46,7 @@ struct tcp_connection::waiting_mark {
 
 tcp_connection::tcp_connection(asio::ip::tcp::socket socket, endpoint where)
     : socket_(std::move(socket)), reading_(socket_.get_executor()), writing_(socket_.get_executor()),
-      where_(std::move(where)), peer_(show_peer(socket_)) {
+      asking_(socket_.get_executor()), where_(std::move(where)), peer_(show_peer(socket_)) {
     boost::system::error_code ignored;
     socket_.non_blocking(true, ignored);
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -72,13 +73,32 @@ void tcp_connection::acknowledge() noexcept {
 #endif
 }
 
+void tcp_connection::ask_before_sending(std::function<bool()> may) {
+    may_send_ = std::move(may);
+    ask_again();
+}
+
+void tcp_connection::ask_again() {
+    if (why_closed_) return;
+    asking_.expires_after(asked_every);
+    asking_.async_wait([this, alive = std::weak_ptr<void>(alive_)](const boost::system::error_code& ec) {
+        if (ec || alive.expired()) return;
+        if (may_send())
+            ask_again();
+        else
+            shut(not_allowed());
+    });
+}
+
 const error& tcp_connection::shut(error why) noexcept {
     if (why_closed_) return *why_closed_;
+    if (!may_send()) discard_unsent(true);
     why_closed_ = std::move(why);
     boost::system::error_code ignored;
     socket_.close(ignored);
     reading_.timer.cancel();
     writing_.timer.cancel();
+    asking_.cancel();
     return *why_closed_;
 }
 

@@ -28,7 +28,7 @@ class tcp_connection final : public connection {
     void close() noexcept override;
     void discard_unsent(bool on) noexcept override;
     void acknowledge() noexcept override;
-    void ask_before_sending(std::function<bool()> may) override { may_send_ = std::move(may); }
+    void ask_before_sending(std::function<bool()> may) override;
 
     [[nodiscard]] bool encrypted() const noexcept override { return tls_ != nullptr; }
     [[nodiscard]] std::string peer() const override { return peer_; }
@@ -54,6 +54,7 @@ class tcp_connection final : public connection {
     task<> wait(lane& l, socket_type::wait_type what, deadline until);
     void arm(lane& l);
     void on_timer(lane& l);
+    void ask_again();
 
     io_step receive(std::span<char> buffer) noexcept;
     io_step send(piece_cursor& pieces);
@@ -69,6 +70,7 @@ class tcp_connection final : public connection {
     socket_type socket_;
     lane reading_;
     lane writing_;
+    boost::asio::steady_timer asking_;
     std::unique_ptr<tls_session> tls_;
     std::optional<error> why_closed_;
     std::shared_ptr<void> alive_ =
