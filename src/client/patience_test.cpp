@@ -34,10 +34,10 @@ void expect_patience(const outcome& out) { EXPECT_FALSE(out.failure) << out.fail
 
 // --- IMAP -----------------------------------------------------------------------------------------------------------
 
+const std::string preauth = "S: * PREAUTH [CAPABILITY IMAP4rev1] hi\n";
+
 outcome imap(const attempt& how, const std::string& answers) {
-    return by_imap::play(how,
-                         "S: * PREAUTH [CAPABILITY IMAP4rev1] hi\nC: P1 NOOP\n" + answers + "S: P1 OK\nC: P2 NOOP\n" +
-                             answers + "S: P2 OK\n",
+    return by_imap::play(how, preauth + "C: P1 NOOP\n" + answers + "S: P1 OK\nC: P2 NOOP\n" + answers + "S: P2 OK\n",
                          [](imap_session& session) -> task<result<void>> {
                              auto ok = co_await by_imap::noop(session);
                              if (ok) ok = co_await by_imap::noop(session);
@@ -75,9 +75,7 @@ TEST(imap_patience, a_message_that_grows_is_an_end_of_its_own) {
 }
 
 TEST(imap_goodbye, waits_for_the_server_to_close) {
-    const outcome out = by_imap::works({},
-                                       R"(
-        S: * PREAUTH [CAPABILITY IMAP4rev1] hi
+    const outcome out = by_imap::works({}, preauth + R"(
         C: P1 LOGOUT
         S: * BYE see you
         S: P1 OK done
@@ -90,16 +88,15 @@ TEST(imap_goodbye, waits_for_the_server_to_close) {
 TEST(imap_goodbye, never_fails_and_never_waits_for_ever) {
     attempt how;
     how.settings.goodbye_patience = std::chrono::milliseconds(0);
-    const outcome hurried =
-        by_imap::play(how, "S: * PREAUTH [CAPABILITY IMAP4rev1] hi\nC: P1 LOGOUT\n", by_imap::leave);
+    const outcome hurried = by_imap::play(how, preauth + "C: P1 LOGOUT\n", by_imap::leave);
     EXPECT_FALSE(hurried.failure);
     EXPECT_EQ(hurried.line->written, "P1 LOGOUT\r\n");
     EXPECT_TRUE(hurried.line->closed);
     how = {};
-    by_imap::works(how, "S: * PREAUTH [CAPABILITY IMAP4rev1] hi\nC: P1 LOGOUT\nS!\n", by_imap::leave);
-    by_imap::works(how, "S: * PREAUTH [CAPABILITY IMAP4rev1] hi\nC: P1 LOGOUT\nS: P1 BAD what\nS!\n", by_imap::leave);
+    by_imap::works(how, preauth + "C: P1 LOGOUT\nS!\n", by_imap::leave);
+    by_imap::works(how, preauth + "C: P1 LOGOUT\nS: P1 BAD what\nS!\n", by_imap::leave);
     how.faults.failing_write = 0;
-    const outcome dead = by_imap::play(how, "S: * PREAUTH [CAPABILITY IMAP4rev1] hi\n", by_imap::leave);
+    const outcome dead = by_imap::play(how, preauth, by_imap::leave);
     EXPECT_FALSE(dead.failure);
     EXPECT_TRUE(dead.line->closed);
 }
@@ -109,8 +106,7 @@ TEST(imap_goodbye, answers_under_way_are_not_waited_for) {
         session.submit({"UID FETCH 1:* (BODY.PEEK[])"});
         co_return co_await by_imap::leave(session);
     };
-    const outcome out = by_imap::play({}, R"(
-        S: * PREAUTH [CAPABILITY IMAP4rev1] hi
+    const outcome out = by_imap::play({}, preauth + R"(
         C: P1 UID FETCH 1:* (BODY.PEEK[])
         C: P2 LOGOUT)",
                                       leave_at_once);
@@ -121,9 +117,8 @@ TEST(imap_goodbye, answers_under_way_are_not_waited_for) {
 
 // --- POP3 -----------------------------------------------------------------------------------------------------------
 
-outcome pop3_listing(const attempt& how, const std::string& lines) {
-    return by_pop3::play(how,
-                         fmt::format(R"(
+/// Logs in to a server that has no CAPA, before and after.
+const std::string pop3_way_in = R"(
         S: +OK
         C: CAPA
         S: -ERR
@@ -133,12 +128,17 @@ outcome pop3_listing(const attempt& how, const std::string& lines) {
         S: +OK
         C: CAPA
         S: -ERR
+)";
+
+outcome pop3_listing(const attempt& how, const std::string& lines) {
+    return by_pop3::play(how,
+                         pop3_way_in + fmt::format(R"(
         C: UIDL
         S: +OK
         {}
         S: .
         )",
-                                     lines),
+                                                   lines),
                          [](pop3_session& session) -> task<result<void>> {
                              const auto status = co_await session.run(pop3::uidl());
                              co_return status ? result<void>{} : std::unexpected(status.error());
@@ -189,16 +189,7 @@ TEST(pop3_goodbye, has_an_end) {
     attempt how;
     how.settings.goodbye_patience = std::chrono::milliseconds(0);
     let_each_read_take(how, minutes(0));
-    const outcome out = by_pop3::play(how, R"(
-        S: +OK
-        C: CAPA
-        S: -ERR
-        C: USER anna
-        S: +OK
-        C: PASS correct-horse
-        S: +OK
-        C: CAPA
-        S: -ERR
+    const outcome out = by_pop3::play(how, pop3_way_in + R"(
         C: QUIT
         S: +OK)");
     EXPECT_FALSE(out.failure);

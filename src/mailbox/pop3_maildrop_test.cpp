@@ -9,28 +9,29 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
+/// STAT, LIST and UIDL, as a script. @param uidls none: refused
+std::string listed(std::string_view stat, std::string_view lines, std::optional<std::string_view> uidls) {
+    const auto answer = [](std::string_view rows) {
+        std::string out = "S: +OK\n";
+        while (!rows.empty()) {
+            const std::size_t end = std::min(rows.find('|'), rows.size());
+            out += fmt::format("S: {}\n", rows.substr(0, end));
+            rows.remove_prefix(std::min(end + 1, rows.size()));
+        }
+        return out + "S: .\n";
+    };
+    return fmt::format("C: STAT\nS: +OK {}\nC: LIST\n{}C: UIDL\n{}", stat, answer(lines),
+                       uidls ? answer(*uidls) : "S: -ERR unknown command\n");
+}
+
+std::string subject(int number, std::string_view text) {
+    return fmt::format("C: TOP {} 0\nS: +OK\nS: Subject: {}\nS: .\n", number, text);
+}
+
 TEST_F(maildrops, uidls_become_uids_and_stay) {
     EXPECT_THAT(play("", with(three, ""), scan()), ElementsAre("v1001 next 4 of 3: 1:3"));
     // bb was deleted by another, dd came.
-    EXPECT_THAT(play("", R"(
-        C: STAT
-        S: +OK 3 30
-        C: LIST
-        S: +OK
-        S: 1 10
-        S: 2 30
-        S: 3 40
-        S: .
-        C: UIDL
-        S: +OK
-        S: 1 aa
-        S: 2 cc
-        S: 3 dd
-        S: .
-        C: QUIT
-        S: +OK
-    )",
-                     scan()),
+    EXPECT_THAT(play("", with(listed("3 30", "1 10|2 30|3 40", "1 aa|2 cc|3 dd"), ""), scan()),
                 ElementsAre("v1001 next 5 of 3: 1,3:4"));
     EXPECT_EQ(names.pages.begin()->second.entries.size(), 3U) << "bb is forgotten";
 }
@@ -54,20 +55,7 @@ TEST_F(maildrops, more_messages_than_any_maildrop_has) {
 
 TEST_F(maildrops, a_maildrop_that_shows_nothing_is_not_forgotten) {
     play("", with(three, ""), scan());
-    EXPECT_THAT(play("", R"(
-        C: STAT
-        S: +OK 0 0
-        C: LIST
-        S: +OK
-        S: .
-        C: UIDL
-        S: +OK
-        S: .
-        C: QUIT
-        S: +OK
-    )",
-                     scan()),
-                ElementsAre("v1001 next 4 of 0: "));
+    EXPECT_THAT(play("", with(listed("0 0", "", ""), ""), scan()), ElementsAre("v1001 next 4 of 0: "));
     EXPECT_THAT(play("", with(three, ""), scan()), ElementsAre("v1001 next 4 of 3: 1:3"));
 }
 
@@ -109,83 +97,19 @@ TEST_F(maildrops, odd_listings) {
                                    testing::ContainsRegex("^ [0-9a-f]{32} 50$")));
 }
 
-constexpr std::string_view without_uidl = R"(
-    C: STAT
-    S: +OK 2 20
-    C: LIST
-    S: +OK
-    S: 1 1024
-    S: 2 2048
-    S: .
-    C: UIDL
-    S: -ERR unknown command
-    C: TOP 1 0
-    S: +OK
-    S: Subject: a
-    S: .
-    C: TOP 2 0
-    S: +OK
-    S: Subject: b
-    S: .
-)";
-
 TEST_F(maildrops, without_uidl_headers_and_sizes_name_the_messages) {
-    EXPECT_THAT(play("", with(without_uidl, ""), scan()), ElementsAre("v1001 next 3 of 2: 1:2"));
-    EXPECT_THAT(play("", R"(
-        C: STAT
-        S: +OK 2 20
-        C: LIST
-        S: +OK
-        S: 1 2048
-        S: 2 1024
-        S: .
-        C: UIDL
-        S: -ERR unknown command
-        C: TOP 1 0
-        S: +OK
-        S: Subject: b
-        S: .
-        C: TOP 2 0
-        S: +OK
-        S: Subject: new
-        S: .
-        C: QUIT
-        S: +OK
-    )",
-                     scan()),
+    const std::string two = with(listed("2 20", "1 1024|2 2048", {}), subject(1, "a") + subject(2, "b"));
+    EXPECT_THAT(play("", two, scan()), ElementsAre("v1001 next 3 of 2: 1:2"));
+    EXPECT_THAT(play("", with(listed("2 20", "1 2048|2 1024", {}), subject(1, "b") + subject(2, "new")), scan()),
                 ElementsAre("v1001 next 4 of 2: 2:3"));
     names = {};
-    EXPECT_THAT(notes(with(without_uidl, "")), ElementsAre(HasSubstr("gives no unique IDs (UIDL)")));
+    EXPECT_THAT(notes(two), ElementsAre(HasSubstr("gives no unique IDs (UIDL)")));
 }
 
 // docs/quirks.md#uidl-repeated
 TEST_F(maildrops, messages_that_share_a_uidl_are_told_apart) {
-    const std::string script = R"(
-        C: STAT
-        S: +OK 3 30
-        C: LIST
-        S: +OK
-        S: 1 10
-        S: 2 10
-        S: 3 10
-        S: .
-        C: UIDL
-        S: +OK
-        S: 1 same
-        S: 2 same
-        S: 3 other
-        S: .
-        C: TOP 1 0
-        S: +OK
-        S: Subject: a
-        S: .
-        C: TOP 2 0
-        S: +OK
-        S: Subject: b
-        S: .
-        C: QUIT
-        S: +OK
-    )";
+    const std::string script =
+        with(listed("3 30", "1 10|2 10|3 10", "1 same|2 same|3 other"), subject(1, "a") + subject(2, "b"));
     EXPECT_THAT(play("", script, scan()), ElementsAre("v1001 next 4 of 3: 1:3"));
     EXPECT_THAT(play("", script, scan()), ElementsAre("v1001 next 4 of 3: 1:3")) << "the same numbers again";
     EXPECT_THAT(notes(script), ElementsAre(HasSubstr("2 messages share their unique ID")));
