@@ -1,5 +1,6 @@
 #include "app/completion.hpp"
 
+#include "app/completion_nouns.hpp"
 #include "app/help.hpp"
 #include "app/option_table.hpp"
 
@@ -22,23 +23,6 @@ std::string command_names(std::string_view separator) {
     std::string out;
     for (const command c : commands) out += std::string(name_of(c)) + std::string(separator);
     return out;
-}
-
-/// `text` with a backslash before each of `odd`.
-std::string escaped(std::string_view text, std::string_view odd) {
-    std::string out;
-    for (const char c : text) {
-        if (odd.find(c) != std::string_view::npos) out += '\\';
-        out += c;
-    }
-    return out;
-}
-
-/// In single quotes; a shell ends them for one of its own.
-std::string in_quotes(std::string_view text) {
-    std::string out = "'";
-    for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return out + "'";
 }
 
 // --- bash ---
@@ -79,6 +63,7 @@ std::string bash_script() {
 _postferry_words() {{ mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur"); }}
 _postferry_files() {{ compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); }}
 
+{4}
 _postferry() {{
     local cur=${{COMP_WORDS[COMP_CWORD]}} previous= command= options= word
     ((COMP_CWORD > 0)) && previous=${{COMP_WORDS[COMP_CWORD - 1]}}
@@ -90,11 +75,13 @@ _postferry() {{
         fi
     done
     case $command in
-    '') _postferry_words '{0}config store completion help --help --version'; return ;;
+    '') _postferry_words '{0}{5}serve worker config store completion help --help --version'; return ;;
     completion) _postferry_words '{1}'; return ;;
     config) _postferry_words 'check example'; return ;;
     store) [[ $previous == store ]] && {{ _postferry_words 'backup restore move purge rotate-key status'; return; }} ;;
-    help) _postferry_words '{0}'; return ;;
+    help) _postferry_words '{0}{5}'; return ;;
+    serve|worker) options='--config --jobs --name --help' ;;
+    {6}) _postferry_noun "$command"; return ;;
     esac
     case $previous in
 {2}    esac
@@ -108,7 +95,8 @@ _postferry() {{
 }}
 complete -F _postferry postferry
 )",
-                       command_names(" "), shells, bash_values(), options);
+                       command_names(" "), shells, bash_values(), options, bash_nouns(), noun_names(" "),
+                       noun_names("|").substr(0, noun_names("|").size() - 1));
 }
 
 // --- zsh ---
@@ -139,7 +127,9 @@ std::string zsh_script() {
 _postferry() {{
     local -a commands
     commands=(
-{0}        'config:check the configuration file, or show an example'
+{0}{3}        'serve:run the service: API, schedule, and the moving of mail'
+        'worker:more hands for a service whose store is PostgreSQL'
+        'config:check the configuration file, or show an example'
         'store:back up, restore, move and tidy what is remembered'
         'completion:write a completion script for a shell'
         'help:explain a command'
@@ -156,7 +146,8 @@ _postferry() {{
     config) _values 'what to do' check example ;;
     store) _values 'what to do' backup restore move purge rotate-key status ;;
     help) _describe command commands ;;
-{2}    esac
+    serve|worker) _arguments '--config[the configuration file]:FILE:_files' '--jobs[mailboxes at a time]:N:' '--name[what people see it called]:NAME:' ;;
+{4}{2}    esac
 }}
 
 if [[ $funcstack[1] == _postferry ]]; then
@@ -165,7 +156,7 @@ else
     compdef _postferry postferry
 fi
 )",
-                       list, shells, cases);
+                       list, shells, cases, zsh_noun_list(), zsh_nouns());
 }
 
 // --- fish ---
@@ -194,14 +185,22 @@ std::string fish_script() {
                       "complete -c postferry -n __fish_use_subcommand -a store -d 'back up, restore, move, tidy'\n"
                       "complete -c postferry -n '__fish_seen_subcommand_from store' -a 'backup restore move purge "
                       "rotate-key status'\n"
+                      "complete -c postferry -n __fish_use_subcommand -a serve -d 'run the service'\n"
+                      "complete -c postferry -n __fish_use_subcommand -a worker -d 'more hands for a service'\n"
+                      "complete -c postferry -n '__fish_seen_subcommand_from serve worker' -l config -r -F -d 'the "
+                      "configuration file'\n"
+                      "complete -c postferry -n '__fish_seen_subcommand_from serve worker' -l jobs -x -d 'mailboxes at "
+                      "a time'\n"
                       "complete -c postferry -n __fish_use_subcommand -a help -d 'explain a command'\n";
     out += fmt::format("complete -c postferry -n '__fish_seen_subcommand_from completion' -f -a '{}'\n", shells);
-    out += fmt::format("complete -c postferry -n '__fish_seen_subcommand_from help' -f -a '{}'\n", command_names(" "));
+    out += fmt::format("complete -c postferry -n '__fish_seen_subcommand_from help' -f -a '{}{}'\n", command_names(" "),
+                       noun_names(" "));
     for (const command c : commands)
         out += fmt::format("complete -c postferry -n __fish_use_subcommand -a {} -d '{}'\n", name_of(c),
                            escaped(summary_of(c), "'\\"));
     for (const command c : commands)
         for (const option_entry& o : options_of(c)) out += fish_option(c, o);
+    out += fish_nouns();
     return out;
 }
 

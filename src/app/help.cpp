@@ -1,5 +1,7 @@
 #include "app/help.hpp"
 
+#include "app/noun_table.hpp"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -128,15 +130,19 @@ std::string_view endpoints_text() noexcept {
 }
 
 std::string main_footer() {
-    std::string out = "Begin with:\n"
-                      "  postferry check imaps://alice@old.example.org imaps://alice@new.example.org\n"
-                      "  postferry copy  imaps://alice@old.example.org imaps://alice@new.example.org\n"
-                      "\n"
-                      "Each command explains itself: postferry copy --help. The manual: man postferry\n"
-                      "For the shell: postferry completion bash|zsh|fish\n"
-                      "A file for what the command line need not say: postferry config example|check\n"
-                      "What Postferry remembers, backed up, moved and tidied: postferry store --help\n"
-                      "\n";
+    std::string out =
+        "Begin with:\n"
+        "  postferry check imaps://alice@old.example.org imaps://alice@new.example.org\n"
+        "  postferry copy  imaps://alice@old.example.org imaps://alice@new.example.org\n"
+        "\n"
+        "Each command explains itself: postferry copy --help. The manual: man postferry\n"
+        "For the shell: postferry completion bash|zsh|fish\n"
+        "A file for what the command line need not say: postferry config example|check\n"
+        "What Postferry remembers, backed up, moved and tidied: postferry store --help\n"
+        "\n"
+        "As a service, with batches, a schedule and an API: postferry serve, postferry worker. Through it:\n";
+    for (const noun_about& n : nouns()) out += fmt::format("  {:<10} {}\n", n.noun, n.summary);
+    out += "Each has its verbs: postferry batch --help\n\n";
     out += endpoints_text();
     out += "\n\nExit codes:\n";
     for (const exit_meaning& e : exit_meanings()) out += fmt::format("  {:<3}  {}\n", e.code, e.text);

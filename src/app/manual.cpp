@@ -1,6 +1,7 @@
 #include "app/manual.hpp"
 
 #include "app/help.hpp"
+#include "app/noun_table.hpp"
 #include "app/option_table.hpp"
 
 #include <fmt/format.h>
@@ -36,6 +37,13 @@ std::string option_text(const option_entry& o) {
                        o.value.empty() ? "" : fmt::format(" \\fI{}\\fR", roff(o.value)), roff(o.text));
 }
 
+std::string noun_option_text(const noun_option& o) {
+    std::string text(o.text);
+    if (!o.choices.empty()) text += fmt::format("{}{}", text.empty() ? "" : ": ", o.choices);
+    return option_text(
+        {.name = std::string(o.name), .value = std::string(o.value), .text = std::move(text), .group = {}});
+}
+
 std::string grouped_options(const std::vector<option_entry>& options) {
     std::string out;
     std::string_view group;
@@ -44,6 +52,27 @@ std::string grouped_options(const std::vector<option_entry>& options) {
         if (o.group != group) out += fmt::format(".SS {}\n", roff(o.group));
         group = o.group;
         out += option_text(o);
+    }
+    return out;
+}
+
+/// The commands over the service's API: verbs with their options.
+std::string nouns_text() {
+    std::string out = "These reach the service by its local socket, or by --url with --token-file. PROJECT, BATCH, "
+                      "DOMAIN and so on are names or numbers.\n";
+    out = roff(out) + "All of them take:\n";
+    for (const noun_option& o : common_noun_options()) out += noun_option_text(o);
+    for (const noun_about& n : nouns()) {
+        out += fmt::format(".SS {}\n{}.\n", n.noun, roff(n.summary));
+        if (!n.explanation.empty()) out += verbatim(n.explanation);
+        for (const noun_verb* v : verbs_of(n.noun)) {
+            out += fmt::format(".TP\n\\fB{}\\fR\n{}.\n", roff(usage_of(*v)), roff(v->summary));
+            if (!v->explanation.empty()) out += roff(v->explanation) + "\n";
+            if (v->options.empty()) continue;
+            out += ".RS\n";
+            for (const noun_option& o : v->options) out += noun_option_text(o);
+            out += ".RE\n";
+        }
     }
     return out;
 }
@@ -81,7 +110,12 @@ postferry \- move mailboxes from an old mail server to a new one
 .nf
 )";
     for (const command c : commands) out += roff(usage_of(c)) + "\n";
-    out += R"(postferry config check|example
+    for (const noun_about& n : nouns()) {
+        const bool alone = verbs_of(n.noun).size() == 1 && verbs_of(n.noun).front()->verb.empty();
+        out += fmt::format("postferry {}{} [options]\n", n.noun, alone ? "" : " VERB ...");
+    }
+    out += R"(postferry serve|worker [\-c FILE]
+postferry config check|example
 postferry store backup|restore|move|purge|rotate\-key|status
 postferry completion bash|zsh|fish
 postferry help [COMMAND]
@@ -100,6 +134,7 @@ The source is only read.
            "verify:\n";
     out += grouped_options(options_of(command::copy));
     out += ".SH OPTIONS OF REPORT\n" + grouped_options(options_of(command::report));
+    out += ".SH COMMANDS OVER THE SERVICE'S API\n" + nouns_text();
     out += ".SH MAILBOXES\n" + verbatim(endpoints_text());
     out += ".SH EXIT STATUS\n";
     for (const exit_meaning& e : exit_meanings()) out += fmt::format(".TP\n{}\n{}.\n", e.code, roff(e.text));

@@ -10,8 +10,7 @@ namespace postferry::app {
 
 namespace {
 
-constexpr std::array<std::string_view, 9> later_commands{"domain",  "account", "batch", "bulletin", "dns",
-                                                         "cutover", "route",   "user",  "ping"};
+constexpr std::array<std::string_view, 5> later_commands{"bulletin", "dns", "cutover", "route", "ping"};
 
 } // namespace
 

@@ -5,6 +5,7 @@
 #include "app/help.hpp"
 #include "app/manual.hpp"
 #include "app/nearest.hpp"
+#include "app/noun_words.hpp"
 #include "app/option_table.hpp"
 
 #include <fmt/format.h>
@@ -83,6 +84,15 @@ std::optional<command_line> find_text(std::span<const char* const> arguments) {
     if (first == "man" && second.empty()) return printed(manual_page());
     if (first == "help") {
         if (second.empty()) return parse_command_line(std::array{"--help"});
+        if (is_noun(second)) {
+            std::vector<const char*> asked(arguments.begin() + 1, arguments.end());
+            asked.push_back("--help");
+            noun_line line = parse_noun_line(asked);
+            return command_line{.run = std::nullopt,
+                                .exit_code = line.exit_code,
+                                .out = std::move(line.out),
+                                .err = std::move(line.err)};
+        }
         return parse_command_line(std::array{arguments[1], "--help"});
     }
     if (first != "completion") return std::nullopt;
@@ -100,8 +110,11 @@ std::optional<command_line> find_text(std::span<const char* const> arguments) {
 
 /// An option where a command belongs, a command that is none: CLI11 would not say what was meant.
 std::optional<command_line> find_trouble(std::span<const char* const> arguments, std::optional<command> wanted) {
-    constexpr std::array<std::string_view, 10> words{"copy",   "migrate", "plan", "check",  "verify",
-                                                     "report", "config",  "help", "--help", "--version"};
+    std::vector<std::string_view> words{"copy",   "migrate", "plan",  "check",  "verify",     "report",
+                                        "config", "store",   "serve", "worker", "completion", "help"};
+    for (const noun_about& n : nouns()) words.push_back(n.noun);
+    const std::size_t known = words.size();
+    words.insert(words.end(), {"--help", "--version"});
     const std::string_view first = arguments.front();
     if (first == "-h" || first == "--help" || first == "-V" || first == "--version") return std::nullopt;
     if (first.starts_with('-')) {
@@ -114,8 +127,10 @@ std::optional<command_line> find_trouble(std::span<const char* const> arguments,
         return fault({}, fmt::format("there is no option {} without a command{}", option, meant(option, words)));
     }
     if (wanted) return std::nullopt;
-    return fault({}, fmt::format("there is no command {}, but copy, migrate, plan, check, verify and report{}", first,
-                                 meant(first, std::span(words).first(8))));
+    return fault(
+        {}, fmt::format(
+                "there is no command {}, but copy, migrate, plan, check, verify, report and more (postferry help){}",
+                first, meant(first, std::span(words).first(known))));
 }
 
 /// Nothing of what stands behind a "=": it may be a password.
