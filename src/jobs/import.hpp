@@ -1,7 +1,8 @@
 #pragma once
 // A CSV of accounts on its way into the store: looked at row by row first (preview), then written (commit).
-#include "accounts/accounts.hpp"
+#include "accounts/account.hpp"
 #include "jobs/batch_settings.hpp"
+#include "mailbox/file_pool.hpp"
 #include "net/awaitable.hpp"
 #include "store/database.hpp"
 #include "store/paging.hpp"
@@ -25,16 +26,18 @@ struct import_form {
     std::string name = "accounts.csv"; ///< of the file, for texts
     store::record_id project = store::default_project;
     /// The batch that the rows become mailboxes of; made when there is none of that name. A row with a column `batch`
-    /// goes to the one that it names. Empty: accounts and aliases only, no mailboxes.
+    /// goes to the one that it names.
     std::string batch = {};
     store::batch_mode mode = store::batch_mode::messages_only; ///< of batches that are made
     batch_settings settings = {};                              ///< the same
     std::optional<unix_ms> start_at = {};                      ///< the same
     accounts::account_defaults defaults = {};                  ///< --source, --target and their passwords
-    bool make_domains = true; ///< domains that are not known are made with the company's defaults; else a fault
-    bool check_hosts = true;  ///< each mail server that is named is connected to, once
+    bool make_domains = true;  ///< domains that are not known are made with the company's defaults; else a fault
+    bool check_hosts = true;   ///< each mail server that is named is connected to, once
     bool local_places = false; ///< maildir: and mbox: of this machine may be named
 };
+
+struct bite_outcome;
 
 /// How an import stands.
 struct import_view {
@@ -48,7 +51,7 @@ struct import_view {
     std::string batch;
     store::batch_mode mode = store::batch_mode::messages_only;
     std::uint64_t rows = 0, faulty_rows = 0, fault_count = 0;
-    std::uint64_t rows_done = 0; ///< of the stage that it is in
+    std::uint64_t rows_done = 0;               ///< of the stage that it is in
     std::vector<std::string> new_domains = {}; ///< that will be (were) made; at most 100
     std::uint64_t new_domain_count = 0;
     std::vector<std::string> notes = {}; ///< worth saying, not wrong
@@ -69,10 +72,10 @@ struct import_view {
 struct import_options {
     /// How the import is told whether a mail server answers: connects, reads its greeting, within a deadline.
     std::function<task<result<void>>(mailbox::endpoint where)> probe = {}; ///< none: nobody is asked
-    std::size_t most = 32;                       ///< imports that are held; the oldest idle one goes first
-    std::chrono::seconds keep{3'600};            ///< after the last call, then the file goes
-    std::uint64_t most_rows = 2'000'000;         ///< of a file
-    int bite = 500;                              ///< rows in one transaction
+    std::size_t most = 32;               ///< imports that are held; the oldest idle one goes first
+    std::chrono::seconds keep{3'600};    ///< after the last call, then the file goes
+    std::uint64_t most_rows = 2'000'000; ///< of a file
+    int bite = 500;                      ///< rows in one transaction
 };
 
 /// Of one process, from any strand. The file has no name on the disk while it is here: nothing is left of it when the
@@ -99,16 +102,23 @@ class import_desk {
     /// file does. Once more: adds nothing, and says so. `refusal::not_allowed`: it is at work, it has faults and
     /// `skip_invalid` was not said, or it failed. Rows whose checks do not hold any more (somebody made the account
     /// meanwhile) are added to the faults.
-    task<result<import_view>> commit(const std::string& id, bool skip_invalid, std::string actor);
+    task<result<import_view>> commit(std::string id, bool skip_invalid, std::string actor);
     /// The file goes. `refusal::missing`; `not_allowed` while it is at work.
     [[nodiscard]] result<void> forget(const std::string& id);
 
   private:
     struct held;
 
+    void tidy();
+    result<std::shared_ptr<held>> take_over(const std::filesystem::path& file, import_form form);
+    task<result<void>> walk(std::shared_ptr<held> h, std::optional<std::string> actor);
+    task<result<void>> tell(std::shared_ptr<held> h, std::string actor);
+    static void add(held& h, bite_outcome& done, std::size_t rows);
+
     store::database& db_;
     store::vault& vault_;
     import_options options_;
+    std::shared_ptr<mailbox::file_pool> pool_;
     mutable std::mutex mutex_; ///< of the map and the views in it
     std::map<std::string, std::shared_ptr<held>, std::less<>> held_;
 };
