@@ -98,5 +98,29 @@ TEST_F(pass_several_test, split_a_refused_batch_whoever_brought_it) {
     EXPECT_EQ(r.failures.front().folder, "Sent");
 }
 
+// Only a folder of more than 20,000 messages is cut. All of it gets other numbers while two connections read it
+// (docs/quirks.md#numbers-move): what they have copied by then must not come again.
+TEST(pass_several, of_a_cut_folder_whose_numbers_move_bring_each_message_once) {
+    pass_bench b;
+    b.options.connections = 2;
+    b.options.limits = {.buffered_octets = 200'000, .whole_octets = 300};
+    b.target.batch_messages = 500;
+    for (int i = 0; i < 20'100; ++i) b.source.inbox().add(mail(fmt::format("{}", i)));
+    std::size_t copied = 0;
+    b.source.on_operation = [&, fetched = 0](std::string_view op) mutable {
+        if (!op.starts_with("fetch INBOX") || ++fetched != 5'000) return;
+        copied = b.target.inbox().messages.size();
+        fake_folder& inbox = b.source.inbox();
+        for (auto old = std::exchange(inbox.messages, {}); auto& [uid, m] : old)
+            inbox.messages.emplace(inbox.uid_next++, std::move(m));
+    };
+    const mailbox_report r = b.run();
+    EXPECT_EQ(r.messages.residual(), 0);
+    EXPECT_EQ(r.messages.failed, 0U);
+    EXPECT_EQ(pass_bench::content(b.source), pass_bench::content(b.target));
+    EXPECT_GT(copied, 1'000U);
+    EXPECT_EQ(b.source.logins, 3U) << "two, and one for what was left";
+}
+
 } // namespace
 } // namespace postferry::transfer
