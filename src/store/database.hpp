@@ -28,6 +28,10 @@ struct database_options {
     std::string holder_description = {};
     /// How messages call it: "ledger" gives "ledger /home/a/postferry.db".
     std::string kind_of_thing = "database";
+    /// What else to do, in messages, when it cannot be this one.
+    std::string elsewhere = "name another ledger with --state";
+    /// Whether tables are made, or brought up to date, where that is needed; else it is refused.
+    bool bring_up_to_date = true;
     /// Connections that serve read() beside the writer's. 0: the writer reads too.
     int readers = 2;
     secret password = {}; ///< PostgreSQL; empty: libpq's places (PGPASSWORD, PGPASSFILE, ~/.pgpass)

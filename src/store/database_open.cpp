@@ -16,6 +16,12 @@ using sql::trouble;
 
 namespace {
 
+/// As the beginning of a sentence.
+std::string capital(std::string text) {
+    if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
+    return text;
+}
+
 using opened = result<std::unique_ptr<sql::connection>>;
 
 /// Processes on one PostgreSQL have each a part of the tallies; a few that draw the same only wait for each other.
@@ -38,7 +44,14 @@ error at_opening(error why, trouble kind) {
     return kind == trouble::damaged || kind == trouble::not_a_database ? as_config(std::move(why)) : why;
 }
 
-result<void> bring_up(sql::connection& db, const std::string& name, bool read_only) {
+/// A process that only takes part in what another runs.
+std::unexpected<error> not_ours_to_change(const std::string& name, std::string_view what) {
+    return fail(retry_class::config, phase::ledger, fmt::format("{} {}", name, what),
+                "Start this version of postferry serve on it first: it makes the tables and brings them up to date");
+}
+
+result<void> bring_up(sql::connection& db, const std::string& name, const database_options& options) {
+    const bool read_only = options.read_only;
     const sql::schema& wanted = ledger_schema();
     auto fit = sql::inspect(db, wanted);
     if (!fit) return std::unexpected(std::move(fit.error()));
@@ -48,23 +61,25 @@ result<void> bring_up(sql::connection& db, const std::string& name, bool read_on
         return fail(retry_class::config, phase::ledger,
                     fmt::format("{}: the {} belongs to another program", name,
                                 db.dialect() == sql::dialect::sqlite ? "file" : "database"),
-                    "Name another file with --state");
+                    capital(options.elsewhere));
     case schema_fit::newer: {
         auto mark = db.read_schema_mark();
         return fail(retry_class::config, phase::ledger,
                     fmt::format("{} was made by a newer Postferry (its version is {}, this program knows {})", name,
                                 mark ? mark->version : 0, wanted.version()),
-                    "Use the newer program, or name another ledger with --state");
+                    fmt::format("Use the newer program, or {}", options.elsewhere));
     }
     case schema_fit::older:
         if (read_only)
             return fail(retry_class::config, phase::ledger, fmt::format("{} was made by an older Postferry", name),
                         "The next copy or migrate brings it up to date");
+        if (!options.bring_up_to_date) return not_ours_to_change(name, "was made by an older Postferry");
         [[fallthrough]];
     case schema_fit::empty:
         if (read_only && db.dialect() == sql::dialect::postgresql)
             return fail(retry_class::config, phase::ledger, fmt::format("{} is empty", name),
                         "The first copy or migrate makes its tables");
+        if (!options.bring_up_to_date) return not_ours_to_change(name, "is empty");
         return sql::migrate(db, wanted);
     }
     return {};
@@ -82,30 +97,33 @@ result<void> probe(sql::connection& db) {
     return {};
 }
 
-opened try_open(const fs::path& path, const sql::sqlite_options& options, trouble& kind) {
+opened try_open(const fs::path& path, const sql::sqlite_options& options, const database_options& wanted,
+                trouble& kind) {
     auto db = sql::open_sqlite(path, options, &kind);
     if (!db) return std::unexpected(at_opening(std::move(db.error()), kind));
-    auto usable = bring_up(**db, options.name, options.read_only && !path.empty());
+    database_options how = wanted;
+    how.read_only = options.read_only && !path.empty();
+    auto usable = bring_up(**db, options.name, how);
     if (usable) usable = probe(**db);
     kind = (*db)->last_trouble();
     if (!usable) return std::unexpected(at_opening(std::move(usable.error()), kind));
     return db;
 }
 
-opened open_for_reading(const fs::path& path, sql::sqlite_options options) {
+opened open_for_reading(const fs::path& path, sql::sqlite_options options, const database_options& wanted) {
     options.read_only = true;
     std::error_code ignored;
     const auto size = fs::file_size(path, ignored);
     trouble kind{};
-    if (ignored || size == 0) return try_open({}, options, kind); // nothing there yet: an empty one in memory
-    auto db = try_open(path, options, kind);
+    if (ignored || size == 0) return try_open({}, options, wanted, kind); // nothing there yet: an empty one in memory
+    auto db = try_open(path, options, wanted, kind);
     if (db || (kind != trouble::no_access && kind != trouble::read_only)) return db;
     // A folder where we may not write. Without a log beside it the file is all there is, and nobody writes it.
     fs::path log = path;
     log += "-wal";
     if (fs::exists(log, ignored) && fs::file_size(log, ignored) != 0) return db;
     options.immutable = true;
-    return try_open(path, options, kind);
+    return try_open(path, options, wanted, kind);
 }
 
 opened open_server(const sql::location& where, const std::string& name, const database_options& options,
@@ -113,7 +131,7 @@ opened open_server(const sql::location& where, const std::string& name, const da
     const bool read_only = options.read_only;
     auto db = sql::open(where, options.password, {.name = name, .read_only = read_only, .application_name = session});
     if (!db) return db;
-    auto usable = bring_up(**db, name, read_only);
+    auto usable = bring_up(**db, name, options);
     if (!usable) return std::unexpected(std::move(usable.error()));
     return db;
 }
@@ -127,8 +145,8 @@ result<std::vector<std::unique_ptr<sql::connection>>> connect(const sql::locatio
     std::vector<std::unique_ptr<sql::connection>> all;
     trouble kind{};
     auto first = server              ? open_server(where, name, options, session)
-                 : options.read_only ? open_for_reading(where.file, file)
-                                     : try_open(where.file, file, kind);
+                 : options.read_only ? open_for_reading(where.file, file, options)
+                                     : try_open(where.file, file, options, kind);
     if (!first) return std::unexpected(std::move(first.error()));
     all.push_back(std::move(*first));
     for (int i = 0; i < options.readers && !options.read_only; ++i) {
@@ -161,7 +179,8 @@ result<std::unique_ptr<database>> database::open(const sql::location& where, con
     std::random_device lot;
     made->session = fmt::format("postferry {:08x}{:08x}", lot(), lot());
     if (!options.read_only && !server) {
-        auto taken = file_lock::take(real.file, options.holder_description);
+        auto taken = file_lock::take(real.file, options.holder_description,
+                                     {.kind = options.kind_of_thing, .elsewhere = options.elsewhere});
         if (!taken) return std::unexpected(std::move(taken.error()));
         made->lock.emplace(std::move(*taken));
     }

@@ -18,16 +18,16 @@ namespace postferry::store {
 
 namespace {
 
-std::unexpected<error> no_lock(const std::filesystem::path& file, int code) {
+std::unexpected<error> no_lock(const std::filesystem::path& file, int code, const file_lock::wording& words) {
     const auto folder = file.parent_path();
     if (code == ENOENT)
         return fail(retry_class::local, phase::ledger,
-                    fmt::format("ledger {}: there is no folder {}", file.string(), folder.string()),
-                    "Make the folder, or name another ledger with --state");
+                    fmt::format("{} {}: there is no folder {}", words.kind, file.string(), folder.string()),
+                    fmt::format("Make the folder, or {}", words.elsewhere));
     return fail(retry_class::local, phase::ledger,
-                fmt::format("ledger {}: cannot make {}.lock ({})", file.string(), file.string(),
+                fmt::format("{} {}: cannot make {}.lock ({})", words.kind, file.string(), file.string(),
                             std::generic_category().message(code)),
-                "Check that the folder may be written by this user and has space, or name another ledger with --state");
+                fmt::format("Check that the folder may be written by this user and has space, or {}", words.elsewhere));
 }
 
 std::string host_name() {
@@ -45,7 +45,7 @@ std::string holder_json(const std::string& command) {
 }
 
 /// The holder may just be writing the file: what cannot be read is left out. Anybody may have written it, hence quoted.
-std::unexpected<error> in_use(const std::filesystem::path& file, int descriptor) {
+std::unexpected<error> in_use(const std::filesystem::path& file, int descriptor, const file_lock::wording& words) {
     std::array<char, 4096> buffer{};
     const ssize_t n = pread(descriptor, buffer.data(), buffer.size(), 0);
     boost::system::error_code ignored;
@@ -61,8 +61,9 @@ std::unexpected<error> in_use(const std::filesystem::path& file, int descriptor)
     std::string who = "another run";
     if (value.is_object())
         who = fmt::format("PID {} on {} since {} ({})", text("pid"), text("host"), text("started"), text("command"));
-    return fail(retry_class::config, phase::ledger, fmt::format("ledger {} is in use by {}", file.string(), who),
-                "Wait until it has ended, or name another ledger with --state");
+    return fail(retry_class::config, phase::ledger,
+                fmt::format("{} {} is in use by {}", words.kind, file.string(), who),
+                fmt::format("Wait until it has ended, or {}", words.elsewhere));
 }
 
 bool same_file(int descriptor, const std::filesystem::path& path) {
@@ -73,16 +74,16 @@ bool same_file(int descriptor, const std::filesystem::path& path) {
 
 } // namespace
 
-result<file_lock> file_lock::take(const std::filesystem::path& file, const std::string& command) {
+result<file_lock> file_lock::take(const std::filesystem::path& file, const std::string& command, const wording& words) {
     std::filesystem::path path = file;
     path += ".lock";
     for (;;) {
         const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-        if (descriptor < 0) return no_lock(file, errno);
+        if (descriptor < 0) return no_lock(file, errno, words);
         file_lock lock(descriptor, path);
         if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
             const int code = errno;
-            auto failed = code == EWOULDBLOCK ? in_use(file, descriptor) : no_lock(file, code);
+            auto failed = code == EWOULDBLOCK ? in_use(file, descriptor, words) : no_lock(file, code, words);
             close(std::exchange(lock.descriptor_, -1)); // the file is theirs: not ours to remove
             return failed;
         }
@@ -93,7 +94,7 @@ result<file_lock> file_lock::take(const std::filesystem::path& file, const std::
         const std::string holder = holder_json(command);
         if (ftruncate(descriptor, 0) != 0 ||
             pwrite(descriptor, holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size()))
-            return no_lock(file, errno);
+            return no_lock(file, errno, words);
         return lock;
     }
 }

@@ -12,8 +12,16 @@ namespace postferry::store {
 /// behind holds nobody up.
 class file_lock {
   public:
+    /// How messages call the file, and what else to do.
+    struct wording {
+        std::string kind = "ledger", elsewhere = "name another ledger with --state";
+    };
     /// `command` goes into the file for others to read: no secrets. Held by somebody else: class config, naming them.
-    [[nodiscard]] static result<file_lock> take(const std::filesystem::path& file, const std::string& command);
+    [[nodiscard]] static result<file_lock> take(const std::filesystem::path& file, const std::string& command,
+                                                const wording& words);
+    [[nodiscard]] static result<file_lock> take(const std::filesystem::path& file, const std::string& command) {
+        return take(file, command, wording{});
+    }
     file_lock(file_lock&& other) noexcept;
     file_lock& operator=(file_lock&&) = delete;
     ~file_lock();

@@ -136,6 +136,12 @@ result<std::vector<lost_key>> vault::attach(tables& t, bool take_anyway) {
     return lost;
 }
 
+result<void> vault::join(tables& t) {
+    auto key = sealing(t);
+    if (!key) return pass_on(key);
+    return {};
+}
+
 result<vault::progress> vault::reseal(tables& t, record_id after, int limit) {
     auto key = sealing(t);
     if (!key) return pass_on(key);

@@ -47,6 +47,9 @@ class vault {
     /// lost. `no_key` when the store's current key is not in our file and something is sealed with it: this is the
     /// wrong key file. (`take_anyway`: the right one is lost; ours becomes current.)
     [[nodiscard]] result<std::vector<lost_key>> attach(tables& t, bool take_anyway = false);
+    /// For whoever only takes part (a worker): `no_key` when the store's current key is not in our file. Changes
+    /// nothing.
+    [[nodiscard]] result<void> join(tables& t);
     /// Seals up to `limit` credentials anew with the current key; answers how many, 0: all are. What cannot be opened
     /// is passed over.
     struct progress {
