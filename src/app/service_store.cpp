@@ -26,7 +26,9 @@ result<std::unique_ptr<store::database>> open_database(const config_store& s, bo
                     "Set [store] url = \"postgresql://...\" for both (postferry store move takes what is there along), "
                     "or raise [service] jobs");
     store::database_options options{.holder_description = serves ? "postferry serve" : "postferry worker",
-                                    .kind_of_thing = "store"};
+                                    .kind_of_thing = "store",
+                                    .elsewhere = "name another store in [store] url",
+                                    .bring_up_to_date = serves};
     if (s.password.given()) {
         auto password = s.password.value();
         if (!password) return std::unexpected(std::move(password.error()));
@@ -80,6 +82,11 @@ result<std::unique_ptr<store::vault>> open_vault(store::database& db, const std:
     return vault;
 }
 
+/// A worker that cannot open what the service seals would only ask people for passwords that are there.
+result<void> join(store::database& db, store::vault& vault) {
+    return at_once(db, [&vault](tables& t) { return vault.join(t); });
+}
+
 /// Which credentials are lost with keys that are not in the file, and whose they are.
 result<void> attach(store::database& db, store::vault& vault) {
     auto lost = at_once(db, [&vault](tables& t) { return vault.attach(t); });
@@ -105,7 +112,8 @@ result<service_store> open_store(const config_file& file, bool serves) {
     auto vault = open_vault(*out.db, s.key_file, serves);
     if (!vault) return std::unexpected(std::move(vault.error()));
     out.vault = std::move(*vault);
-    if (auto ok = attach(*out.db, *out.vault); !ok) return std::unexpected(std::move(ok.error()));
+    if (auto ok = serves ? attach(*out.db, *out.vault) : join(*out.db, *out.vault); !ok)
+        return std::unexpected(std::move(ok.error()));
     return out;
 }
 
