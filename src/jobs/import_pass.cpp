@@ -108,7 +108,7 @@ void import_pass::check_account(import_row& r) {
     if (!r.aliases.empty() && !r.address)
         r.fault(column_of(column::aliases), "need an account with an address, which target_user is not");
     if (form_.mode == store::batch_mode::upsert && a.password.empty()) ++without_password_;
-    r.mailbox.target_user = a.address;
+    r.mailbox.target_user = r.address ? r.address->text() : a.address;
 }
 
 void import_pass::check_mailbox(import_row& r, const accounts::account& m) {
