@@ -63,6 +63,20 @@ class Migrate(PairCase):
         again = self.migrate(*self.ends(), "--jobs", "4")
         self.assertEqual(again.report["totals"]["messages"]["copied"], sum(self.content(self.old, u).messages() for u in wrong), again)
 
+    def test_spaces_around_a_password_belong_to_it(self):
+        secrets = {" leading-secret": "plain", "trailing-secret ": "quoted", " secret-between ": "quoted"}
+        self.secrets += [secret.strip() for secret in secrets]
+        users = {f"u{number}": secret for number, secret in enumerate(secrets)}
+        old, new = start_pair(self.folder / "spaces", users=users)
+        self.addCleanup(old.stop)
+        self.addCleanup(new.stop)
+        for user in users:
+            samples.fill(old, user, [folder("INBOX", mails(2))])
+        quoted = lambda secret: f'"{secret}"' if secrets[secret] == "quoted" else secret  # noqa: E731
+        self.write(*(f"{user},{quoted(secret)},{user},{quoted(secret)}" for user, secret in users.items()))
+        run = self.migrate("--source", f"imap://127.0.0.1:{old.imap_port}?tls=off", "--target", f"imap://127.0.0.1:{new.imap_port}?tls=off")
+        self.assertEqual(run.report["totals"]["messages"]["copied"], 2 * len(users), run)
+
     def test_nobody_can_log_in(self):
         users = self.people(2)
         self.secrets += ["Falsch-99"]
