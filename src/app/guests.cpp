@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 namespace postferry::app {
@@ -35,9 +36,34 @@ std::string trimmed(double n) { return fmt::format("{:g}", n); }
 
 struct guests::server {
     std::string key;
-    std::unique_ptr<net::token_bucket> octets, messages, logins; ///< none: no limit
-    std::size_t turn = SIZE_MAX;
+    /// None: no limit. One that is set stays as long as the server, and may get another rate.
+    std::atomic<net::token_bucket*> octets = nullptr, messages = nullptr;
+    std::unique_ptr<net::token_bucket> logins;
+    std::atomic<std::size_t> turn = SIZE_MAX;
     std::array<net::day_budget, 2> day; ///< received, sent
+    std::vector<std::unique_ptr<net::token_bucket>> own;
+
+    /// Under the lock of the guests.
+    void set(std::atomic<net::token_bucket*>& which, std::optional<double> per_second, double burst, time now) {
+        net::token_bucket* bucket = which.load();
+        if (bucket != nullptr)
+            bucket->change(per_second.value_or(unlimited), per_second ? burst : unlimited, now);
+        else if (per_second)
+            which = own.emplace_back(std::make_unique<net::token_bucket>(*per_second, burst, now)).get();
+    }
+    void set_octets(std::optional<double> per_second, time now) {
+        // Short turns: a fifth of a second each, so that nobody who shares the rate waits long for the others.
+        const std::size_t one =
+            per_second ? std::max<std::size_t>(static_cast<std::size_t>(*per_second / 5), 512) : SIZE_MAX;
+        set(octets, per_second, static_cast<double>(one), now);
+        turn = one;
+    }
+    void set_messages(std::optional<double> per_second, time now) {
+        set(messages, per_second, std::max(per_second.value_or(1), 1.0), now);
+    }
+
+  private:
+    static constexpr double unlimited = 1e15;
 };
 
 struct guests::account {
@@ -62,7 +88,8 @@ class guests::line final : public net::allowance {
         const std::int64_t unix = stay_->at_->unix_now();
         account_.day[which].add(octets, unix);
         server_.day[which].add(octets, unix);
-        return server_.octets ? server_.octets->take(static_cast<double>(octets), now) : now;
+        net::token_bucket* rate = server_.octets;
+        return rate != nullptr ? rate->take(static_cast<double>(octets), now) : now;
     }
 
     [[nodiscard]] std::size_t turn() const noexcept override {
@@ -78,14 +105,16 @@ class guests::line final : public net::allowance {
         if (auto spent = spent_budget()) return std::unexpected(std::move(*spent));
         if (messages == 0) return now;
         const auto units = static_cast<double>(messages);
-        time when = server_.messages ? server_.messages->take(units, now) : now;
+        net::token_bucket* rate = server_.messages;
+        time when = rate != nullptr ? rate->take(units, now) : now;
         const std::lock_guard lock(account_.mutex);
         if (account_.slow && now < account_.slow_until) when = std::max(when, account_.slow->take(units, now));
         return when;
     }
 
     [[nodiscard]] std::size_t messages_at_once() const noexcept override {
-        double rate = server_.messages ? server_.messages->per_second() : 0;
+        net::token_bucket* messages = server_.messages;
+        double rate = messages != nullptr ? messages->per_second() : 0;
         {
             const std::lock_guard lock(account_.mutex);
             if (account_.slow && std::chrono::steady_clock::now() < account_.slow_until)
@@ -165,6 +194,57 @@ task<result<void>> guests::save() {
                                           net::day_budget::hour_of(unix_now()) - net::day_budget::hours_a_day);
 }
 
+/// What a server may be asked for, less what other processes ask it for.
+void guests::apply_rates(server& s, const server_share& share, time now) const {
+    const double workers = std::max(share.workers, 1);
+    const auto part = [workers](const auto& own, const auto& usual) -> std::optional<double> {
+        if (own) return static_cast<double>(*own) / workers;
+        if (usual) return static_cast<double>(*usual) / workers;
+        return std::nullopt;
+    };
+    s.set_octets(part(share.octets_per_second, options_.octets_per_second), now);
+    s.set_messages(part(share.messages_per_second, options_.messages_per_second), now);
+}
+
+void guests::share(const std::vector<server_share>& all) {
+    const std::lock_guard lock(mutex_);
+    const time now = now_.steady();
+    std::map<std::string, server_share, std::less<>> next;
+    for (const server_share& one : all) next.emplace(one.key, one);
+    for (const auto& [key, s] : servers_) {
+        const auto before = shares_.find(key), after = next.find(key);
+        const server_share none{.key = key};
+        const server_share &was = before == shares_.end() ? none : before->second,
+                           &is = after == next.end() ? none : after->second;
+        if (was != is) apply_rates(*s, is, now);
+    }
+    shares_ = std::move(next);
+}
+
+task<result<void>> guests::refresh() {
+    if (auto ok = co_await save(); !ok || book_ == nullptr) co_return ok;
+    auto all = co_await book_->traffic_since(net::day_budget::hour_of(unix_now()) - net::day_budget::hours_a_day);
+    if (!all) co_return std::unexpected(all.error());
+    std::map<std::string, std::array<std::map<std::int64_t, std::uint64_t>, 2>, std::less<>> by_place;
+    for (const net::traffic& t : *all) by_place[t.place][t.sent ? 1 : 0][t.hour] += t.octets;
+    const std::lock_guard lock(mutex_);
+    const auto correct = [&](const std::string& place, std::array<net::day_budget, 2>& day) {
+        const auto known = by_place.find(place);
+        if (known == by_place.end()) return;
+        for (const bool sent : {false, true})
+            if (day[sent ? 1 : 0].limited()) day[sent ? 1 : 0].stands_at(std::move(known->second[sent ? 1 : 0]));
+        by_place.erase(known);
+    };
+    for (auto& [key, s] : servers_) correct(key, s->day);
+    for (auto& [key, a] : accounts_) correct(key, a->day);
+    remembered_.clear();
+    for (auto& [place, both] : by_place)
+        for (const bool sent : {false, true})
+            for (const auto& [hour, octets] : both[sent ? 1 : 0])
+                remembered_[place].push_back({.place = place, .sent = sent, .hour = hour, .octets = octets});
+    co_return result<void>{};
+}
+
 void guests::recall(const std::string& place, std::array<net::day_budget, 2>& day) {
     auto known = remembered_.extract(place);
     if (known.empty()) return;
@@ -206,13 +286,8 @@ std::shared_ptr<guests::server> guests::server_of(const mailbox::endpoint& where
     s = std::make_shared<server>();
     s->key = key;
     const time now = now_.steady();
-    if (const auto rate = options_.octets_per_second) {
-        // Short turns: a fifth of a second each, so that nobody who shares the rate waits long for the others.
-        s->turn = std::max<std::size_t>(static_cast<std::size_t>(*rate / 5), 512);
-        s->octets = std::make_unique<net::token_bucket>(static_cast<double>(*rate), static_cast<double>(s->turn), now);
-    }
-    if (const auto rate = options_.messages_per_second)
-        s->messages = std::make_unique<net::token_bucket>(*rate, std::max(*rate, 1.0), now);
+    const auto shared = shares_.find(key);
+    apply_rates(*s, shared == shares_.end() ? server_share{.key = key} : shared->second, now);
     if (const auto rate = options_.logins_per_second)
         s->logins = std::make_unique<net::token_bucket>(*rate, std::max(*rate, 1.0), now);
     for (net::day_budget& b : s->day) b.limit(options_.server_octets_per_day.value_or(0));

@@ -33,6 +33,14 @@ struct guest_clocks {
     std::function<std::int64_t()> unix_seconds; ///< none: the system's
 };
 
+/// A server's own limits, which go before the run's, and how many processes share them.
+struct server_share {
+    std::string key; ///< "imap.example.org:993"
+    std::optional<std::uint64_t> octets_per_second = {}, messages_per_second = {};
+    int workers = 1;
+    bool operator==(const server_share&) const = default;
+};
+
 /// The servers of a run, by host and port, and their accounts. Outlives all visits. From any thread.
 class guests : public std::enable_shared_from_this<guests> {
   public:
@@ -46,6 +54,11 @@ class guests : public std::enable_shared_from_this<guests> {
     /// What was moved since, into the book: at the end of each mailbox and every few seconds.
     task<result<void>> save();
 
+    /// save(), and then what all processes on one book have moved, this one's part too.
+    task<result<void>> refresh();
+    /// What is set for servers, and with how many processes they are shared; of those that are not named nothing is.
+    void share(const std::vector<server_share>& all);
+
     /// One mailbox's stay at both ends.
     [[nodiscard]] std::shared_ptr<visit> receive(const mailbox::endpoint& source, const mailbox::endpoint& target);
 
@@ -57,6 +70,7 @@ class guests : public std::enable_shared_from_this<guests> {
 
     guests(guest_options options, net::traffic_book* book, guest_clocks now);
     [[nodiscard]] std::shared_ptr<server> server_of(const mailbox::endpoint& where);
+    void apply_rates(server& s, const server_share& share, net::allowance::time now) const;
     void recall(const std::string& place, std::array<net::day_budget, 2>& day);
     void gather_news(const std::string& place, std::array<net::day_budget, 2>& day, std::vector<net::traffic>& into);
     void let_go_of_idle_accounts();
@@ -72,6 +86,7 @@ class guests : public std::enable_shared_from_this<guests> {
     std::mutex mutex_;
     std::map<std::string, std::shared_ptr<server>, std::less<>> servers_;
     std::map<std::string, std::shared_ptr<account>, std::less<>> accounts_;
+    std::map<std::string, server_share, std::less<>> shares_;
     std::map<std::string, std::vector<net::traffic>, std::less<>> remembered_; ///< of places that nobody visits now
 };
 

@@ -3,6 +3,9 @@
 #include "app/config.hpp"
 #include "http/message.hpp"
 #include "jobs/commands.hpp"
+#include "jobs/driver_book.hpp"
+#include "jobs/provision.hpp"
+#include "metrics/meters.hpp"
 #include "net/awaitable.hpp"
 #include "store/database.hpp"
 #include "store/vault.hpp"
@@ -22,6 +25,12 @@ struct foundation {
     store::vault& vault; ///< attached: it seals and opens
     /// There may be work: the worker of this process looks at once, those of others within a second. From any thread.
     std::function<void()> woken = [] {};
+    /// Something has shown that this process cannot do its part: it ends in good order, with that reason. From any
+    /// thread.
+    std::function<void(const error&)> unfit = [](const error&) {};
+    metrics::meters* counts = nullptr;          ///< of this process
+    jobs::driver_book* drivers = nullptr;       ///< of [provisioning.NAME]
+    jobs::provisioner_desk* accounts = nullptr; ///< made over the drivers
 
     [[nodiscard]] const config& settings() const noexcept { return file->values; }
 };

@@ -150,7 +150,19 @@ result<std::unique_ptr<service_pass_runner>> service_pass_runner::make(const fou
 }
 
 task<result<void>> service_pass_runner::load() { co_return co_await guests_->load(); }
-task<result<void>> service_pass_runner::save() { co_return co_await guests_->save(); }
+
+task<result<void>> service_pass_runner::save() {
+    auto used = co_await on_.db.read([](tables& t) { return t.leases.servers(); });
+    if (!used) co_return std::unexpected(std::move(used.error()));
+    std::vector<server_share> shares;
+    for (const store::server_use& u : *used)
+        shares.push_back({.key = u.limits.key,
+                          .octets_per_second = u.limits.octets_per_second,
+                          .messages_per_second = u.limits.messages_per_second,
+                          .workers = u.workers});
+    guests_->share(shares);
+    co_return co_await guests_->refresh();
+}
 
 namespace {
 
@@ -161,7 +173,10 @@ result<std::optional<secret>> first_of(tables& t, store::vault& vault,
         auto found = vault.get(t, key);
         if (!found) {
             error& why = found.error();
-            // The key file, not the store, is what is wrong: only somebody's word helps.
+            // Sealed with what the service seals with now: this machine's key file is an old one.
+            if (store::refusal::is(why, store::refusal::no_key))
+                if (auto joined = vault.join(t); !joined) return std::unexpected(std::move(joined.error()));
+            // The key is gone, not only from here: only somebody's word helps.
             if (store::refusal::is(why, store::refusal::no_key) || store::refusal::is(why, store::refusal::tampered))
                 return asks_for_credentials(why.what, why.advice);
             return found;
@@ -293,6 +308,10 @@ task<pass_end> service_pass_runner::run(jobs::work what, jobs::pass_hooks hooks,
     auto words = words_of(what, words_);
     if (!words) co_return failed(std::move(words.error()));
     auto in = co_await open_logins(what.mailbox);
+    if (!in && store::refusal::is(in.error(), store::refusal::no_key)) {
+        on_.unfit(in.error());
+        in.error().cls = retry_class::cancelled; // no mailbox's fault: others take it up
+    }
     if (!in) {
         pass_end end = failed(std::move(in.error()));
         end.counts = what.mailbox.counts;

@@ -1,5 +1,7 @@
 #include "app/service_process.hpp"
 
+#include "api/pages.hpp"
+#include "app/config_provisioning.hpp"
 #include "app/exit_code.hpp"
 #include "app/log.hpp"
 #include "app/service.hpp"
@@ -8,7 +10,9 @@
 #include "app/standard_output.hpp"
 #include "app/system_notify.hpp"
 #include "http/server.hpp"
+#include "jobs/hook.hpp"
 #include "jobs/worker.hpp"
+#include "metrics/metered_runner.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -31,13 +35,34 @@ constexpr std::chrono::seconds books_every{5};
 constexpr std::chrono::seconds goodbyes{5}; ///< at the end, for servers that are told goodbye
 
 void on_request(const http::served& r) {
-    log::debug({}, "{} {} {} in {} us for {}", http::name_of(r.verb), r.path, r.status, r.took.count(), r.from.address);
+    log::debug({}, "{} {} {} in {} us for {}", http::name_of(r.verb), api::shown_path(r.path), r.status, r.took.count(),
+               r.from.address);
 }
 
 http::server_options listen_options(const config_service& s) {
     http::server_options o{.listen = s.listen, .socket = s.socket};
     if (!s.tls_certificate.empty()) o.tls = http::tls_identity{.certificate = s.tls_certificate, .key = s.tls_key};
     return o;
+}
+
+result<jobs::driver_book::settings_by_name> driver_settings(const config_file& file) {
+    jobs::driver_book::settings_by_name all;
+    for (const auto& [name, driver] : file.values.provisioning) {
+        auto settings = provisioning_settings(file, name);
+        if (!settings) return fail(retry_class::config, phase::usage, settings.error().text());
+        all.emplace(name, std::move(*settings));
+    }
+    return all;
+}
+
+std::vector<jobs::window> windows_of(const config_schedule& s) {
+    std::vector<jobs::window> out;
+    for (const config_window& w : s.hours)
+        out.push_back({.days = w.days,
+                       .from_minute = static_cast<int>(w.from.count()),
+                       .to_minute = static_cast<int>(w.to.count()),
+                       .time_zone = jobs::local_time_zone()});
+    return out;
 }
 
 /// Everything of the process, in the order in which it is made. One strand, `control_`, but for the threads that run
@@ -54,16 +79,34 @@ class service_process {
         auto opened = open_store(*call_.file, call_.serves);
         if (!opened) return std::unexpected(std::move(opened.error()));
         store_ = std::move(*opened);
-        const foundation base{
-            .file = call_.file, .ex = io_.get_executor(), .db = *store_.db, .vault = *store_.vault, .woken = [this] {
-                if (worker_) worker_->wake();
-            }};
+        meters_ = std::make_unique<metrics::meters>(*store_.db, POSTFERRY_VERSION);
+        auto settings = driver_settings(*call_.file);
+        if (!settings) return std::unexpected(std::move(settings.error()));
+        drivers_ = std::make_unique<jobs::driver_book>(io_.get_executor(), std::move(*settings));
+        accounts_ = std::make_unique<jobs::provisioner_desk>(*store_.db, *store_.vault, *drivers_);
+        hook_ = std::make_unique<jobs::command_hook>(*store_.db, *store_.vault);
+        commands_ = std::make_unique<jobs::commands>(*store_.db, [this] {
+            if (worker_) worker_->wake();
+        });
+        const foundation base{.file = call_.file,
+                              .ex = io_.get_executor(),
+                              .db = *store_.db,
+                              .vault = *store_.vault,
+                              .woken =
+                                  [this] {
+                                      if (worker_) worker_->wake();
+                                  },
+                              .unfit = [this](const error& why) { give_up(why); },
+                              .counts = meters_.get(),
+                              .drivers = drivers_.get(),
+                              .accounts = accounts_.get()};
         const std::uint32_t jobs = call_.jobs.value_or(call_.file->values.service.jobs);
         if (jobs > 0) {
             auto runner = service_pass_runner::make(base, jobs);
             if (!runner) return std::unexpected(std::move(runner.error()));
             runner_ = std::move(*runner);
-            worker_ = std::make_unique<jobs::worker>(io_.get_executor(), *store_.db, *runner_, worker_options(jobs));
+            metered_ = std::make_unique<metrics::metered_runner>(*runner_, *meters_);
+            worker_ = std::make_unique<jobs::worker>(io_.get_executor(), *store_.db, *metered_, worker_options(jobs));
         }
         facades_ = std::make_unique<facades>(base, call_.serves);
         if (!call_.serves) return {};
@@ -85,7 +128,19 @@ class service_process {
         jobs::worker_options o{.name = call_.name, .version = POSTFERRY_VERSION, .jobs = static_cast<int>(jobs)};
         o.term = call_.file->values.service.lease;
         o.beat = o.term / 4;
-        o.jobs = static_cast<int>(jobs);
+        const config& c = call_.file->values;
+        if (c.limits.connections_per_server)
+            o.connections_per_server = static_cast<int>(*c.limits.connections_per_server);
+        o.windows = windows_of(c.schedule);
+        if (const auto every = std::chrono::duration_cast<std::chrono::minutes>(c.schedule.delta_every);
+            every.count() > 0)
+            o.delta_every_minutes = static_cast<int>(every.count());
+        o.accounts.wanted = jobs::begins_with_account;
+        o.accounts.make = [this](jobs::work what, std::string actor, std::stop_token stop) {
+            return accounts_->run(std::move(what), std::move(actor), std::move(stop));
+        };
+        o.hook = hook_.get();
+        o.complain = [](const std::string& text) { log::warning({}, "{}", text); };
         return o;
     }
 
@@ -100,6 +155,8 @@ class service_process {
         while (!stopping_) {
             co_await done_.wait_for(books_every);
             co_await keep_books();
+            if (auto started = co_await commands_->start_due(); !started)
+                log::warning({}, "{}", started.error().message());
         }
         co_await stop();
     }
@@ -125,6 +182,7 @@ class service_process {
         log::info({}, "postferry {} {}: {}, {}", POSTFERRY_VERSION, call_.serves ? "serves" : "works", where,
                   store_.db->name());
         notify_system(fmt::format("READY=1\nSTATUS={}", where));
+        if (!server_) co_return;
         for (const std::string& line : co_await facades_->greeting()) {
             log::info({}, "{}", line);
             to_stdout(line + "\n");
@@ -173,9 +231,10 @@ class service_process {
     }
 
     void give_up(const error& why) {
-        log::write(log::level::error, {}, why.message());
-        asio::post(control_, [this, code = exit_code_of(why)] {
-            exit_code_ = code;
+        asio::post(control_, [this, why] {
+            if (std::exchange(given_up_, true)) return;
+            log::write(log::level::error, {}, why.message());
+            exit_code_ = exit_code_of(why);
             begin_stop();
         });
     }
@@ -240,11 +299,17 @@ class service_process {
     asio::signal_set signals_;
     asio::steady_timer ticks_;
     net::event done_;
-    bool stopping_ = false;
+    bool stopping_ = false, given_up_ = false;
     int running_ = 0, exit_code_ = exit_codes::done;
     std::vector<std::function<void()>> stops_;
     service_store store_;
+    std::unique_ptr<metrics::meters> meters_;
+    std::unique_ptr<jobs::driver_book> drivers_;
+    std::unique_ptr<jobs::provisioner_desk> accounts_;
+    std::unique_ptr<jobs::command_hook> hook_;
+    std::unique_ptr<jobs::commands> commands_;
     std::unique_ptr<service_pass_runner> runner_;
+    std::unique_ptr<metrics::metered_runner> metered_;
     std::unique_ptr<jobs::worker> worker_;
     std::unique_ptr<facades> facades_;
     std::unique_ptr<http::server> server_;

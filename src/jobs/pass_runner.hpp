@@ -18,7 +18,7 @@ namespace postferry::jobs {
 /// One pass over one mailbox, under a lease.
 struct work {
     store::migration mailbox;
-    batch_settings settings;
+    batch_settings settings = {};
     transfer::pass_kind kind = transfer::pass_kind::bulk;
     std::int64_t token = 0;                   ///< of the lease; every write to the ledger bears it
     std::shared_ptr<const lease_clock> lease; ///< nothing may be written to the target when it has run out

@@ -59,6 +59,14 @@ std::optional<std::uint8_t> parse_days(std::string_view text) noexcept {
     return parse_weekdays(text);
 }
 
+std::string local_time_zone() {
+    try {
+        return date::current_zone()->name();
+    } catch (const std::exception&) { // the library's way to say that /etc/localtime names none
+        return "UTC";
+    }
+}
+
 bool is_time_zone(std::string_view name) {
     try {
         (void)date::locate_zone(std::string(name));

@@ -25,6 +25,8 @@ struct window {
 /// "mon-fri", "sat,sun", "daily"; nothing when it is none of these.
 [[nodiscard]] std::optional<std::uint8_t> parse_days(std::string_view text) noexcept;
 [[nodiscard]] bool is_time_zone(std::string_view name);
+/// This machine's; "UTC" where it has none.
+[[nodiscard]] std::string local_time_zone();
 
 /// Whether one of them is open; no windows at all are open always.
 [[nodiscard]] bool is_open(const std::vector<window>& all, unix_ms now);

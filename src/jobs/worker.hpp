@@ -23,7 +23,7 @@ class hook_runner;
 /// How accounts are made on the new server (jobs/provision.hpp); empty: not here.
 struct account_maker {
     std::function<bool(const store::migration&, store::batch_mode, const batch_settings&)> wanted = {};
-    std::function<task<provision_end>(work, std::stop_token)> make = {};
+    std::function<task<provision_end>(work, std::string actor, std::stop_token)> make = {};
 };
 
 struct worker_options {

@@ -161,8 +161,8 @@ task<bool> worker::make_account(running_ptr r) {
               .token = r->what.hold.token,
               .lease = r->lease,
               .connections = options_.connections};
-    provision_end end = co_await asio::co_spawn(line, options_.accounts.make(std::move(what), r->stop.get_token()),
-                                                asio::use_awaitable);
+    provision_end end = co_await asio::co_spawn(
+        line, options_.accounts.make(std::move(what), actor_of(id_), r->stop.get_token()), asio::use_awaitable);
     const pass_hooks hooks = hooks_of(r);
     for (const std::string& note : end.notes) hooks.on_line(store::log_level::info, {}, note);
     co_await keep_lines(r);

@@ -56,7 +56,11 @@ class jobs_worker : public testing::TestWithParam<sql::dialect> {
     }
     void SetUp() override {
         store::database_options options;
-        options.clock = [this] { return now_.load(); };
+        options.clock = [this] {
+            const unix_ms now = now_;
+            if (on_clock_) on_clock_();
+            return now;
+        };
         auto opened = store::database::open(place_.url(), options);
         ASSERT_TRUE(opened) << opened.error().message();
         db_ = std::move(*opened);
@@ -128,6 +132,7 @@ class jobs_worker : public testing::TestWithParam<sql::dialect> {
 
     support::test_database place_{GetParam()};
     std::atomic<unix_ms> now_ = 1'795'370'400'000;
+    std::function<void()> on_clock_; ///< when the database is asked for the time, on its thread
     asio::io_context io_;
     std::unique_ptr<store::database> db_;
     store::record_id batch_ = 0, other_ = 0;
@@ -363,7 +368,7 @@ TEST_P(jobs_worker, the_account_comes_before_the_first_pass) {
     std::vector<store::record_id> made;
     account_maker accounts;
     accounts.wanted = [](const store::migration& m, store::batch_mode, const batch_settings&) { return m.passes == 0; };
-    accounts.make = [&](work what, std::stop_token) -> task<provision_end> {
+    accounts.make = [&](work what, std::string, std::stop_token) -> task<provision_end> {
         EXPECT_EQ(what.mailbox.state, mailbox_state::provisioning);
         made.push_back(what.mailbox.id);
         provision_end end;
@@ -418,6 +423,34 @@ TEST_P(jobs_worker, the_batch_follows_its_mailboxes) {
     EXPECT_EQ(state(), batch_state::syncing) << "one still waits";
     work_off(*w);
     EXPECT_EQ(state(), batch_state::synced);
+}
+
+TEST_P(jobs_worker, looks_again_when_there_is_news_while_it_looks) {
+    const auto id = add(1).at(0);
+    must([this, id](tables& t) { return t.migrations.set_due(id, now_ + 1'000, "bulk"); });
+    // So long that only the news can be why it is found.
+    worker w(io_.get_executor(), *db_, runner_,
+             {.term = std::chrono::hours(4), .beat = std::chrono::hours(1), .look = std::chrono::hours(1)});
+    int asked = 0;
+    on_clock_ = [&] {
+        // Registering asks once, the look for work comes after it: it finds nothing, and has not ended yet.
+        if (++asked != 2) return;
+        now_ += 2'000;
+        w.wake();
+    };
+    runner_.behave = [&](const work&, const pass_hooks&, std::stop_token) -> task<pass_end> {
+        w.stop();
+        co_return pass_end{.what = pass_end::how::stopped};
+    };
+    io_.restart();
+    auto done = asio::co_spawn(w.strand(), w.run(), asio::use_future);
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (runner_.kinds.empty() && std::chrono::steady_clock::now() < give_up)
+        io_.run_one_for(std::chrono::milliseconds(50));
+    EXPECT_THAT(runner_.kinds, ElementsAre("bulk")) << "what had happened during the look was forgotten";
+    w.stop();
+    while (done.wait_for(std::chrono::seconds(0)) != std::future_status::ready) io_.run_one();
+    EXPECT_TRUE(done.get());
 }
 
 } // namespace

@@ -35,6 +35,12 @@ void day_budget::remember(std::int64_t hour, std::uint64_t octets) {
     hours_[hour] += octets;
 }
 
+void day_budget::stands_at(std::map<std::int64_t, std::uint64_t> by_hour) {
+    const std::lock_guard lock(mutex_);
+    hours_ = std::move(by_hour);
+    for (const auto& [hour, octets] : news_) hours_[hour] += octets;
+}
+
 void day_budget::add(std::uint64_t octets, unix_time now) {
     const std::lock_guard lock(mutex_);
     const std::int64_t hour = hour_of(now);

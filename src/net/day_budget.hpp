@@ -24,6 +24,8 @@ class day_budget {
 
     /// What an earlier run has moved.
     void remember(std::int64_t hour, std::uint64_t octets);
+    /// What the book says of everybody's, ours included; what was added here and not told yet comes on top.
+    void stands_at(std::map<std::int64_t, std::uint64_t> by_hour);
     void add(std::uint64_t octets, unix_time now);
     /// Nothing: there is something left. Else when a quarter of the limit will be back, so that not every hour a few
     /// octets move.
