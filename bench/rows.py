@@ -304,15 +304,20 @@ def hashing(bench: Bench, title: str, *, scheme: str, count: int) -> Result:
 def accounts(bench: Bench, title: str, *, count: int) -> Result:
     """Accounts with hashed passwords into PostfixAdmin's tables in SQLite on the disk, every transaction synced."""
     program = bench.programs.directory or _missing("directory_bench")
-    schema = pathlib.Path(__file__).resolve().parent.parent / "tests" / "support" / "postfixadmin" / "sqlite.sql"
 
     def once(tool) -> Run:
         folder = bench.folder("disk")
-        with contextlib.closing(sqlite3.connect(folder / "mail.db")) as database:
-            database.executescript(schema.read_text())
-        return bench.launcher.run([Command([program, "create", str(folder / "mail.db"), str(count)])], folder)
+        return bench.launcher.run([Command([program, "create", str(postfixadmin(folder)), str(count)])], folder)
 
     return bench.alternate(Result(title, facts={"accounts": count}), [Bare("postferry", [])], 1 if bench.quick else 3, once)
+
+
+def postfixadmin(folder: pathlib.Path) -> pathlib.Path:
+    """PostfixAdmin's tables, empty, in an SQLite file."""
+    schema = pathlib.Path(__file__).resolve().parent.parent / "tests" / "support" / "postfixadmin" / "sqlite.sql"
+    with contextlib.closing(sqlite3.connect(folder / "mail.db")) as database:
+        database.executescript(schema.read_text())
+    return folder / "mail.db"
 
 
 @dataclasses.dataclass

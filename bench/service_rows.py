@@ -3,12 +3,13 @@
 import contextlib
 import itertools
 import random
+import sqlite3
 import time
 
 from bench.lines import Line
 from bench.measure import Run, Series
 from bench.report import STORES
-from bench.rows import Bench, Result, Row, Skipped, accounts, hashing, say
+from bench.rows import Bench, Result, Row, Skipped, accounts, hashing, postfixadmin, say
 from bench.scene import Scene
 from bench.service import Asker, Listener, Refused, Service, percentile
 from bench.tools import PASSWORD, End
@@ -16,6 +17,8 @@ from lab.postgres import Postgres, Unavailable
 
 COLUMNS = "source_user,source_password,target_user,target_password,source_url,target_url\n"
 AT_WORK = ("discovering", "copying")
+HASHED = ("{SHA512-CRYPT}$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/"
+          "O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1")
 
 
 @contextlib.contextmanager
@@ -37,13 +40,13 @@ def service(bench: Bench, *, store: str = "SQLite", database: Postgres | None = 
         yield things.enter_context(Service(bench.programs.postferry, folder, **more))
 
 
-def _url(end: End, user: str) -> str:
-    return f"{end.protocol}://{user}@{end.host}:{end.port}?tls=off"
+def _url(end: End) -> str:
+    return f"{end.protocol}://{end.host}:{end.port}?tls=off"
 
 
 def accounts_csv(ends: tuple[End, End], pairs: list[tuple[str, str]]) -> bytes:
     """As tools.Postferry writes it for `migrate`."""
-    return (COLUMNS + "".join(f"{old},{PASSWORD},{new},{PASSWORD},{_url(ends[0], old)},{_url(ends[1], new)}\n"
+    return (COLUMNS + "".join(f"{old},{PASSWORD},{new},{PASSWORD},{_url(ends[0])},{_url(ends[1])}\n"
                               for old, new in pairs)).encode()
 
 
@@ -150,6 +153,31 @@ def imports(bench: Bench, title: str, *, rows: int) -> Result:
                 result.facts[f"{store}: looking at the rows, s"] = checked
                 result.facts[f"{store}: writing them, s"] = written
             say(f"  {store}: {series.runs[-1].error or f'{checked:.3f} + {written:.3f} s'}")
+    return result
+
+
+def create(bench: Bench, title: str, *, count: int) -> Result:
+    """A batch of mode create-only: every account with its hashed password into PostfixAdmin's tables on the disk."""
+    text = "target_user,target_password,target_url,name\n" + "".join(
+        f"user{number:06}@bench.example,{HASHED},{_url(_nowhere()[1])},User {number}\n" for number in range(count))
+    result = Result(title, facts={"accounts": count})
+    for store in STORES:
+        series = result.series[store] = Series()
+        for _ in range(1 if bench.quick else 3):
+            tables = postfixadmin(bench.folder("disk"))
+            driver = {"provisioning.mail": f'driver = "sql"\ndatabase = "sqlite:{tables}"'}
+            with service(bench, store=store, settings=driver) as one:
+                one.ask("POST", "/batches", {"name": "new", "mode": "create-only", "settings": {"provisioning": "mail"}})
+                batch, _, _ = bring(one, "new", text.encode())
+                before, begin = one.cpu, time.monotonic()
+                one.ask("POST", f"/batches/{batch}/start")
+                one.wait_for(batch, {"completed"}, patience=120)
+                run = Run(time.monotonic() - begin, one.cpu - before, one.peak_octets)
+            with contextlib.closing(sqlite3.connect(tables)) as database:
+                (there,) = database.execute("SELECT count(*) FROM mailbox WHERE password = ?", (HASHED,)).fetchone()
+            run.error = "" if there == count else f"{there} accounts instead of {count}"
+            series.runs.append(run)
+            say(f"  {store}: {run.error or f'{run.wall:.3f} s'}")
     return result
 
 
@@ -281,6 +309,7 @@ def all_rows(bench: Bench) -> list[Row]:
         row(f"hash-{scheme.lower()}", f"{passwords} passwords hashed with {scheme}, default costs", hashing, scheme=scheme,
             count=passwords)
     row("create-accounts", "10,000 accounts with hashed passwords, SQLite on the disk", accounts, count=10_000)
+    row("service-accounts", "the same by a batch of the service, mode create-only", create, count=10_000)
     row("import-10000", "10,000 accounts with passwords, from CSV into the store by HTTP", imports, rows=10_000)
     for store in STORES:
         row(f"api-p99-{store.lower()}", f"pages of 100 mailboxes among 100,000, {store}", api, store=store,
