@@ -31,7 +31,7 @@ TEST(batch_status, its_sums_add_up_in_words) {
         text,
         HasSubstr(
             "  messages   12,345 = 10,000 copied + 2,000 there already + 45 skipped by rule + 300 still to do\n"));
-    EXPECT_THAT(text, HasSubstr("  data       12.0 GB of 14.0 GB copied\n"));
+    EXPECT_THAT(text, HasSubstr("  data       12 GB of 14 GB copied\n"));
     EXPECT_THAT(text, testing::ContainsRegex("  estimate   copied between 2026-11-2. ..:10 and 2026-11-2. ..:50\n"));
 }
 

@@ -64,21 +64,18 @@ class watcher {
           signals_(io_, SIGINT, SIGTERM), terminal_(!c.json() && !c.quiet() && terminal_columns().has_value()) {}
 
     result<int> run() {
-        io_.restart();
-        result<int> outcome = exit_codes::done;
         signals_.async_wait([this](boost::system::error_code ec, int number) {
             if (ec) return;
             signal_ = number;
             timer_.cancel();
         });
         feed_.start([this](const sse_event& e) { heard(e); });
-        boost::asio::co_spawn(io_, work(), [&](const std::exception_ptr& thrown, result<int> done) {
-            outcome = std::move(done);
-            feed_.stop();
-            signals_.cancel();
-            if (thrown) std::rethrow_exception(thrown);
-        });
-        io_.run();
+        auto outcome = c_.api.wait(work());
+        signals_.cancel();
+        feed_.stop();
+        io_.restart();
+        while (!feed_.ended() && io_.run_one() > 0) {
+        }
         return outcome;
     }
 

@@ -35,16 +35,13 @@ std::vector<noun_option> options_of(const noun_verb& v) {
 struct raw_words {
     std::map<std::string, std::vector<std::string>, std::less<>> values;
     std::map<std::string, bool, std::less<>> flags;
+    std::vector<std::string> words; ///< that are no options
 };
 
 void describe(CLI::App& app, const noun_verb& v, raw_words& raw) {
     app.set_help_flag("", "");
     app.allow_extras(false);
-    for (const noun_argument& a : v.arguments) {
-        auto* made = app.add_option(std::string(a.name), raw.values[std::string(a.name)], "");
-        if (!a.many) made->expected(1);
-        made->required(false); // said in our own words
-    }
+    app.add_option("words", raw.words, "");
     for (const noun_option& o : options_of(v)) {
         std::string names(o.name);
         if (o.name == "--config") names = "-c," + names;
@@ -67,6 +64,21 @@ std::string what_is_wrong(const noun_verb& v, const std::vector<std::string>& le
     std::vector<std::string_view> known;
     for (const noun_option& o : options_of(v)) known.push_back(o.name);
     return fmt::format("{} has no option {}{}", v.name(), option, meant(option, known));
+}
+
+/// Gives each argument its words; nothing, or what is wrong.
+std::optional<std::string> take_arguments(const noun_verb& v, std::vector<std::string> words, noun_words& into) {
+    std::size_t next = 0;
+    for (const noun_argument& a : v.arguments) {
+        const std::size_t n = a.many ? words.size() - next : std::min<std::size_t>(1, words.size() - next);
+        if (n == 0 && !a.optional) return fmt::format("{} needs {}", v.name(), a.name);
+        if (n == 0) continue;
+        const auto first = words.begin() + static_cast<std::ptrdiff_t>(next);
+        into.given[std::string(a.name)].assign(first, first + static_cast<std::ptrdiff_t>(n));
+        next += n;
+    }
+    if (next < words.size()) return fmt::format("{} takes no further word: {}", v.name(), words[next]);
+    return std::nullopt;
 }
 
 std::string needs_value(const noun_verb& v, std::string_view said) {
@@ -109,8 +121,7 @@ noun_line words_of(const noun_verb& v, std::span<const char* const> arguments) {
         if (!values.empty()) words.given[name] = std::move(values);
     for (const auto& [name, set] : raw.flags)
         if (set) words.given[name];
-    for (const noun_argument& a : v.arguments)
-        if (!a.optional && !words.has(a.name)) return fault(v.name(), fmt::format("{} needs {}", v.name(), a.name));
+    if (auto wrong = take_arguments(v, std::move(raw.words), words)) return fault(v.name(), *wrong);
     if (auto wrong = check_options(v, words)) return fault(v.name(), *wrong);
     return {.run = std::move(words), .exit_code = 0, .out = {}, .err = {}};
 }

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -98,10 +99,12 @@ class remote {
 
     [[nodiscard]] const remote_place& place() const noexcept { return session_.place(); }
     [[nodiscard]] boost::asio::io_context& io() noexcept { return io_; }
+    /// Until `work` is done; a kept connection may go on waiting behind it for the server's farewell.
     template <class T> T wait(task<T> work) {
         io_.restart();
         auto outcome = boost::asio::co_spawn(io_, std::move(work), boost::asio::use_future);
-        io_.run();
+        while (outcome.wait_for(std::chrono::seconds(0)) != std::future_status::ready && io_.run_one() > 0) {
+        }
         return outcome.get();
     }
 

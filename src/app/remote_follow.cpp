@@ -27,7 +27,10 @@ void remote_feed::start(std::function<void(const sse_event&)> take) {
     take_ = std::move(take);
     // Nothing throws in run() but its being cancelled.
     boost::asio::co_spawn(ex_, run(),
-                          boost::asio::bind_cancellation_slot(stop_.slot(), [](const std::exception_ptr&) {}));
+                          boost::asio::bind_cancellation_slot(stop_.slot(), [this](const std::exception_ptr&) {
+                              session_.close();
+                              ended_ = true;
+                          }));
 }
 
 task<> remote_feed::run() {

@@ -11,7 +11,7 @@
 namespace postferry::app {
 
 /// The service's stream of events. Taken up again behind the last one when the connection is lost, for `patience`;
-/// then, or when the service refuses, it has failed. One thread; lives until the context it runs on has nothing to do.
+/// then, or when the service refuses, it has failed. One thread; lives until it has ended.
 class remote_feed {
   public:
     remote_feed(executor ex, remote_place place, std::string target, std::string after = {})
@@ -20,6 +20,7 @@ class remote_feed {
     void start(std::function<void(const sse_event&)> take);
     void stop() { stop_.emit(boost::asio::cancellation_type::terminal); }
     [[nodiscard]] const std::optional<error>& failed() const noexcept { return failed_; }
+    [[nodiscard]] bool ended() const noexcept { return ended_; } ///< nothing of it runs any more
 
   private:
     task<> run();
@@ -32,6 +33,7 @@ class remote_feed {
     std::function<void(const sse_event&)> take_;
     boost::asio::cancellation_signal stop_;
     std::optional<error> failed_;
+    bool ended_ = false;
 };
 
 /// "18:00:05 alice: queued -> copying, because ..." for people; with its line end.

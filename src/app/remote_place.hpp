@@ -12,12 +12,12 @@ namespace postferry::app {
 
 /// A service is reached by its local socket, or by its URL with a token.
 struct remote_place {
-    std::filesystem::path socket; ///< used when there is no URL
-    std::string url;              ///< "https://mail.example.org:8443", with a path before /api/v1 if there is one
-    secret token;                 ///< empty: none; the local socket knows who we are
-    std::string ca_file;          ///< PEM; empty: the system's authorities
-    std::string note;             ///< where this was said: "--socket", "$POSTFERRY_URL", "[service] socket of ..."
-    bool usual = false;           ///< nobody named it: the configuration's socket, or the one that is usual
+    std::filesystem::path socket = {}; ///< used when there is no URL
+    std::string url = {};              ///< "https://mail.example.org:8443", with a path before /api/v1 if there is one
+    secret token = {};                 ///< empty: none; the local socket knows who we are
+    std::string ca_file = {};          ///< PEM; empty: the system's authorities
+    std::string note = {};             ///< where this was said: "--socket", "$POSTFERRY_URL", "[service] socket of ..."
+    bool usual = false;                ///< nobody named it: the configuration's socket, or the one that is usual
 
     [[nodiscard]] bool local() const noexcept { return url.empty(); }
     [[nodiscard]] std::string name() const { return local() ? socket.string() : url; } ///< no secret in it
@@ -25,7 +25,7 @@ struct remote_place {
 
 /// What the command line says about it; all may be empty.
 struct place_words {
-    std::string url, socket, token_file, ca, config;
+    std::string url = {}, socket = {}, token_file = {}, ca = {}, config = {};
     bool no_config = false;
 };
 

@@ -363,7 +363,8 @@ class remote_place_test : public remote_client {
                 return it == environment.end() ? nullptr : it->second.c_str();
             },
             [&](const std::filesystem::path&) -> std::expected<config_file, config_faults> {
-                config_file file{.values = config::standard()};
+                config_file file{};
+                file.values = config::standard();
                 if (!socket.empty()) {
                     file.file = "/etc/x.toml";
                     file.values.service.socket = socket == "none" ? "" : socket;

@@ -20,11 +20,11 @@ TEST(text_table, names_in_any_script_stand_in_line) {
 
 TEST(text_table, a_narrow_terminal_cuts_what_gives) {
     EXPECT_EQ(people().text(30), " ID  NAME      WHY\n"
-                                 "  7  Zoë 日本  a long reason…\n"
+                                 "  7  Zoë 日本  a long reason …\n"
                                  "120  bob\n");
     // Nothing becomes unreadable: rather a line that is too long.
     EXPECT_EQ(people().text(5), " ID  NAME      WHY\n"
-                                "  7  Zoë 日…   a long …\n"
+                                "  7  Zoë 日本  a long …\n"
                                 "120  bob\n");
 }
 
