@@ -242,40 +242,8 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
     for (const match_candidate& c : on_source.heads) sizes.emplace(c.uid, c.octets);
     std::vector<std::uint32_t> renamed; // rows of numbers that are gone
     for (const matched_pair& pair : found.pairs) {
-        const std::optional<std::uint32_t> before = moor(f, pair.target_uid);
-        const bool copied_before = before && f.memory->copied.contains(*before);
-        if (before) renamed.push_back(*before);
-        // What this very run brought before a line died was copied, not found.
-        const bool ours = copied_before || f.memory->unanswered.contains(pair.source_uid);
-        const std::uint64_t octets = sizes[pair.source_uid];
-        const auto form = f.found_repaired.find(pair.source_uid);
-        const message::repair_set repairs = form == f.found_repaired.end() ? message::repair_set{} : form->second;
-        f.to_record.push_back(
-            {.source_uid = pair.source_uid,
-             .target_uid = pair.target_uid,
-             .octets = octets,
-             .flags = flags_kept(f, pair.source_uid, pair.target_uid, flag_index(f, on_source.flags[pair.source_uid])),
-             .state = ours ? item_state::copied : item_state::present,
-             .digest = {},
-             .repairs = repairs.bits()});
-        if (ours && !repairs.empty())
-            f.memory->repaired.insert_or_assign(pair.source_uid, repaired_message{.repairs = repairs});
-        f.known.add(pair.source_uid);
-        if (!before) f.known_octets += octets;
-        f.wanted.remove(pair.source_uid, pair.source_uid);
-        f.failed.erase(pair.source_uid);
-        for (auto& [rule, uids] : f.skipped) uids.remove(pair.source_uid, pair.source_uid);
-        f.held_back.remove(pair.source_uid, pair.source_uid);
-        claimed_[f.target_handle].add(pair.target_uid);
-        if (ours) {
-            f.memory->copied.add(pair.source_uid);
-            if (copied_before)
-                f.memory->copied.remove(*before, *before);
-            else
-                f.memory->copied_octets += octets;
-        }
-        ++progress_mark_;
-        ++progress_.messages_done;
+        const std::uint32_t flags = flag_index(f, on_source.flags[pair.source_uid]);
+        if (const auto before = take_match(f, pair, sizes[pair.source_uid], flags)) renamed.push_back(*before);
     }
     if (!found.pairs.empty())
         note(fmt::format("{}: {} messages were on the target already", f.map.source, found.pairs.size()));
@@ -283,6 +251,41 @@ task<result<void>> mailbox_pass::state::match(folder_work& f, uid_set candidates
     if (!renamed.empty())
         if (auto ok = co_await env_.books->forget(f.book.id, std::move(renamed)); !ok) co_return ok;
     co_return co_await record(f);
+}
+
+// Settles a message that is on the target. What it answers is the number under which this run has settled it before.
+std::optional<std::uint32_t> mailbox_pass::state::take_match(folder_work& f, const matched_pair& pair,
+                                                             std::uint64_t octets, std::uint32_t flags) {
+    const std::optional<std::uint32_t> before = moor(f, pair.target_uid);
+    const bool copied_before = before && f.memory->copied.contains(*before);
+    // What this very run brought before a line died was copied, not found.
+    const bool ours = copied_before || f.memory->unanswered.contains(pair.source_uid);
+    const auto form = f.found_repaired.find(pair.source_uid);
+    const message::repair_set repairs = form == f.found_repaired.end() ? message::repair_set{} : form->second;
+    f.to_record.push_back({.source_uid = pair.source_uid,
+                           .target_uid = pair.target_uid,
+                           .octets = octets,
+                           .flags = flags_kept(f, pair.source_uid, pair.target_uid, flags),
+                           .state = ours ? item_state::copied : item_state::present,
+                           .digest = {},
+                           .repairs = repairs.bits()});
+    f.known.add(pair.source_uid);
+    if (!before) f.known_octets += octets;
+    f.wanted.remove(pair.source_uid, pair.source_uid);
+    f.failed.erase(pair.source_uid);
+    for (auto& [rule, uids] : f.skipped) uids.remove(pair.source_uid, pair.source_uid);
+    f.held_back.remove(pair.source_uid, pair.source_uid);
+    claimed_[f.target_handle].add(pair.target_uid);
+    if (ours) {
+        if (!repairs.empty())
+            f.memory->repaired.insert_or_assign(pair.source_uid, repaired_message{.repairs = repairs});
+        f.memory->copied.add(pair.source_uid);
+        if (!copied_before) f.memory->copied_octets += octets;
+    }
+    if (copied_before) f.memory->copied.remove(*before, *before);
+    ++progress_mark_;
+    ++progress_.messages_done;
+    return before;
 }
 
 // Whether the books of `other` tell what lies in the target folder of `f`: --map may send several folders to one.

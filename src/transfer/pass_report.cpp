@@ -27,9 +27,7 @@ uid_set joined_of(const folder_memory& memory) {
 
 } // namespace
 
-void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) {
-    out.source = f.map.source;
-    out.target = f.map.target;
+void mailbox_pass::state::note_oddities(const folder_work& f, folder_report& out) {
     if (!f.map.why.empty()) out.notes.push_back(f.map.why);
     out.notes.insert(out.notes.end(), f.notes.begin(), f.notes.end());
     if (f.flag_sets.left_keywords_out())
@@ -48,66 +46,76 @@ void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) 
         out.notes.push_back(fmt::format("{} messages were put together from header and text, because the source does "
                                         "not give them whole: UID {}",
                                         joined.count(), quote_server_text(joined.to_string(), 200)));
-    balance& m = out.messages;
-    balance& o = out.octets;
-    std::uint64_t waived = 0;
+}
+
+// What an attempt did not come to see is told from the listing and the books.
+void mailbox_pass::state::count_unseen(const folder_work& f, folder_report& out) {
+    balance &m = out.messages, &o = out.octets;
+    m.source = f.source.messages;
+    if (f.map.what == mapped_folder::verdict::copy) {
+        // Books of another UIDVALIDITY tell nothing.
+        const bool books_hold = f.book.id != 0 && f.book.source_uid_validity == f.source.uid_validity;
+        const ledger_folder::totals rows = books_hold ? f.book.rows : ledger_folder::totals{};
+        m.present = rows.copied + rows.present - std::min(m.copied, rows.copied);
+        o.present = rows.copied_octets + rows.present_octets - std::min(o.copied, rows.copied_octets);
+        if (options_.kind == pass_kind::repair) leave_for_another_pass(m);
+    } else if (!f.map.selectable) {
+        m.source = 0;
+    } else if (f.map.what != mapped_folder::verdict::impossible && m.source > 0) {
+        // What cannot be copied under any name is no rule of the user's: it stays open in the balance.
+        m.skipped = m.source;
+        report_.skip_rules[std::string(name_of(f.map.what))] += m.source;
+    }
+}
+
+void mailbox_pass::state::count_seen(const folder_work& f, folder_report& out) {
+    balance &m = out.messages, &o = out.octets;
+    uid_set earlier = f.known;
+    earlier.remove(f.memory->copied);
+    // What nobody can ask for stays open in the balance.
+    m.source = f.present.count() + f.unlisted;
+    if (f.unlisted > 0)
+        out.notes.push_back(fmt::format("the source says to hold {} more messages than it lists", f.unlisted));
+    // What an earlier attempt copied may have vanished before this one looked.
+    uid_set gone = f.memory->copied;
+    gone.remove(f.present);
+    m.copied -= gone.count();
+    m.present = earlier.count();
+    o.present = f.known_octets -
+                std::min(f.known_octets, f.known.empty() ? 0 : (f.known.count() == earlier.count() ? 0 : o.copied));
+    for (const auto& [rule, uids] : f.skipped) {
+        m.skipped += uids.count();
+        if (!uids.empty()) report_.skip_rules[rule] += uids.count();
+    }
+    o.skipped = f.skipped_octets;
+    for (const auto& [uid, item] : f.failed) {
+        ++m.failed;
+        o.failed += item.octets;
+        report_.failures.push_back({.folder = f.map.source,
+                                    .source_uid = uid,
+                                    .octets = item.octets,
+                                    .message_id = item.message_id,
+                                    .cls = item.cls,
+                                    .reason = item.reason,
+                                    .waived = is_waived(f.map.source, uid)});
+    }
+    report_.vanished += f.vanished.count();
+}
+
+void mailbox_pass::state::fill_folder(const folder_work& f, folder_report& out) {
+    out.source = f.map.source;
+    out.target = f.map.target;
+    note_oddities(f, out);
+    balance &m = out.messages, &o = out.octets;
     out.deleted = f.memory->deleted;
     m.copied = f.memory->copied.count();
     o.copied = f.memory->copied_octets;
-    // What an attempt did not come to see is told from the listing and the books.
-    if (!f.moved || !f.scanned) {
-        m.source = f.source.messages;
-        if (f.map.what == mapped_folder::verdict::copy) {
-            // Books of another UIDVALIDITY tell nothing.
-            const bool books_hold = f.book.id != 0 && f.book.source_uid_validity == f.source.uid_validity;
-            const ledger_folder::totals rows = books_hold ? f.book.rows : ledger_folder::totals{};
-            m.present = rows.copied + rows.present - std::min(m.copied, rows.copied);
-            o.present = rows.copied_octets + rows.present_octets - std::min(o.copied, rows.copied_octets);
-            if (options_.kind == pass_kind::repair) leave_for_another_pass(m);
-        } else if (f.map.selectable) {
-            const std::string rule = std::string(name_of(f.map.what));
-            m.source = f.source.messages;
-            // What cannot be copied under any name is no rule of the user's: it stays open in the balance.
-            if (f.map.what != mapped_folder::verdict::impossible) {
-                m.skipped = m.source;
-                if (m.source > 0) report_.skip_rules[rule] += m.source;
-            }
-        } else {
-            m.source = 0;
-        }
+    std::uint64_t waived = 0;
+    if (f.moved && f.scanned) {
+        count_seen(f, out);
+        for (const auto& [uid, item] : f.failed) waived += is_waived(f.map.source, uid) ? 1U : 0U;
     } else {
-        uid_set earlier = f.known;
-        earlier.remove(f.memory->copied);
-        // What nobody can ask for stays open in the balance.
-        m.source = f.present.count() + f.unlisted;
-        if (f.unlisted > 0)
-            out.notes.push_back(fmt::format("the source says to hold {} more messages than it lists", f.unlisted));
-        // What an earlier attempt copied may have vanished before this one looked.
-        uid_set gone = f.memory->copied;
-        gone.remove(f.present);
-        m.copied -= gone.count();
-        m.present = earlier.count();
-        o.present = f.known_octets -
-                    std::min(f.known_octets, f.known.empty() ? 0 : (f.known.count() == earlier.count() ? 0 : o.copied));
-        for (const auto& [rule, uids] : f.skipped) {
-            m.skipped += uids.count();
-            if (!uids.empty()) report_.skip_rules[rule] += uids.count();
-        }
-        o.skipped = f.skipped_octets;
-        for (const auto& [uid, item] : f.failed) {
-            const bool accepted = is_waived(f.map.source, uid);
-            waived += accepted ? 1U : 0U;
-            ++m.failed;
-            o.failed += item.octets;
-            report_.failures.push_back({.folder = f.map.source,
-                                        .source_uid = uid,
-                                        .octets = item.octets,
-                                        .message_id = item.message_id,
-                                        .cls = item.cls,
-                                        .reason = item.reason,
-                                        .waived = accepted});
-        }
-        report_.vanished += f.vanished.count();
+        count_unseen(f, out);
     }
     o.source = o.copied + o.present + o.skipped + o.failed;
     out.state = f.map.what != mapped_folder::verdict::copy

@@ -212,6 +212,8 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     task<result<void>> open_books(folder_work& f, std::uint32_t mark);
     task<result<uid_set>> on_target_from(const folder_work& f, std::uint32_t mark);
     task<result<void>> match(folder_work& f, uid_set candidates);
+    std::optional<std::uint32_t> take_match(folder_work& f, const matched_pair& pair, std::uint64_t octets,
+                                            std::uint32_t flags);
     static bool knows_target_of(const folder_work& other, const folder_work& f);
     task<result<void>> claim_known(const folder_work& f);
     task<result<void>> leave_out_untold(folder_work& f, std::vector<match_candidate>& on_target);
@@ -291,6 +293,9 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     void leave_for_another_pass(balance& m);
     void fill_report();
     void fill_folder(const folder_work& f, folder_report& out);
+    void note_oddities(const folder_work& f, folder_report& out);
+    void count_unseen(const folder_work& f, folder_report& out);
+    void count_seen(const folder_work& f, folder_report& out);
 
     // pass_verify.cpp
     using unclaimed_uids = std::map<std::string, uid_set>; ///< by target handle
