@@ -11,6 +11,7 @@
 #include "app/system_notify.hpp"
 #include "http/server.hpp"
 #include "jobs/hook.hpp"
+#include "jobs/pace_book.hpp"
 #include "jobs/worker.hpp"
 #include "metrics/metered_runner.hpp"
 
@@ -155,6 +156,8 @@ class service_process {
         while (!stopping_) {
             co_await done_.wait_for(books_every);
             co_await keep_books();
+            if (auto ok = co_await jobs::pace_book::of_process().sample(*store_.db); !ok)
+                log::debug({}, "{}", ok.error().message());
             if (auto started = co_await commands_->start_due(); !started)
                 log::warning({}, "{}", started.error().message());
         }
