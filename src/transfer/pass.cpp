@@ -192,6 +192,7 @@ task<result<void>> mailbox_pass::state::attempt() {
     folders_.clear();
     leftovers_.clear();
     halt_.reset();
+    replan_.reset();
     if (auto ok = co_await unless_stopped(enter()); !ok) co_return ok;
     progress_now(mailbox_state::connecting);
     if (auto ok = co_await connect(); !ok) co_return ok;

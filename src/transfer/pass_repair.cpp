@@ -21,8 +21,7 @@ class survey_reader final : public mailbox::message_sink {
   public:
     explicit survey_reader(const surveys_wanted& wanted) : wanted_(wanted) {}
     std::map<std::uint32_t, std::vector<repair_plan>> found; ///< in the order of what was wanted
-    uid_set gone;
-    std::optional<error> refused; ///< one message cannot be read any more
+    std::map<std::uint32_t, error> refused;                  ///< they cannot be read any more
     std::optional<error> trouble;
 
     task<result<void>> begin(mailbox::message_head head) override {
@@ -45,8 +44,7 @@ class survey_reader final : public mailbox::message_sink {
     }
     void header(mailbox::message_head, std::string_view) override {}
     void missing(std::size_t, uid_set uids, std::optional<error> why) override {
-        gone.add(uids);
-        if (why) refused = std::move(why);
+        while (why && !uids.empty()) refused.insert_or_assign(uids.take_front(1, 1).front(), *why);
     }
     void unavailable(std::size_t, error why) override { trouble = std::move(why); }
 
@@ -158,7 +156,8 @@ task<result<void>> mailbox_pass::state::survey(std::size_t folder, const surveys
     for (const auto& [uid, sets] : wanted) {
         const auto plans = reader.found.find(uid);
         if (plans == reader.found.end()) {
-            lose_refused(f, uid, reader.refused);
+            const auto why = reader.refused.find(uid);
+            lose_refused(f, uid, why == reader.refused.end() ? std::nullopt : std::optional(why->second));
             continue;
         }
         refused_message& r = f.memory->refusals.at(uid);

@@ -61,6 +61,18 @@ TEST_F(pass_repair_test, nothing_is_changed_where_nothing_is_refused) {
     EXPECT_EQ(r.mark, grade::perfect);
 }
 
+TEST_F(pass_repair_test, a_folder_that_changes_while_it_is_looked_at_is_planned_once_more) {
+    target.judges = [](const fake_message& m) { return cyrus(m); };
+    target.batch_messages = 1;
+    bring(std::string(head) + "\r\nx\0y\r\n"s);
+    source.on_operation = [this, looks = 0](std::string_view op) mutable {
+        if (op == "examine INBOX" && ++looks == 2) ++source.inbox().uid_validity;
+    };
+    EXPECT_EQ(sheet(run().messages), "6 = 1 + 5 + 0 + 0");
+    EXPECT_EQ(source.logins, 2U) << "and not a third time";
+    expect_arrived({repair::nul});
+}
+
 TEST_F(pass_repair_test, nul_is_replaced) {
     target.judges = [](const fake_message& m) { return cyrus(m); };
     bring(std::string(head) + "\r\nx\0y\r\n"s);
