@@ -95,6 +95,13 @@ std::string_view value_of(const http::field_list& form, std::string_view name) {
     return at == form.end() ? std::string_view() : std::string_view(at->second);
 }
 
+std::optional<std::string_view> route_of(const std::vector<std::string>& path) noexcept {
+    if (path.size() != 2) return std::nullopt;
+    if (path[0] == "r") return password_route;
+    if (path[0] == "first-owner") return owner_route;
+    return std::nullopt;
+}
+
 } // namespace
 
 struct pages::state {
@@ -138,13 +145,7 @@ struct pages::state {
 pages::pages(page_parts p) : state_(std::make_unique<state>(std::move(p))) {}
 pages::~pages() = default;
 
-std::optional<std::string_view> pages::route_of(const http::exchange& x) noexcept {
-    const auto& path = x.path();
-    if (path.size() != 2) return std::nullopt;
-    if (path[0] == "r") return password_route;
-    if (path[0] == "first-owner") return owner_route;
-    return std::nullopt;
-}
+std::optional<std::string_view> pages::route_of(const http::exchange& x) noexcept { return api::route_of(x.path()); }
 
 task<http::reply> pages::handle(http::exchange& x) {
     const auto route = route_of(x);
@@ -163,6 +164,12 @@ task<http::reply> pages::handle(http::exchange& x) {
     }
     co_return owner ? co_await state_->owner_page(x, std::move(*hash))
                     : co_await state_->password_page(x, std::move(*hash));
+}
+
+std::string shown_path(std::string_view path) {
+    const auto segments = http::parse_path(path); // as the server reads it, however it is spelled
+    const auto route = segments ? route_of(*segments) : std::nullopt;
+    return std::string(route.value_or(path));
 }
 
 std::optional<http::reply> pages::state::must_wait(const std::string& address, const std::string& link) {

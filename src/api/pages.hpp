@@ -44,4 +44,7 @@ class pages {
     std::unique_ptr<state> state_;
 };
 
+/// A path as logs may show it: without the secret of a link.
+[[nodiscard]] std::string shown_path(std::string_view path);
+
 } // namespace postferry::api

@@ -3,6 +3,7 @@
 #include "api/audit.hpp"
 #include "input/fields.hpp"
 #include "jobs/credentials_given.hpp"
+#include "jobs/login_check.hpp"
 #include "store/refusal.hpp"
 
 #include <fmt/format.h>
@@ -50,6 +51,10 @@ result<store::one_time_link> put_recredential_link(tables& t, store::record_id m
     if (!*m) return refusal::refuse(refusal::missing, "There is no such mailbox");
     if ((*m)->state != store::mailbox_state::needs_credentials)
         return refusal::refuse(refusal::not_allowed, "The mailbox does not wait for a password");
+    if (!jobs::owner_knows_password(**m))
+        return refusal::refuse(refusal::not_allowed,
+                               "The mailbox is read by an administrator's login or by tokens, which its owner does not "
+                               "have; give them with POST /mailboxes/{mailbox}/credentials");
     const std::string subject = std::to_string(mailbox);
     auto gone = t.requests.remove_links(link_kind::recredential, subject);
     if (!gone) return std::unexpected(std::move(gone.error()));

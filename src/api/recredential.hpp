@@ -14,7 +14,7 @@ namespace postferry::api {
 inline constexpr int most_wrong_passwords = 10;
 
 /// A new link for a mailbox that needs credentials; those before it end. Errors: refusal::missing; not_allowed when the
-/// mailbox does not wait for a password.
+/// mailbox does not wait for a password, or for one that its owner does not know.
 [[nodiscard]] result<store::one_time_link> put_recredential_link(store::tables& t, store::record_id mailbox,
                                                                  const std::string& nonce_hash,
                                                                  std::chrono::hours lifetime, const std::string& actor);

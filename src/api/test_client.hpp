@@ -18,6 +18,7 @@ struct test_request {
     std::string body = {};
     http::field_list fields = {};
     http::peer from = {.address = "192.0.2.1", .uid = {}};
+    bool whole = false; ///< `target` is the whole path, not below /api/v1
 };
 
 struct test_reply {
@@ -31,6 +32,14 @@ struct test_reply {
         return {};
     }
 };
+
+template <class T> T run_to_end(task<T> work) {
+    boost::asio::io_context io;
+    auto outcome = boost::asio::co_spawn(io, std::move(work), boost::asio::use_future);
+    io.run();
+    return outcome.get();
+}
+test_reply ask_service(service& of, test_request r);
 
 class api_test : public testing::Test {
   protected:
@@ -50,7 +59,7 @@ class api_test : public testing::Test {
         std::filesystem::remove_all(folder_);
     }
 
-    test_reply ask(test_request r);
+    test_reply ask(test_request r) { return ask_service(*service_, std::move(r)); }
     /// As root on the local socket: may do anything.
     test_reply as_root(http::method verb, std::string target, std::string body = {}, http::field_list fields = {}) {
         return ask({.verb = verb,
@@ -67,12 +76,7 @@ class api_test : public testing::Test {
     }
     /// A user of that role (named like it) and a token with all scopes.
     std::string token_of(std::string_view role);
-    template <class T> T wait_for(task<T> work) {
-        boost::asio::io_context io;
-        auto outcome = boost::asio::co_spawn(io, std::move(work), boost::asio::use_future);
-        io.run();
-        return outcome.get();
-    }
+    template <class T> T wait_for(task<T> work) { return run_to_end(std::move(work)); }
 
     store::unix_ms now_ = 1'795'370'400'000;
     std::filesystem::path folder_;

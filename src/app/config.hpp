@@ -63,15 +63,18 @@ struct config_defaults {
     std::string limit_rate, limit_messages, limit_logins, daily_bytes, daily_bytes_per_server;
 };
 
+enum class config_metrics : std::uint8_t { signed_in, open };
+
 /// [service]: what `postferry serve` offers, and to whom.
 struct config_service {
     std::vector<std::string> listen; ///< "127.0.0.1:8080", "[::1]:0" (any free port), "localhost:8080", "*:8443"
     std::filesystem::path socket;    ///< empty: none
     std::string public_url;          ///< without a slash at its end; empty: made of the first address
-    std::filesystem::path tls_certificate, tls_key; ///< PEM; both or none
-    bool behind_proxy = false;                      ///< TLS ends at a proxy, which names the client
-    std::vector<std::string> trusted_proxies;       ///< "10.0.0.0/8", "::1"
-    std::uint32_t threads = 0;                      ///< for connections; 0: one for each processor
+    std::filesystem::path tls_certificate, tls_key;     ///< PEM; both or none
+    bool behind_proxy = false;                          ///< TLS ends at a proxy, which names the client
+    std::vector<std::string> trusted_proxies;           ///< "10.0.0.0/8", "::1"
+    config_metrics metrics = config_metrics::signed_in; ///< who may read /metrics
+    std::uint32_t threads = 0;                          ///< for connections; 0: one for each processor
     std::uint32_t jobs = 8;          ///< mailboxes at a time in this process; 0: workers elsewhere do them
     std::chrono::seconds lease{60};  ///< a worker that was not heard of for so long has lost its mailboxes
     std::chrono::seconds timeout{0}; ///< a mail server that says nothing for so long is taken for dead

@@ -1,8 +1,12 @@
+#include "api/first_owner.hpp"
 #include "api/service.hpp"
+#include "app/login_check.hpp"
 #include "app/report_documents.hpp"
 #include "app/service.hpp"
 #include "directory/hash_pool.hpp"
 #include "store/tables.hpp"
+
+#include <fmt/format.h>
 
 #include <optional>
 
@@ -17,6 +21,15 @@ api::guard_options guard_of(const config& c) {
     return {.secure_cookies = !s.tls_certificate.empty() || s.behind_proxy || starts_with_https(s.public_url)};
 }
 
+/// How people reach the service: as it is configured, else by the first address.
+std::string public_url(const config_service& s) {
+    if (!s.public_url.empty() || s.listen.empty()) return s.public_url;
+    std::string at = s.listen.front();
+    // All addresses of the machine: for somebody who sits at it.
+    if (at.starts_with("*:")) at.replace(0, 1, "localhost");
+    return fmt::format("{}://{}", s.tls_certificate.empty() ? "http" : "https", at);
+}
+
 } // namespace
 
 /// In the order in which they are made; each may refer to those above it.
@@ -29,13 +42,18 @@ struct facades::parts {
                                 .guard = guard_of(on.settings()),
                                 .vault = &on.vault,
                                 .renderer = &reports,
-                                .woken = on.woken});
+                                .woken = on.woken,
+                                .public_url = public_url(on.settings().service),
+                                .old_server = &old_server,
+                                .counts = on.counts,
+                                .open_metrics = on.settings().service.metrics == config_metrics::open});
     }
 
     foundation on;
     jobs::commands commands;
     std::shared_ptr<directory::hash_pool> hashing;
     report_documents reports;
+    server_login_check old_server{on};
     std::optional<api::service> http; ///< last: its routes refer to all of the above
 };
 
@@ -48,10 +66,13 @@ std::vector<background> facades::backgrounds() { return {}; }
 
 task<std::vector<std::string>> facades::greeting() {
     std::vector<std::string> lines;
-    const auto owners = co_await parts_->on.db.read([](store::tables& t) { return t.people.owners(); });
-    if (owners && *owners == 0)
+    const std::string at = public_url(parts_->on.settings().service);
+    const auto link = co_await api::new_first_owner_link(parts_->on.db, parts_->on.vault, at);
+    if (link && *link) {
         lines.emplace_back(
             "nobody can sign in yet. Make the first owner on this machine: postferry user add --owner NAME");
+        if (!at.empty()) lines.emplace_back(fmt::format("or with a browser, within 24 hours: {}", (*link)->reveal()));
+    }
     co_return lines;
 }
 

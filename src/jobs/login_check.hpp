@@ -1,5 +1,6 @@
 #pragma once
 // Whether the old server lets the owner of a mailbox in. `app` implements it over mailbox/ and client/.
+#include "base/error.hpp"
 #include "base/secret.hpp"
 #include "net/awaitable.hpp"
 #include "store/records.hpp"
@@ -13,5 +14,9 @@ class login_check {
     /// could not be asked (which says nothing about the password). Ends within half a minute.
     virtual task<result<bool>> lets_in(store::migration who, secret password) = 0;
 };
+
+/// Whether the mailbox's owner knows what logs in at its source: not an administrator, a token or a certificate, and
+/// not a folder of this machine.
+[[nodiscard]] bool owner_knows_password(const store::migration& m);
 
 } // namespace postferry::jobs

@@ -43,8 +43,7 @@ result<void> count_batches(tables& t, overview& o) {
     if (!done) return pass_on(done);
     done = each_row(
         t.db,
-        "SELECT reason_class, count(*) FROM (SELECT reason_class FROM migration WHERE state = 'failed' LIMIT $1) AS "
-        "some "
+        "SELECT reason_class, count(*) FROM (SELECT reason_class FROM migration WHERE state = 'failed' LIMIT $1) AS f "
         "GROUP BY reason_class",
         [&](const sql::query& q) { o.failed[detail::text(q, 0)] = q.get<std::uint64_t>(1); }, overview::most_counted);
     if (!done) return pass_on(done);
