@@ -2,6 +2,7 @@
 
 #include "directory/password_hash.hpp"
 #include "jobs/decide.hpp"
+#include "jobs/directory_desk.hpp"
 #include "jobs/provision_plan.hpp"
 #include "jobs/worker_id.hpp"
 #include "store/change_state.hpp"
@@ -174,10 +175,9 @@ task<provision_end> provisioner_desk::run(work what, std::string actor, std::sto
             const bool frozen =
                 p->batch.mode == batch_mode::passwords_only ? d.passwords_frozen : d.provisioning_frozen;
             if (!frozen || p->batch.mode == batch_mode::messages_only) continue;
-            p->refuse(refused(fmt::format("{} of {} {} frozen",
-                                          p->batch.mode == batch_mode::passwords_only ? "passwords" : "provisioning",
-                                          d.name, p->batch.mode == batch_mode::passwords_only ? "are" : "is"),
-                              "Lift the freeze of the domain, then retry"),
+            const auto kind =
+                p->batch.mode == batch_mode::passwords_only ? freeze_kind::passwords : freeze_kind::provisioning;
+            p->refuse(refused(frozen_words(kind, d.name), "Lift the freeze of the domain, then retry"),
                       [&, id](const order& o) { return o.account && o.account->domain == id; });
         }
         if (makes_accounts(p->batch.mode)) co_await make_domains(*p, **driver);
