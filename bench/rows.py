@@ -12,6 +12,7 @@ from bench.measure import Command, Launcher, Run, Series
 from bench.scene import Scene, totals
 from bench.tools import Doveadm, End, Job, Mbsync, Postferry, PostferryMaildir, Raw
 from lab.imap_client import ImapError
+from lab.service import Refused
 
 LINE_20, LINE_80 = 20, 80  # milliseconds of round trip, on each side
 
@@ -397,7 +398,7 @@ def measure(bench: Bench, row: Row) -> Result:
     begin = time.monotonic()
     try:
         result = row.measure(bench, row.title)
-    except (Skipped, RuntimeError, OSError, ImapError) as why:
+    except (Skipped, RuntimeError, OSError, ImapError, Refused) as why:
         # One row that cannot be had must not cost the others.
         result = Result(row.title, note=f"not measured: {why}")
         say(f"  {result.note}")

@@ -1,182 +1,89 @@
-"""A `postferry serve` (and workers) of a benchmark: started, asked, measured, stopped."""
+"""A service of a benchmark: what it costs, what it is given, and clients that ask it and listen to it."""
 
-import http.client
-import json
 import math
 import os
 import pathlib
 import re
-import signal
 import socket
-import subprocess
 import time
 import urllib.parse
+
+from lab.service import Process, Service
 
 TICKS = os.sysconf("SC_CLK_TCK")
 START_WITHIN = 60.0
 
 
-class Refused(RuntimeError):
-    """The service said no; the text is what it said."""
+def cpu_of(process: Process) -> float:
+    """Seconds so far, user and system."""
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-class Process:
-    """A running program and what it costs. Its log is kept in `log`."""
+def peak_of(process: Process) -> int:
+    """The most octets that were resident at a time: what ru_maxrss says of a process that has ended."""
+    return _status(process, "VmHWM")
 
-    def __init__(self, argv: list[str], folder: pathlib.Path, name: str):
-        self.log = folder / f"{name}.log"
-        with open(self.log, "wb") as out:
-            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                                             cwd=folder)
-        self.pid = self._process.pid
 
-    @property
-    def cpu(self) -> float:
-        """Seconds so far, user and system."""
-        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+def resident_of(process: Process) -> int:
+    return _status(process, "VmRSS")
 
-    @property
-    def peak_octets(self) -> int:
-        """The most that was resident at a time: what ru_maxrss says of a process that has ended."""
-        return self._status("VmHWM")
 
-    @property
-    def resident_octets(self) -> int:
-        return self._status("VmRSS")
+def _status(process: Process, name: str) -> int:
+    text = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(rf"^{name}:\s+(\d+) kB", text, re.M)[1]) * 1024
 
-    def _status(self, name: str) -> int:
-        text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(rf"^{name}:\s+(\d+) kB", text, re.M)[1]) * 1024
 
-    def said(self, pattern: str) -> re.Match:
-        """Waits for a line of the log."""
-        end = time.monotonic() + START_WITHIN
-        while time.monotonic() < end:
-            text = self.log.read_text(errors="replace")
-            if found := re.search(pattern, text):
-                return found
-            if self._process.poll() is not None:
-                raise RuntimeError(f"{self.log.name}: exit {self._process.returncode}: {text[-300:]}")
-            time.sleep(0.01)
-        raise RuntimeError(f"{self.log.name} does not say {pattern!r}: {text[-300:]}")
+class Measured(Service):
+    """A service that runs, with a token for whoever asks over TCP. jobs: mailboxes at a time of `serve`."""
 
-    def stop(self) -> None:
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+    def __init__(self, folder: pathlib.Path, *, program: str, **more):
+        super().__init__(folder, program=program, lease=60, **more)
         try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-
-class _Local(http.client.HTTPConnection):
-    """By the service's socket: whoever has the user that the service runs as is an owner there."""
-
-    def __init__(self, path: pathlib.Path):
-        super().__init__("localhost")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(str(self._path))
-
-
-class Service(Process):
-    """`postferry serve` over a store that is its own.
-
-    store   "sqlite:/path" or "postgresql://..."; `settings`: more TOML, by table: {"limits": 'limit_rate = "5MB"'}
-    """
-
-    def __init__(self, program: str, folder: pathlib.Path, *, store: str = "", jobs: int = 8,
-                 settings: dict[str, str] | None = None):
-        self.program, self.folder = program, folder
-        self.store = store or f"sqlite:{folder}/postferry.db"
-        self._settings = settings or {}
-        self.socket = folder / "api.sock"
-        super().__init__([program, "serve", "-c", str(self._write("serve", jobs))], folder, "serve")
-        try:
-            self.port = int(self.said(r"listening on 127\.0\.0\.1:(\d+)")[1])
-            self._line = _Local(self.socket)
-            self.token = self._make_token()
+            self.api = self.serve()
+            _, self.port = self.address
+            user = self.call("POST", "/users", {"name": "bench", "role": "owner"})
+            words = {"name": "bench", "scopes": ["admin"], "user": user["id"]}
+            self.token = self.call("POST", "/tokens", words)["token"]
         except BaseException:
             self.stop()
             raise
 
-    def worker(self, jobs: int, number: int) -> Process:
-        """Hands on the same store."""
-        conf = self._write(f"worker{number}", jobs)
-        one = Process([self.program, "worker", "-c", str(conf), "--jobs", str(jobs)], self.folder, f"worker{number}")
-        one.said("works:")
+    def hands(self, number: int, jobs: int) -> Process:
+        """A worker that is at work."""
+        one = self.worker(f"worker{number}", "--jobs", str(jobs))
+        end = time.monotonic() + START_WITHIN
+        while " works: " not in one.said():
+            if not one.alive or time.monotonic() > end:
+                raise RuntimeError(f"postferry worker does not begin:\n{one.said()[-1000:]}")
+            time.sleep(0.02)
         return one
-
-    def _write(self, name: str, jobs: int) -> pathlib.Path:
-        tables = {"service": f'listen = ["127.0.0.1:0"]\nsocket = "{self.socket}"\njobs = {jobs}',
-                  "store": f'url = "{self.store}"\nkey_file = "{self.folder}/postferry.key"'}
-        for table, text in self._settings.items():
-            tables[table] = f"{tables[table]}\n{text}" if table in tables else text
-        path = self.folder / f"{name}.toml"
-        path.write_text("".join(f"[{table}]\n{text}\n" for table, text in tables.items()))
-        path.chmod(0o600)
-        return path
-
-    def _make_token(self) -> str:
-        user = self.ask("POST", "/users", {"name": "bench", "role": "owner"})
-        return self.ask("POST", "/tokens", {"name": "bench", "scopes": ["admin"], "user": user["id"]})["token"]
-
-    # -- the API ------------------------------------------------------------------------------------------------
-
-    def ask(self, verb: str, path: str, body: dict | bytes | None = None, *, kind: str = "application/json",
-            edit: bool = False) -> dict:
-        """An answer's JSON. body: a dictionary, or octets of that kind. edit: of what is there now."""
-        headers = {"Content-Type": kind} if body is not None else {}
-        if edit:
-            headers["If-Match"] = self._answer("GET", path)[1]["ETag"]
-        data = json.dumps(body).encode() if isinstance(body, dict) else body
-        text, _ = self._answer(verb, path, data, headers)
-        return json.loads(text) if text else {}
-
-    def _answer(self, verb: str, path: str, body: bytes | None = None, headers: dict | None = None):
-        self._line.request(verb, "/api/v1" + path, body, headers or {})
-        answer = self._line.getresponse()
-        text = answer.read()
-        if answer.status >= 400:
-            raise Refused(f"{verb} {path}: {answer.status} {text.decode(errors='replace')[:300]}")
-        return text, answer.headers
 
     def upload(self, csv: bytes, **form) -> dict:
         """A file of accounts, looked at: the preview. form: what openapi.yaml calls the import's parameters."""
         words = urllib.parse.urlencode({name: str(value).lower() if isinstance(value, bool) else value
                                         for name, value in form.items()})
-        made = self.ask("POST", f"/imports?{words}", csv, kind="text/csv")
-        return self._until("checking", made)
+        return self._until("checking", self.call("POST", f"/imports?{words}", csv, headers={"Content-Type": "text/csv"}))
 
     def commit(self, which: str) -> dict:
-        return self._until("committing", self.ask("POST", f"/imports/{which}/commit", {}))
+        return self._until("committing", self.call("POST", f"/imports/{which}/commit", {}))
 
     def _until(self, stage: str, made: dict) -> dict:
         while made["stage"] == stage:
             time.sleep(0.02)
-            made = self.ask("GET", f"/imports/{made['id']}")
+            made = self.call("GET", f"/imports/{made['id']}")
         if made["stage"] == "failed":
-            raise Refused(f"the import failed: {made}")
+            raise RuntimeError(f"the import failed: {made}")
         return made
 
-    def wait_for(self, batch: int, states: set[str], *, patience: float, every: float = 0.05) -> dict:
-        """Until all mailboxes of the batch are in those states: the batch then. Fails early where one has failed."""
+    def states(self, batch: int) -> dict[str, int]:
+        """How many mailboxes of the batch are in which state."""
+        return {state: count for state, count in self.call("GET", f"/batches/{batch}")["mailbox_states"].items() if count}
+
+    def wait_for(self, batch: int, state: str, *, patience: float, every: float = 0.05) -> None:
+        """Until all mailboxes of the batch are in that state. RuntimeError: one has failed, or it takes too long."""
         end = time.monotonic() + patience
-        while True:
-            now = self.ask("GET", f"/batches/{batch}")
-            there = {state: count for state, count in now["mailbox_states"].items() if count}
-            if set(there) <= states and there:
-                return now
+        while (there := self.states(batch)).keys() != {state}:
             if there.get("failed") or there.get("needs_credentials"):
                 raise RuntimeError(f"mailboxes failed: {there}: {self._a_reason(batch)}")
             if time.monotonic() > end:
@@ -184,10 +91,8 @@ class Service(Process):
             time.sleep(every)
 
     def _a_reason(self, batch: int) -> str:
-        for state in ("failed", "needs_credentials"):
-            for one in self.ask("GET", f"/batches/{batch}/mailboxes?state={state}&limit=1")["items"]:
-                return str(one["reason"])
-        return "?"
+        failed = self.call("GET", f"/batches/{batch}/mailboxes?state=failed,needs_credentials&limit=1")["items"]
+        return str(failed[0]["reason"]) if failed else "?"
 
 
 class Asker:

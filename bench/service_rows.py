@@ -11,7 +11,7 @@ from bench.measure import Run, Series
 from bench.report import STORES
 from bench.rows import Bench, Result, Row, Skipped, accounts, hashing, postfixadmin, say
 from bench.scene import Scene
-from bench.service import Asker, Listener, Refused, Service, percentile
+from bench.service import Asker, Listener, Measured, cpu_of, peak_of, percentile, resident_of
 from bench.tools import PASSWORD, End
 from lab.postgres import Postgres, Unavailable
 
@@ -37,7 +37,7 @@ def service(bench: Bench, *, store: str = "SQLite", database: Postgres | None = 
             server.sql(f"CREATE DATABASE {name}")
             things.callback(server.sql, f"DROP DATABASE {name} WITH (FORCE)")
             more["store"] = server.url(name)
-        yield things.enter_context(Service(bench.programs.postferry, folder, **more))
+        yield things.enter_context(Measured(folder, program=bench.programs.postferry, **more))
 
 
 def _url(end: End) -> str:
@@ -50,13 +50,13 @@ def accounts_csv(ends: tuple[End, End], pairs: list[tuple[str, str]]) -> bytes:
                               for old, new in pairs)).encode()
 
 
-def bring(to: Service, name: str, csv: bytes, *, check_hosts: bool = False, **form) -> tuple[int, float, float]:
+def bring(to: Measured, name: str, csv: bytes, *, check_hosts: bool = False, **form) -> tuple[int, float, float]:
     """A batch from a CSV: (its id, seconds until every row was looked at, seconds until they were in the store)."""
     begin = time.monotonic()
     made = to.upload(csv, batch=name, check_hosts=check_hosts, **form)
     checked = time.monotonic()
     if made["fault_count"]:
-        raise RuntimeError(f"the CSV has faults: {to.ask('GET', '/imports/' + made['id'] + '/faults')}")
+        raise RuntimeError(f"the CSV has faults: {to.call('GET', '/imports/' + made['id'] + '/faults')}")
     done = to.commit(made["id"])
     return done["batch_ids"][0], checked - begin, time.monotonic() - checked
 
@@ -75,20 +75,19 @@ class _Through:
     def run(self, bench: Bench, scene: Scene, ends: tuple[End, End], pairs: list[tuple[str, str]]) -> Run:
         run = Run()
         in_service = 0 if self._workers else self._jobs
-        with service(bench, store=self._store, database=self._database, jobs=in_service) as one, \
-                contextlib.ExitStack() as hands:
+        with service(bench, store=self._store, database=self._database, jobs=in_service) as one:
             batch, _, _ = bring(one, "bench", accounts_csv(ends, pairs))
-            processes = [one] + [hands.enter_context(one.worker(self._jobs, number)) for number in range(self._workers)]
-            before = sum(process.cpu for process in processes)
+            processes = [one.api, *(one.hands(number, self._jobs) for number in range(self._workers))]
+            before = sum(map(cpu_of, processes))
             begin = time.monotonic()
-            one.ask("POST", f"/batches/{batch}/start")
+            one.call("POST", f"/batches/{batch}/start")
             try:
-                one.wait_for(batch, {"synced"}, patience=600)
+                one.wait_for(batch, "synced", patience=600)
             except RuntimeError as why:
                 run.error = str(why)
             run.wall = time.monotonic() - begin
-            run.cpu = sum(process.cpu for process in processes) - before
-            run.peak_octets = max(process.peak_octets for process in processes)
+            run.cpu = sum(map(cpu_of, processes)) - before
+            run.peak_octets = max(map(peak_of, processes))
         run.error = run.error or bench.check(self, scene, "mdbox", pairs)
         for _, new_user in pairs:
             scene.forget("mdbox", new_user)
@@ -145,10 +144,10 @@ def imports(bench: Bench, title: str, *, rows: int) -> Result:
         series = result.series[store] = Series()
         for _ in range(1 if bench.quick else 3):
             with service(bench, store=store) as one:
-                before = one.cpu
+                before = cpu_of(one.api)
                 batch, checked, written = bring(one, "import", text)
-                there = one.ask("GET", f"/batches/{batch}")["mailboxes"]
-                series.runs.append(Run(checked + written, one.cpu - before, one.peak_octets,
+                there = one.call("GET", f"/batches/{batch}")["mailboxes"]
+                series.runs.append(Run(checked + written, cpu_of(one.api) - before, peak_of(one.api),
                                        "" if there == rows else f"{there} mailboxes instead of {rows}"))
                 result.facts[f"{store}: looking at the rows, s"] = checked
                 result.facts[f"{store}: writing them, s"] = written
@@ -165,14 +164,14 @@ def create(bench: Bench, title: str, *, count: int) -> Result:
         series = result.series[store] = Series()
         for _ in range(1 if bench.quick else 3):
             tables = postfixadmin(bench.folder("disk"))
-            driver = {"provisioning.mail": f'driver = "sql"\ndatabase = "sqlite:{tables}"'}
-            with service(bench, store=store, settings=driver) as one:
-                one.ask("POST", "/batches", {"name": "new", "mode": "create-only", "settings": {"provisioning": "mail"}})
+            driver = {"provisioning.mail": {"driver": "sql", "database": f"sqlite:{tables}"}}
+            with service(bench, store=store, sections=driver) as one:
+                one.call("POST", "/batches", {"name": "new", "mode": "create-only", "settings": {"provisioning": "mail"}})
                 batch, _, _ = bring(one, "new", text.encode())
-                before, begin = one.cpu, time.monotonic()
-                one.ask("POST", f"/batches/{batch}/start")
-                one.wait_for(batch, {"completed"}, patience=120)
-                run = Run(time.monotonic() - begin, one.cpu - before, one.peak_octets)
+                before, begin = cpu_of(one.api), time.monotonic()
+                one.call("POST", f"/batches/{batch}/start")
+                one.wait_for(batch, "completed", patience=120)
+                run = Run(time.monotonic() - begin, cpu_of(one.api) - before, peak_of(one.api))
             with contextlib.closing(sqlite3.connect(tables)) as database:
                 (there,) = database.execute("SELECT count(*) FROM mailbox WHERE password = ?", (HASHED,)).fetchone()
             run.error = "" if there == count else f"{there} accounts instead of {count}"
@@ -198,7 +197,7 @@ def api(bench: Bench, title: str, *, store: str, mailboxes: int) -> Result:
     senders = [scene.sample(f"eight{number}") for number in range(8)]
     pairs = [(sender, scene.fresh_user()) for sender, _ in zip(itertools.cycle(senders), range(50))]
     # Such that fifty are at work from the first sample to the last: 1.4 GB at 5 MB/s.
-    with service(bench, store=store, jobs=50, settings={"limits": 'limit_rate = "5MB"'}) as one:
+    with service(bench, store=store, jobs=50, sections={"limits": {"limit_rate": "5MB"}}) as one:
         rows = [(f"user{number:06}@old.example", f"user{number:06}@new.example") for number in range(mailboxes)]
         batch, _, _ = bring(one, "many", accounts_csv(_nowhere(), rows))
         copies, _, _ = bring(one, "copies", accounts_csv(ends, pairs))
@@ -207,24 +206,24 @@ def api(bench: Bench, title: str, *, store: str, mailboxes: int) -> Result:
         pages = _pages(one, asker, batch)
         health = asker.request("/healthz")
         result.facts |= _quantiles("at rest", asker, pages, health, 500 if bench.quick else 2000)
-        one.ask("POST", f"/batches/{copies}/start")
+        one.call("POST", f"/batches/{copies}/start")
         _all_at_work(one, copies, len(pairs), within=30)
         result.facts |= _quantiles("while 50 copies run", asker, pages, health, 500 if bench.quick else 2000)
         _all_at_work(one, copies, len(pairs), within=0)
-        result.facts["peak memory with 50 copies, MB"] = one.peak_octets / 1e6
+        result.facts["peak memory with 50 copies, MB"] = peak_of(one.api) / 1e6
         asker.close()
-        one.ask("POST", f"/batches/{copies}/cancel")
+        one.call("POST", f"/batches/{copies}/cancel")
     for _, new_user in pairs:
         scene.forget("mdbox", new_user)
     return result
 
 
-def _pages(one: Service, asker: Asker, batch: int) -> list[bytes]:
+def _pages(one: Measured, asker: Asker, batch: int) -> list[bytes]:
     """Requests for pages all over the batch, and for one of its states."""
     first = f"/batches/{batch}/mailboxes?limit=100"
     paths, at = [first, first + "&state=ready"], first
     while at:
-        answer = one.ask("GET", at)
+        answer = one.call("GET", at)
         if len(answer["items"]) != 100 and not answer["next"]:
             break
         cursor = answer["next"]
@@ -249,10 +248,10 @@ def _quantiles(when: str, asker: Asker, pages: list[bytes], health: bytes, count
     return facts
 
 
-def _all_at_work(one: Service, batch: int, count: int, within: float) -> None:
+def _all_at_work(one: Measured, batch: int, count: int, within: float) -> None:
     end = time.monotonic() + within
     while True:
-        states = one.ask("GET", f"/batches/{batch}")["mailbox_states"]
+        states = one.states(batch)
         if sum(states.get(state, 0) for state in AT_WORK) == count:
             return
         if time.monotonic() > end:
@@ -265,13 +264,13 @@ def idle(bench: Bench, title: str, *, seconds: float = 10) -> Result:
     result = Result(title)
     for store in STORES:
         with service(bench, store=store) as one:
-            one.ask("GET", "/me")
-            before, begin = one.cpu, time.monotonic()
+            one.call("GET", "/me")
+            before, begin = cpu_of(one.api), time.monotonic()
             time.sleep(3 if bench.quick else seconds)
-            run = Run(time.monotonic() - begin, one.cpu - before, one.peak_octets)
+            run = Run(time.monotonic() - begin, cpu_of(one.api) - before, peak_of(one.api))
             result.series[store] = Series([run])
-            result.facts[f"{store}: resident now, MB"] = one.resident_octets / 1e6
-            say(f"  {store}: {one.peak_octets / 1e6:.1f} MB at most, {run.cpu:.2f} s of processor")
+            result.facts[f"{store}: resident now, MB"] = resident_of(one.api) / 1e6
+            say(f"  {store}: {peak_of(one.api) / 1e6:.1f} MB at most, {run.cpu:.2f} s of processor")
     return result
 
 
@@ -285,7 +284,7 @@ def events(bench: Bench, title: str, *, count: int = 100) -> Result:
             for number in range(count):
                 time.sleep(random.Random(number).uniform(0.01, 0.2))  # at any moment of the listener's round
                 begin = time.perf_counter()
-                one.ask("POST", "/users", {"name": f"listener{number}", "role": "viewer"})
+                one.call("POST", "/users", {"name": f"listener{number}", "role": "viewer"})
                 took.append(listener.until(b"listener%d" % number) - begin)
             listener.close()
         result.facts |= {f"{store}: {name}, ms": 1000 * value for name, value in
