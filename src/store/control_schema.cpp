@@ -13,7 +13,8 @@ namespace {
 // Moments are milliseconds since 1970 UTC, truth is 0 or 1, JSON is text.
 //
 // migration: `due` is when a worker may take it. The index carries all that taking asks, so that thousands that wait
-// for a server without room are passed over without being read. lease_token only rises: it outlives the leases.
+// for a server without room are passed over without being read; where there are full ones, store/due_queue.hpp goes
+// by pairs of servers. lease_token only rises: it outlives the leases.
 // ledger_hold: which process copies a mailbox, where several may (PostgreSQL; store/hold_repository.hpp).
 // batch_tally: kept by whoever changes a migration, in the same transaction, so that a page of batches counts nothing.
 // Every process has a shard of its own: none waits for another's rows.
@@ -143,6 +144,7 @@ CREATE INDEX migration_grade ON migration (batch, grade, id);
 CREATE INDEX migration_source ON migration (source_server, id);
 CREATE INDEX migration_target ON migration (target_server, id);
 CREATE INDEX migration_due ON migration (priority DESC, due, id, source_server, target_server) WHERE due IS NOT NULL;
+CREATE INDEX migration_pair ON migration (source_server, target_server, priority DESC, due, id) WHERE due IS NOT NULL;
 CREATE INDEX migration_account ON migration (account) WHERE account IS NOT NULL;
 CREATE INDEX migration_ledger ON migration (ledger_mailbox) WHERE ledger_mailbox IS NOT NULL;
 CREATE TABLE lease (

@@ -1,11 +1,10 @@
 #include "store/lease_repository.hpp"
 
 #include "store/detail/migration_row.hpp"
+#include "store/due_queue.hpp"
 
-#include <bit>
 #include <limits>
 #include <map>
-#include <set>
 
 namespace postferry::store {
 
@@ -94,7 +93,7 @@ class lease_repository::room {
         for (const auto& [key, _] : free_) look(key);
         batches_ = wanted.batch_room;
         for (const auto& [id, n] : batches_)
-            if (n <= 0) full_batches_.insert(id);
+            if (n <= 0) full_.batches.insert(id);
         return {};
     }
 
@@ -104,19 +103,19 @@ class lease_repository::room {
         if (batch != batches_.end() && batch->second <= 0) return false;
         const bool same = m.source_server == m.target_server;
         if (same && left(m.source_server) < source_need_ + target_need_) {
-            full_sources_.insert(m.source_server);
+            full_.sources.insert(m.source_server);
             return false;
         }
-        if (left(m.source_server) < source_need_ || left(m.target_server) < target_need_) return false;
+        look(m.source_server);
+        look(m.target_server);
+        if (full_.sources.contains(m.source_server) || full_.targets.contains(m.target_server)) return false;
         spend(m.source_server, source_need_);
         spend(m.target_server, target_need_);
-        if (batch != batches_.end() && --batch->second <= 0) full_batches_.insert(m.batch);
+        if (batch != batches_.end() && --batch->second <= 0) full_.batches.insert(m.batch);
         return true;
     }
 
-    [[nodiscard]] const std::set<std::string>& full_sources() const noexcept { return full_sources_; }
-    [[nodiscard]] const std::set<std::string>& full_targets() const noexcept { return full_targets_; }
-    [[nodiscard]] const std::set<record_id>& full_batches() const noexcept { return full_batches_; }
+    [[nodiscard]] const passed_over& full() const noexcept { return full_; }
 
   private:
     /// What a server has left; null: it has no limit.
@@ -136,50 +135,18 @@ class lease_repository::room {
         look(key);
     }
     void look(const std::string& key) {
-        if (left(key) < source_need_) full_sources_.insert(key);
-        if (left(key) < target_need_) full_targets_.insert(key);
+        if (left(key) < source_need_) full_.sources.insert(key);
+        if (left(key) < target_need_) full_.targets.insert(key);
     }
 
     std::map<std::string, int, std::less<>> free_; ///< of servers with a limit
     std::optional<int> usual_;                     ///< of the others
     std::map<record_id, int> batches_;             ///< of batches with a limit
-    std::set<std::string> full_sources_, full_targets_;
-    std::set<record_id> full_batches_;
+    passed_over full_;
     int source_need_ = 1, target_need_ = 1;
 };
 
 namespace {
-
-result<std::vector<migration>> due_of(sql::connection& db, int priority, unix_ms now,
-                                      const std::set<std::string>& full_sources,
-                                      const std::set<std::string>& full_targets,
-                                      const std::set<record_id>& full_batches, std::size_t limit) {
-    detail::selection wanted(detail::select_migrations(""));
-    wanted.where("m.due IS NOT NULL");
-    wanted.where("m.priority =", std::int64_t{priority});
-    wanted.where("m.due <=", now);
-    wanted.none_of("m.source_server", full_sources);
-    wanted.none_of("m.target_server", full_targets);
-    wanted.none_of("m.batch", full_batches);
-    wanted.where("NOT EXISTS (SELECT 1 FROM lease l WHERE l.migration = m.id)");
-    std::vector<migration> found;
-    auto done = wanted.rows(
-        db, [&](const sql::query& q) { found.push_back(detail::read_migration(q)); },
-        fmt::format(" ORDER BY m.due, m.id LIMIT {}{}", std::bit_ceil(limit),
-                    db.dialect() == sql::dialect::postgresql ? " FOR UPDATE OF m SKIP LOCKED" : ""));
-    if (!done) return pass_on(done);
-    return found;
-}
-
-/// The next lower priority that anything waits with.
-result<std::optional<int>> next_priority(sql::connection& db, int below) {
-    // Never 0 rows: the maximum of nothing is NULL, which cannot be told from 0 here.
-    auto found = detail::number(
-        db, "SELECT COALESCE(max(priority), -1000) FROM migration WHERE due IS NOT NULL AND priority < $1", below);
-    if (!found) return pass_on(found);
-    if (*found == -1000) return std::nullopt;
-    return static_cast<int>(*found);
-}
 
 /// One process at a time grants leases: what the servers have free is counted over all of them. Held until the
 /// transaction ends. The number is ours: "PfLs".
@@ -214,11 +181,10 @@ result<std::vector<taken>> lease_repository::take(const take_request& wanted) {
     if (*known == 0) return unknown_worker();
 
     const auto want = static_cast<std::size_t>(std::max(wanted.want, 1));
-    auto priority = next_priority(db_, std::numeric_limits<int>::max());
+    due_queue waiting(db_, wanted.now);
+    auto priority = waiting.priority(std::numeric_limits<int>::max());
     while (priority && *priority && out.size() < want) {
-        const std::size_t limit = want - out.size();
-        auto due = due_of(db_, **priority, wanted.now, servers.full_sources(), servers.full_targets(),
-                          servers.full_batches(), limit);
+        auto due = waiting.first(**priority, servers.full(), want - out.size());
         if (!due) return pass_on(due);
         bool all = true; // no server has become full on the way
         for (migration& m : *due) {
@@ -240,7 +206,7 @@ result<std::vector<taken>> lease_repository::take(const take_request& wanted) {
                        .target_connections = wanted.target_connections};
             out.push_back({.mailbox = std::move(m), .hold = std::move(hold)});
         }
-        if (all) priority = next_priority(db_, **priority);
+        if (all) priority = waiting.priority(**priority);
     }
     if (!priority) return pass_on(priority);
     return out;

@@ -85,6 +85,51 @@ TEST_P(leases, a_server_takes_no_more_connections_than_it_allows_and_a_full_one_
     EXPECT_EQ(servers[2].workers, 2);
 }
 
+TEST_P(leases, where_a_server_is_full_the_others_still_go_by_priority_and_moment) {
+    std::vector<migration> all;
+    const auto wait = [&](int position, const std::string& source, const std::string& target, unix_ms due,
+                          int priority) {
+        auto m = test_store::mailbox(batch_, position, mailbox_state::queued);
+        m.source_server = source;
+        m.target_server = target;
+        m.due = due;
+        m.priority = priority;
+        all.push_back(m);
+    };
+    for (int i = 1; i <= 20; ++i) wait(i, "a:993", "full:993", s_.now - 1'000, 0);
+    wait(21, "a:993", "t:993", s_.now - 1, 0);
+    wait(22, "b:993", "t:993", s_.now - 2, 0);
+    wait(23, "b:993", "u:993", s_.now - 3, 0);
+    wait(24, "c:993", "u:993", s_.now, 5);
+    wait(25, "c:993", "u:993", s_.now + 1, 0);
+    const auto id = s_.must([&](tables& t) { return t.migrations.add(all); });
+    s_.must([&](tables& t) { return t.leases.pause_server("full:993", s_.now + 1'000, "not now"); });
+    EXPECT_EQ(take("w1", 10), (ids{id[23], id[22], id[21], id[20]}));
+}
+
+TEST_P(leases, servers_without_a_limit_of_their_own_have_the_usual_one) {
+    const auto id = s_.add(batch_, 5, mailbox_state::queued, s_.now);
+    limit("old.example.org:993", 4);
+    const auto taken = s_.must([&](tables& t) {
+        return t.leases.take({.worker = "w1", .want = 10, .now = s_.now, .connections_per_server = 3});
+    });
+    EXPECT_EQ(taken.size(), 3U) << "of the target, which has none";
+}
+
+TEST_P(leases, a_batch_has_no_more_at_work_than_it_may) {
+    const auto id = s_.add(batch_, 5, mailbox_state::queued, s_.now);
+    const auto some = [&](int room) {
+        return s_
+            .must([&](tables& t) {
+                return t.leases.take({.worker = "w1", .want = 10, .now = s_.now, .batch_room = {{batch_, room}}});
+            })
+            .size();
+    };
+    EXPECT_EQ(some(0), 0U);
+    EXPECT_EQ(some(2), 2U);
+    EXPECT_EQ(s_.must([](tables& t) { return t.leases.at_work(); }), (std::map<record_id, int>{{batch_, 2}}));
+}
+
 TEST_P(leases, a_paused_server_is_passed_over_until_its_moment) {
     const auto id = s_.add(batch_, 1, mailbox_state::queued, s_.now);
     auto pause = [&](std::optional<unix_ms> until) {
