@@ -109,6 +109,7 @@ class imap_mailbox final : public target {
     bool flagless_proven_ = false;
     bool plus_habit_known_ = false; ///< a non-synchronising literal was answered: it is known whether "+" comes as well
     friend class imap_append;
+    friend class imap_scan;
 };
 
 } // namespace postferry::mailbox
