@@ -16,7 +16,9 @@ struct noun_action {
 
 [[nodiscard]] std::span<const noun_action> batch_actions() noexcept;
 [[nodiscard]] std::span<const noun_action> batch_output_actions() noexcept; ///< log, report
+[[nodiscard]] std::span<const noun_action> import_actions() noexcept;
 [[nodiscard]] std::span<const noun_action> mailbox_actions() noexcept;
+[[nodiscard]] std::span<const noun_action> account_actions() noexcept; ///< account, alias
 [[nodiscard]] std::span<const noun_action> directory_actions() noexcept;
 [[nodiscard]] std::span<const noun_action> service_actions() noexcept;
 [[nodiscard]] std::span<const noun_action> people_actions() noexcept;

@@ -33,20 +33,6 @@ std::vector<noun_option> with_settings(std::vector<noun_option> first) {
     return first;
 }
 
-std::vector<noun_option> import_options() {
-    return {
-        {.name = "--source",
-         .value = "URL",
-         .text = "what rows leave out about their source; {user}, {local}, {domain} are filled in"},
-        {.name = "--target", .value = "URL", .text = "the same for the target"},
-        {.name = "--source-password-file", .value = "FILE", .text = "first line: the password of admin= at the source"},
-        {.name = "--target-password-file", .value = "FILE", .text = "the same for the target"},
-        mode,
-        project,
-        {.name = "--no-new-domains", .value = "", .text = "a domain that is not known is a fault, and not made"},
-        {.name = "--no-host-check", .value = "", .text = "do not try out whether the mail servers answer"}};
-}
-
 noun_verb command(std::string_view verb, std::string_view summary, std::string_view explanation, bool watched) {
     noun_verb v{
         .noun = "batch", .verb = verb, .summary = summary, .arguments = {{"BATCH"}}, .explanation = explanation};
@@ -69,10 +55,6 @@ std::vector<noun_verb> batch_commands() {
 }
 
 std::vector<noun_verb> batch_making() {
-    std::vector<noun_option> importing = import_options();
-    importing.insert(importing.begin(),
-                     {.name = "--skip-invalid", .value = "", .text = "list faulty rows and go on without them"});
-    importing.push_back({.name = "--yes", .value = "", .text = "do not stop to ask, on a terminal"});
     return {
         {.noun = "batch",
          .verb = "list",
@@ -96,17 +78,17 @@ std::vector<noun_verb> batch_making() {
         {.noun = "batch",
          .verb = "preview",
          .summary = "look at a CSV row by row, and change nothing",
-         .arguments = {{"FILE"}},
-         .options = import_options(),
+         .arguments = {{"BATCH"}, {"FILE"}},
+         .options = import_options(false),
          .explanation =
              "Names row and column of every fault. docs/cli.md#accountscsv has the shapes that are recognised.",
-         .examples = "  postferry batch preview accounts.csv --source imaps://old.example.org --target "
+         .examples = "  postferry batch preview spring-move accounts.csv --source imaps://old.example.org --target "
                      "imaps://new.example.org"},
         {.noun = "batch",
          .verb = "import",
          .summary = "add the mailboxes of a CSV",
          .arguments = {{"BATCH"}, {"FILE"}},
-         .options = importing,
+         .options = import_options(true),
          .explanation = "A batch that is not there is made. Rows that are there already are left as they are, so a "
                         "longer file may\n"
                         "be brought again. With faults nothing is added, unless --skip-invalid is given.",

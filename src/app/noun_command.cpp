@@ -33,9 +33,9 @@ place_words place_of(const noun_words& w) {
 } // namespace
 
 const noun_action* find_action(std::string_view name) noexcept {
-    const std::array<std::span<const noun_action>, 6> all{batch_actions(),   batch_output_actions(),
-                                                          mailbox_actions(), directory_actions(),
-                                                          service_actions(), people_actions()};
+    const std::array<std::span<const noun_action>, 8> all{
+        batch_actions(),   batch_output_actions(), import_actions(),  mailbox_actions(),
+        account_actions(), directory_actions(),    service_actions(), people_actions()};
     for (const auto& some : all)
         for (const noun_action& a : some)
             if (a.name == name) return &a;

@@ -74,13 +74,14 @@ void noun_context::show(const json::value& value, const std::function<std::strin
 
 result<int> noun_context::list(const std::string& target, text_table table,
                                const std::function<std::vector<std::string>(const json::object&)>& row,
-                               std::string_view none) const {
-    std::uint64_t most = UINT64_MAX, seen = 0;
+                               std::string_view none, std::uint64_t usual) const {
+    std::uint64_t most = usual, seen = 0;
     if (words.has("--limit")) {
         const auto n = parse_u64(words.text("--limit"));
-        if (!n || *n == 0) return misused("--limit takes a number from 1");
+        if (!n) return misused("--limit takes a number");
         most = *n;
     }
+    if (most == 0) most = UINT64_MAX;
     bool more = false;
     const auto each = [&](const json::object& one) {
         if (seen == most) {

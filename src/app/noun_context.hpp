@@ -29,10 +29,10 @@ class noun_context {
     void show(const boost::json::value& value, const std::function<std::string()>& text) const;
 
     /// Goes through a collection. With --json a line for each; else a table of what `row` makes of each, up to
-    /// `--limit` of them, and `none` where there is none.
+    /// `--limit` of them (`usual`, where that is not given; --limit 0: all), and `none` where there is none.
     [[nodiscard]] result<int> list(const std::string& target, text_table table,
                                    const std::function<std::vector<std::string>(const boost::json::object&)>& row,
-                                   std::string_view none) const;
+                                   std::string_view none, std::uint64_t usual = 0) const;
 
     struct where {
         std::string narrowed = {};         ///< query that finds the name among few: "?name=spring"

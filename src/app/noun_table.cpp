@@ -41,7 +41,8 @@ std::span<const noun_about> nouns() noexcept {
         {"batch", "mailboxes that are moved together",
          "From a CSV to the last report:\n"
          "  postferry batch create spring-move --mode upsert\n"
-         "  postferry batch preview accounts.csv --source imaps://old.example.org --target imaps://new.example.org\n"
+         "  postferry batch preview spring-move accounts.csv --source imaps://old.example.org --target "
+         "imaps://new.example.org\n"
          "  postferry batch import spring-move accounts.csv --source imaps://old.example.org --target "
          "imaps://new.example.org\n"
          "  postferry batch start spring-move\n"

@@ -111,6 +111,7 @@ struct remote_session::attempt {
         if (!r.if_match.empty()) out += fmt::format("If-Match: {}\r\n", r.if_match);
         if (!r.last_event_id.empty()) out += fmt::format("Last-Event-ID: {}\r\n", r.last_event_id);
         if (!key.empty()) out += fmt::format("Idempotency-Key: {}\r\n", key);
+        for (const auto& [name, value] : r.fields) out += fmt::format("{}: {}\r\n", name, value.reveal());
         return out + "\r\n";
     }
 };

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace postferry::app {
 
@@ -27,6 +28,8 @@ struct remote_request {
     std::string_view type = "application/json";
     std::string if_match = {};      ///< an ETag
     std::string last_event_id = {}; ///< of a stream that is taken up again
+    /// Further header fields; names and values without line ends.
+    std::vector<std::pair<std::string_view, secret>> fields = {};
     /// A POST bears an Idempotency-Key and is asked again when the connection is lost; not where its answer holds a
     /// secret, which the service does not remember.
     bool may_repeat = true;

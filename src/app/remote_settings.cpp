@@ -114,8 +114,10 @@ result<void> put_times(const noun_words& words, json::object& into) {
 }
 
 void put_texts(const noun_words& words, json::object& into) {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 3> one{
-        {{"--provisioning", "provisioning"}, {"--since", "copy.since"}, {"--repair", "copy.repair"}}};
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 4> one{{{"--provisioning", "provisioning"},
+                                                                                {"--existing", "existing"},
+                                                                                {"--since", "copy.since"},
+                                                                                {"--repair", "copy.repair"}}};
     for (const auto& [option, path] : one)
         if (words.has(option)) put(into, path, json::value(words.text(option)));
     constexpr std::array<std::pair<std::string_view, std::string_view>, 4> many{{{"--include", "copy.include"},

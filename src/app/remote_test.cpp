@@ -86,6 +86,7 @@ class remote_client : public testing::Test {
         folder_ = mkdtemp(pattern.data());
     }
     void begin(http::server_options options) {
+        options.limits.farewell = std::chrono::seconds(1);
         auto made = http::server::listen(io_.get_executor(), std::move(options), example);
         ASSERT_TRUE(made) << made.error().message();
         server_ = std::move(*made);

@@ -246,9 +246,25 @@ result<std::string> event_query(const noun_context& c) {
     return out;
 }
 
-std::string side_of(const json::object& event, std::string_view name) {
-    if (!object_at(event, name).empty()) return json::serialize(object_at(event, name));
-    return text_at(event, name);
+/// "queued -> copying"; of an edit what has become of its members: "role operator -> admin".
+std::string change_text(const json::object& e) {
+    const json::object &before = object_at(e, "before"), &after = object_at(e, "after");
+    if (before.empty() && after.empty()) {
+        const std::string from = text_at(e, "before"), to = text_at(e, "after");
+        return from.empty() || to.empty() ? from + to : fmt::format("{} -> {}", from, to);
+    }
+    const auto word = [](const json::object& o, std::string_view name) {
+        const json::value* v = o.if_contains(json::string_view(name.data(), name.size()));
+        return v == nullptr ? std::string("-") : v->is_string() ? text_at(o, name) : json::serialize(*v);
+    };
+    if (before.empty() || after.empty()) return word(before.empty() ? after : before, "name");
+    std::string out;
+    for (const auto& member : after) {
+        const std::string_view name(member.key().data(), member.key().size());
+        const std::string from = word(before, name), to = word(after, name);
+        if (from != to) out += fmt::format("{}{} {} -> {}", out.empty() ? "" : ", ", name, from, to);
+    }
+    return out;
 }
 
 result<int> list_events(noun_context& c) {
@@ -260,15 +276,15 @@ result<int> list_events(noun_context& c) {
                       {"KIND"},
                       {"BATCH", true},
                       {"MAILBOX", true},
-                      {"BEFORE", false, true},
-                      {"AFTER", false, true},
+                      {"CHANGE", false, true},
                       {"WHY", false, true}});
     const auto row = [](const json::object& e) -> std::vector<std::string> {
-        return {text_at(e, "id"),     moment_at(e, "at", true), text_at(e, "actor"),
-                text_at(e, "kind"),   text_at(e, "batch"),      text_at(e, "mailbox"),
-                side_of(e, "before"), side_of(e, "after"),      text_at(object_at(e, "detail"), "reason")};
+        return {text_at(e, "id"),    moment_at(e, "at", true),
+                text_at(e, "actor"), text_at(e, "kind"),
+                text_at(e, "batch"), text_at(e, "mailbox"),
+                change_text(e),      text_at(object_at(e, "detail"), "reason")};
     };
-    return c.list("/events" + *query, std::move(table), row, "Nothing of the kind has happened");
+    return c.list("/events" + *query, std::move(table), row, "Nothing of the kind has happened", 100);
 }
 
 result<int> follow(noun_context& c) {

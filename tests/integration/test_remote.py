@@ -1,0 +1,308 @@
+"""The service's API from the shell, against a real `postferry serve` on both stores: from the first owner to the last report, and
+what is said when something is wrong."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from support import *  # noqa: E402,F403
+from support import adds_up  # noqa: E402
+from test_terminal import Terminal  # noqa: E402
+from lab.postgres import Postgres, Unavailable  # noqa: E402
+from lab.service import Service  # noqa: E402
+
+ACCOUNT = "an-account-of-ours"
+SLOWLY = {"limits": {"limit_messages": 30}}  # a second, of each server
+
+
+def setUpModule():
+    need_servers()
+
+
+class RemoteCase(PairCase):
+    """A service and the command line that steers it."""
+
+    spare_users = 60
+    store_url = None
+
+    def setUp(self):
+        super().setUp()
+        self.secrets.append(ACCOUNT)
+        self.service = Service(self.folder / "service", program=program(), store=self.store_url)
+        self.addCleanup(self.service.stop)
+        self.password = self.write("password", PASSWORD)
+        self.account = self.write("account", ACCOUNT)
+
+    def write(self, name: str, text: str) -> str:
+        path = self.folder / name
+        path.write_text(text + "\n")
+        path.chmod(0o600)
+        return str(path)
+
+    def words(self, *words) -> list[str]:
+        return [program(), *map(str, words)]
+
+    def surroundings(self, **changes) -> dict:
+        return self.environment(POSTFERRY_CONFIG=str(self.service.config), POSTFERRY_SOURCE_PASSWORD=None, POSTFERRY_TARGET_PASSWORD=None,
+                                **changes)
+
+    def say(self, *words, code: int = 0, seconds: float = 60, **changes) -> subprocess.CompletedProcess:
+        """postferry WORDS; it must end with that exit code and tell no secret."""
+        done = subprocess.run(self.words(*words), env=self.surroundings(**changes), capture_output=True, text=True, timeout=seconds,
+                              cwd=self.folder, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, code, f"{words}\n{done.stdout}\n{done.stderr}")
+        self.assert_no_secret((done.stdout + done.stderr).encode(), f"what {words} says")
+        return done
+
+    def one(self, *words, **options) -> dict:
+        return json.loads(self.say(*words, "--json", **options).stdout)
+
+    def lines(self, *words, **options) -> list[dict]:
+        return [json.loads(line) for line in self.say(*words, "--json", **options).stdout.splitlines()]
+
+    def wrong(self, *words, code: int = 2, says: tuple[str, ...] = (), **options) -> str:
+        done = self.say(*words, code=code, **options)
+        self.assertEqual(done.stdout, "", words)
+        for word in says:
+            self.assertIn(word, done.stderr)
+        return done.stderr
+
+    def end(self, server: Dovecot, user: str) -> str:
+        return self.url(server, user)
+
+    def begin(self, mailboxes: int = 2, messages: int = 20, name: str = "spring-move", **settings) -> list[str]:
+        """A batch with mailboxes of fresh users, ready to be started."""
+        self.say("batch", "create", name)
+        owners = [next(self.users) for _ in range(mailboxes)]
+        for owner in owners:
+            self.fill(self.old, folder("INBOX", mails(messages)), folder("Work", mails(3, "work")), user=owner)
+            self.say("mailbox", "add", name, self.end(self.old, owner), self.end(self.new, owner), "--source-password-file", self.password,
+                     "--target-password-file", self.password)
+        return owners
+
+
+class OnSqlite(RemoteCase):
+    def test_the_first_owner_is_made_before_there_is_a_service(self):
+        said = self.say("user", "add", "anna", "--owner", "--password-file", self.account).stdout
+        self.assertIn("in the store itself", said)
+        self.service.serve()
+        self.assertIn("through the service", self.say("user", "add", "Bob", "--role", "viewer", "--password-file", self.account).stdout)
+        self.wrong("user", "add", "bob", "--password-file", self.account, says=("bob",))
+        self.wrong("user", "add", "carl", "--password-file", self.write("short", "short"), says=("password must have at least 10",))
+        self.assertEqual([(u["name"], u["role"]) for u in self.lines("user", "list")], [("anna", "owner"), ("bob", "viewer")])
+        self.assertEqual(self.service.over_tcp("POST", "/session", {"name": "anna", "password": ACCOUNT}).status, 201)
+        self.say("user", "passwd", "anna", "--password-file", self.write("other", "another-of-ours"))
+        self.assertEqual(self.service.over_tcp("POST", "/session", {"name": "anna", "password": "another-of-ours"}).status, 201)
+        self.say("user", "disable", "bob")
+        self.assertTrue(self.one("user", "edit", "bob", "--display", "Bob B.")["disabled"])
+        self.wrong("user", "delete", "anna", code=2, says=("owner",))  # the last one
+        self.say("user", "delete", "bob")
+
+    def test_a_token_reaches_the_service_from_elsewhere(self):
+        self.service.serve()
+        self.say("user", "add", "anna", "--owner", "--no-password")
+        self.say("user", "add", "vic", "--role", "viewer", "--no-password")
+        mine, other = str(self.folder / "token"), str(self.folder / "viewer")
+        self.say("token", "create", "script", "--user", "anna", "--scope", "operate", "--scope", "admin", "--expires", "30d", "--output", mine)
+        self.say("token", "create", "eyes", "--user", "vic", "--output", other)
+        self.assertEqual(os.stat(mine).st_mode & 0o777, 0o600)
+        self.wrong("token", "create", "again", "--user", "anna", "--output", mine, code=5, says=("token",))
+        self.assertEqual([t["name"] for t in self.lines("token", "list")], ["script", "eyes"])
+        host, port = self.service.address
+        there = ("--url", f"http://{host}:{port}")
+        self.say("batch", "create", "by-token", *there, "--token-file", mine)
+        named = self.one("batch", "status", "by-token", POSTFERRY_URL=there[1], POSTFERRY_TOKEN_FILE=other)
+        self.assertTrue(named["created_by"].startswith("token/"), named)
+        self.wrong("batch", "create", "x", *there, "--token-file", other, code=3, says=("vic (token eyes) may not do this",))
+        self.wrong("batch", "list", *there, code=3, says=("--token-file",))
+        self.wrong("batch", "list", *there, "--token-file", self.write("made-up", "pf_nonsense"), code=3, says=("This token is not valid",))
+        self.say("token", "delete", "script")
+        self.wrong("batch", "list", *there, "--token-file", mine, code=3)
+
+    def test_a_batch_from_its_making_to_its_archive(self):
+        self.service.serve()
+        owners = self.begin(mailboxes=3)
+        waiting = self.say("batch", "status", "spring-move").stdout
+        self.assertIn("mailboxes  3 = 3 ready", waiting)
+        self.assertIn("postferry batch start spring-move", waiting)
+        self.say("batch", "start", "spring-move")
+        watched = self.say("batch", "watch", "spring-move").stdout
+        for owner in owners:
+            self.assertRegex(watched, rf"{owner}: \w+ -> synced")
+        for owner in owners:
+            self.assert_same(owner)
+        batch = self.one("batch", "status", "1")
+        self.assertEqual((batch["name"], batch["mailbox_states"]), ("spring-move", {"synced": 3}))
+        self.assertEqual(batch["messages"]["source"], 69)
+        status = self.say("batch", "status", "spring-move").stdout
+        self.assertIn("messages   69 = 69 copied\n", status)
+        self.assertIn("postferry batch finish spring-move", status)
+        ended = self.lines("batch", "finish", "spring-move", "--watch")
+        self.assertEqual(ended[-1]["mailbox_states"], {"completed": 3}, ended[-1])
+        self.assertTrue(any(e.get("kind") == "mailbox.state" and e["after"] == "verifying" for e in ended))
+        files = [self.folder / f"r.{ending}" for ending in ("json", "csv", "html")]
+        self.say("batch", "report", "spring-move", *(word for file in files for word in ("--report", file)))
+        report = json.loads(files[0].read_text())
+        validator("report").validate(report)
+        self.assertEqual(adds_up(report), [])
+        self.assertEqual(json.loads(self.say("batch", "report", "spring-move").stdout)["totals"], report["totals"])
+        self.assertEqual(len(files[1].read_text().splitlines()), 4)
+        self.assertIn("</html>", files[2].read_text())
+        self.say("batch", "archive", "spring-move")
+        self.assertEqual(self.say("batch", "list").stdout, "There is no batch. Make one: postferry batch create NAME\n")
+        self.assertEqual([b["state"] for b in self.lines("batch", "list", "--state", "archived")], ["archived"])
+        self.assertEqual(self.one("batch", "status", "spring-move")["state"], "archived")
+
+    def test_what_one_mailbox_tells_and_takes(self):
+        self.service.serve()
+        (owner,) = self.begin(mailboxes=1)
+        self.assertEqual(self.one("mailbox", "priority", owner, "-5")["priority"], -5)
+        self.say("batch", "start", "spring-move", "--watch")
+        shown = self.say("mailbox", "show", owner).stdout
+        self.assertIn("messages   23 = 23 copied", shown)
+        self.assertIn("bulk", shown)
+        self.assertEqual(self.one("mailbox", "show", "1")["source_user"], owner)
+        self.assertEqual(self.say("mailbox", "failures", owner).stdout, "Nothing has failed.\n")
+        for words in (("batch", "log", "spring-move"), ("mailbox", "log", owner), ("log", "--batch", "spring-move")):
+            texts = [line["text"] for line in self.lines(*words)]
+            self.assertTrue(texts, words)
+            self.assertEqual(len(self.say(*words).stdout.splitlines()), len(texts), words)
+        log = self.folder / "a.log"
+        self.say("batch", "log", "spring-move", "--mailbox", owner, "--output", log)
+        self.assertIn(texts[-1], log.read_text())
+        kinds = {e["kind"] for e in self.lines("event", "list", "--batch", "spring-move", "--limit", "0")}
+        self.assertLessEqual({"mailbox.state", "batch.state", "audit.batch.create"}, kinds)
+        self.wrong("mailbox", "show", "nobody", says=("there is no mailbox nobody",))
+        self.wrong("mailbox", "delete", owner + "x", says=(f"Did you mean {owner}?",))
+        self.wrong("mailbox", "resume", owner, says=("synced",))
+
+    def test_a_password_that_is_refused_is_given_anew(self):
+        self.service.serve()
+        (owner,) = self.begin(mailboxes=1)
+        self.say("mailbox", "credentials", owner, "--source-password-file", self.write("wrong", "not-the-password"))
+        self.say("batch", "start", "spring-move", "--watch", code=1)
+        status = self.say("batch", "status", "spring-move", code=1).stdout
+        self.assertIn("1 needs_credentials", status)
+        self.assertIn("postferry mailbox credentials MAILBOX", status)
+        (one,) = self.lines("batch", "mailboxes", "spring-move", "--state", "needs_credentials")
+        self.assertEqual(one["source_user"], owner)
+        self.say("mailbox", "credentials", owner, "--source-password-file", self.password)
+        self.say("batch", "watch", "spring-move")
+        self.assert_same(owner)
+
+    def test_settings_are_changed_and_kept(self):
+        self.service.serve()
+        self.say("setting", "set", "--retries", "7", "--window", "mon-fri 20:00-06:00 Europe/Berlin")
+        self.say("batch", "create", "a", "--exclude", "Trash", "--delta-every", "4h")
+        kept = self.one("batch", "status", "a")["settings"]
+        self.assertEqual((kept["copy"]["exclude"], kept["delta_every_minutes"], kept["retries"]), (["Trash"], 240, 7))
+        self.say("batch", "set", "a", "--unset", "windows", "--name", "b c", "--start-at", "2099-01-01T00:00:00Z")
+        changed = self.one("batch", "status", "b c")
+        self.assertEqual((changed["settings"]["windows"], changed["settings"]["copy"]["exclude"]), ([], ["Trash"]))
+        self.assertEqual(changed["start_at"], "2099-01-01T00:00:00Z")
+        self.wrong("batch", "set", "b c", "--map", "(=>x", says=("settings.copy.map",))
+        self.wrong("batch", "set", "b c", "--window", "20:00-06:00 Europe/Nowhere", says=("settings.windows[0].time_zone",))
+        self.say("project", "create", "schools")
+        self.say("setting", "set", "--project", "schools", "--jobs", "3")
+        self.assertEqual(self.one("setting", "get", "--project", "schools")["value"], {"mailboxes_at_a_time": 3})
+        self.say("project", "rename", "schools", "colleges")
+        self.say("batch", "delete", "b c")
+        self.say("project", "delete", "colleges")
+
+    def test_servers_and_workers(self):
+        self.service.serve()
+        server = f"{self.old.host}:{self.old.imap_port}"
+        self.assertEqual(self.one("server", "limit", server, "--connections", "3", "--rate", "4MB")["connections_max"], 3)
+        self.say("server", "pause", server, "--for", "2h", "--reason", "backup")
+        (listed,) = self.lines("server", "list")
+        self.assertEqual((listed["server"], listed["paused_why"]), (server, "backup"))
+        self.assertIn("backup", self.say("server", "list").stdout)
+        self.say("server", "resume", server)
+        freed = self.one("server", "limit", server, "--connections", "off")
+        self.assertEqual((freed["connections_max"], freed["paused_until"]), (None, None))
+        (worker,) = self.lines("workers", "list")
+        self.assertEqual((worker["state"], worker["jobs"]), ("running", 4))
+
+    def test_what_is_wrong_is_said_with_what_to_do(self):
+        self.wrong("batch", "list", code=3, says=("there is no service at", "postferry serve", "[service] socket of"))
+        self.wrong("batch", "list", "--url", "http://example.org", code=2, says=("https://",))
+        self.wrong("batch", "list", "--url", "http://127.0.0.1:1", code=3)
+        self.service.serve()
+        self.begin(mailboxes=0)
+        self.wrong("batch", "status", "spring-mvoe", says=("there is no batch spring-mvoe", "spring-move"))
+        self.wrong("batch", "status", "77", says=("there is no batch 77",))
+        self.wrong("batch", "create", "spring-move", says=("spring-move",))
+        self.wrong("batch", "start", "spring-move", says=("mailbox",))
+        self.wrong("batch", "start", says=("batch start needs BATCH", "postferry batch start --help"))
+        self.wrong("bacth", "start", says=("batch",))
+
+    def test_ctrl_c_leaves_the_batch_at_work(self):
+        self.service.config = self.service.write_config("slow.toml", **SLOWLY)
+        self.service.serve()
+        (owner,) = self.begin(mailboxes=1, messages=60)
+        self.say("batch", "start", "spring-move")
+        watch = subprocess.Popen(self.words("batch", "watch", "spring-move"), env=self.surroundings(), stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True, cwd=self.folder, stdin=subprocess.DEVNULL)
+        self.addCleanup(watch.kill)
+        self.assertIn("copying", self.read_until(watch, "copying"))
+        watch.send_signal(signal.SIGINT)
+        _, said = watch.communicate(timeout=20)
+        self.assertEqual(watch.returncode, 130, said)
+        self.assertIn("spring-move goes on", said)
+        self.say("batch", "watch", "spring-move")
+        self.assert_same(owner)
+
+    def read_until(self, process: subprocess.Popen, word: str) -> str:
+        text = ""
+        for line in process.stdout:
+            text += line
+            if word in line:
+                break
+        return text
+
+    def test_a_terminal_shows_it_live(self):
+        self.service.serve()
+        self.begin(mailboxes=2)
+        terminal = Terminal(self.words("batch", "start", "spring-move", "--watch"), self.surroundings(), self.folder, columns=100, rows=30)
+        self.assertEqual(terminal.wait(60), 0, terminal.text())
+        self.assertIn("Ctrl-C ends the watching, not the batch", terminal.text())
+        screen = "\n".join(terminal.screen())
+        self.assertIn("mailboxes  2 = 2 synced", screen)
+        self.assertNotIn("Ctrl-C", screen)
+        self.assertIn("postferry batch finish spring-move", screen)
+
+    def test_a_password_is_asked_for_without_an_echo(self):
+        self.service.serve()
+        terminal = Terminal(self.words("user", "add", "anna", "--owner"), self.surroundings(), self.folder)
+        for prompt in ("New password for anna: ", "Once more: "):
+            self.assertTrue(self.until(lambda: prompt in terminal.text()), terminal.text())
+            terminal.type(ACCOUNT.encode() + b"\r")
+        self.assertEqual(terminal.wait(), 0, terminal.text())
+        self.assert_no_secret(terminal.octets, "the terminal")
+        self.assertEqual(self.service.over_tcp("POST", "/session", {"name": "anna", "password": ACCOUNT}).status, 201)
+
+
+class OnPostgresql(RemoteCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        try:
+            cls.postgres = Postgres()
+        except Unavailable as why:
+            raise unittest.SkipTest(str(why)) from None
+        cls.addClassCleanup(cls.postgres.close)
+
+    def setUp(self):
+        database = f"pf_remote_{self._testMethodName[:40]}"
+        self.postgres.sql(f"CREATE DATABASE {database}")
+        self.store_url = self.postgres.url(database)
+        super().setUp()
+
+    test_the_first_owner_is_made_before_there_is_a_service = OnSqlite.test_the_first_owner_is_made_before_there_is_a_service
+    test_a_batch_from_its_making_to_its_archive = OnSqlite.test_a_batch_from_its_making_to_its_archive
+    test_a_password_that_is_refused_is_given_anew = OnSqlite.test_a_password_that_is_refused_is_given_anew
+
+
+if __name__ == "__main__":
+    unittest.main()
