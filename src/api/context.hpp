@@ -35,6 +35,7 @@ struct caller {
     access most = access::anyone; ///< the role's and the scopes' together
     std::string csrf = {};        ///< of the session; empty: no cookie was used
     std::string session = {};     ///< its hash; empty: none
+    std::string token = {};       ///< its hash; empty: none
 };
 
 struct page_request {
@@ -54,7 +55,6 @@ struct context {
     const caller& who;
     std::vector<std::string> parameters; ///< what stood for {id} ... in the path, in order
     boost::json::object body = {};       ///< of a route that takes one
-    std::string body_hash = {};          ///< of a request with an Idempotency-Key
 
     /// The parameter as an id; 404 when it is none.
     [[nodiscard]] outcome<store::record_id> id(std::size_t parameter = 0) const;

@@ -69,13 +69,14 @@ std::string line_of(const store::event& e) {
     return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", e.id, e.kind, boost::json::serialize(view_of(e)));
 }
 
-task<> follow(store::database& db, store::event_filter filter, store::record_id after, http::body_sink& out) {
+task<> follow(route_parts with, caller who, store::event_filter filter, store::record_id after, http::body_sink& out) {
     store::event_cursor at{.after = after};
+    unsigned looks = 0;
     boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
     auto last_word = std::chrono::steady_clock::now();
     if (!co_await out.write("retry: 2000\n\n")) co_return;
     while (!out.stopping()) {
-        auto news = co_await db.read([at](tables& t) -> result<store::event_tail> {
+        auto news = co_await with.db.read([at](tables& t) -> result<store::event_tail> {
             auto now = t.now();
             if (!now) return std::unexpected(std::move(now.error()));
             return t.events.tail(at, *now);
@@ -85,6 +86,8 @@ task<> follow(store::database& db, store::event_filter filter, store::record_id 
         std::string text;
         for (const store::event& e : news->events)
             if (passes(filter, e)) text += line_of(e);
+        // Rights may have gone since: nobody hears what he may not ask for any more.
+        if ((!text.empty() || ++looks % 20 == 0) && !co_await with.guard.stands(who)) co_return;
         const auto now = std::chrono::steady_clock::now();
         if (text.empty() && now - last_word >= word_every) text = ": still here\n\n";
         if (!text.empty()) {
@@ -113,8 +116,8 @@ task<outcome<http::reply>> stream(route_parts with, context& c) {
             co_return invalid("Last-Event-ID", "must be the id of an event");
     }
     http::reply r{.type = "text/event-stream",
-                  .body = http::body_maker([&db = with.db, f = *filter, after](http::body_sink& out) -> task<> {
-                      co_await follow(db, f, after, out);
+                  .body = http::body_maker([with, who = c.who, f = *filter, after](http::body_sink& out) {
+                      return follow(with, who, f, after, out);
                   })};
     r.fields.emplace_back("Cache-Control", "no-store");
     r.fields.emplace_back("X-Accel-Buffering", "no"); // nginx would hold the stream back

@@ -4,9 +4,14 @@
 #include "base/text.hpp"
 #include "store/tables.hpp"
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <unistd.h>
 
 namespace postferry::api {
@@ -98,6 +103,25 @@ std::string guard::cookie_field(const secret& cookie) const {
                        options_.secure_cookies ? "; Secure" : "", cookie.empty() ? "; Max-Age=0" : "");
 }
 
+task<bool> guard::stands(const caller& who) {
+    if (who.session.empty() && who.token.empty()) co_return !who.actor.empty(); // the local socket knows its process
+    struct shown {
+        bool good = false;
+    };
+    auto found = co_await db_.read([session = who.session, token = who.token](tables& t) -> result<shown> {
+        const auto good = [](const auto& held) { return held.row && held.person && !held.person->disabled; };
+        if (!session.empty()) {
+            auto held = with_person(t, t.people.find_session(session));
+            if (!held) return std::unexpected(std::move(held.error()));
+            return shown{.good = good(*held) && held->row->expires > held->now};
+        }
+        auto held = with_person(t, t.people.find_token(token));
+        if (!held) return std::unexpected(std::move(held.error()));
+        return shown{.good = good(*held) && held->row->expires.value_or(held->now + 1) > held->now};
+    });
+    co_return found && found->good;
+}
+
 outcome<void> guard::check(const caller& who, access needs) const {
     if (needs <= who.most) return {};
     if (who.most == access::anyone) return not_signed_in("Sign in, or send an API token");
@@ -139,6 +163,7 @@ task<outcome<caller>> guard::by_token(std::string token) {
     who.actor = fmt::format("token/{}", t.id);
     who.name = fmt::format("{} (token {})", known->person->name, t.name);
     who.most = std::min(who.most, access_of_scopes(t.scopes));
+    who.token = t.hash;
     co_return who;
 }
 
@@ -172,35 +197,70 @@ task<outcome<std::string>> guard::hash_password(secret password) {
     co_return std::string(hashed->reveal());
 }
 
-task<bool> guard::matches(secret password, std::string hash) {
-    auto verified = co_await hashing_->verify(std::move(password), secret(std::move(hash)));
-    co_return verified && *verified;
+task<result<bool>> guard::matches(secret password, std::string hash) {
+    co_return co_await hashing_->verify(std::move(password), secret(std::move(hash)));
+}
+
+/// Two who come first at once make two; either serves.
+task<outcome<std::string>> guard::decoy() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!decoy_.empty()) co_return decoy_;
+    }
+    auto made = co_await hash_password(new_token(""));
+    if (!made) co_return made;
+    const std::lock_guard lock(mutex_);
+    decoy_ = *made;
+    co_return made;
+}
+
+/// Guessing one name from many addresses is made slow, for whoever it is, and never refused: a refusal would let
+/// anybody keep somebody out.
+task<> guard::slow_down(const std::string& name) {
+    constexpr unsigned unnoticed = 20;
+    constexpr std::chrono::milliseconds step{100}, most{3'000};
+    const unsigned failures = throttle_.failures(name);
+    if (failures <= unnoticed) co_return;
+    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor,
+                                    std::min(most, step * static_cast<int>(std::min(failures - unnoticed, 1'000U))));
+    co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
 }
 
 task<outcome<guard::signed_in>> guard::sign_in(http::exchange& x, std::string name, secret password) {
     name = ascii_lower(name);
-    const std::string by_address = "address " + x.from().address, by_name = "name " + name;
-    const auto wait = std::max(throttle_.wait(by_address), throttle_.wait(by_name));
+    const std::string from = http::network_of(x.from().address);
+    const std::string by_name = "name " + name;
+    const std::array<std::string, 2> keys{"address " + from, fmt::format("name {} from {}", name, from)};
+    const auto wait = throttle_.enter(keys);
     if (wait.count() > 0) {
         auto p = refuse(429, fmt::format("Too many wrong passwords; try again in {} seconds", wait.count()));
         p.error().fields.emplace_back("Retry-After", std::to_string(wait.count()));
         co_return p;
     }
+    const auto not_checked = [&](problem why) {
+        for (const std::string& key : keys) throttle_.undo(key);
+        return std::unexpected(std::move(why));
+    };
+    co_await slow_down(by_name);
     auto known = co_await db_.read([name](tables& t) { return t.people.find(name); });
-    if (!known) co_return refuse(known.error());
+    if (!known) co_return not_checked(problem_of(known.error()));
     const bool can = *known && !(*known)->disabled && !(*known)->password.empty();
-    if (!can && decoy_.empty()) {
-        auto decoy = co_await hash_password(new_token(""));
-        if (decoy) decoy_ = *decoy;
+    std::string hash = can ? (*known)->password : std::string();
+    if (!can) {
+        auto other = co_await decoy();
+        if (!other) co_return not_checked(std::move(other.error()));
+        hash = std::move(*other);
     }
-    const bool right = co_await matches(std::move(password), can ? (*known)->password : decoy_);
-    if (!can || !right) {
-        throttle_.failed(by_address);
+    const auto right = co_await matches(std::move(password), std::move(hash));
+    if (!right) co_return not_checked(refuse(503, "Passwords cannot be checked right now; try again").error());
+    if (!can || !*right) {
         throttle_.failed(by_name);
         co_return not_signed_in("Name or password is wrong");
     }
+    // The address keeps what it has failed before: else one good login would pay for any number of guesses.
     throttle_.succeeded(by_name);
-    throttle_.succeeded(by_address);
+    throttle_.succeeded(keys[1]);
+    throttle_.undo(keys[0]);
     signed_in done{.session = {}, .person = **known, .cookie = new_token("")};
     store::session& s = done.session;
     s.hash = hash_of(done.cookie.reveal());

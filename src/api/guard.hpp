@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <string_view>
 
 namespace postferry::api {
@@ -29,6 +30,8 @@ class guard {
     /// Nobody known is no failure: the caller may do what needs no sign-in. Refused (401): a token or a cookie that is
     /// not valid any more; 403: an unsafe request with a cookie and without its X-CSRF-Token.
     task<outcome<caller>> identify(http::exchange& x);
+    /// Whether what was shown still holds: for streams, which outlive it. False as well when the store does not answer.
+    task<bool> stands(const caller& who);
     /// 401 or 403 unless `who` may do it.
     [[nodiscard]] outcome<void> check(const caller& who, access needs) const;
 
@@ -37,7 +40,9 @@ class guard {
         store::person person;
         secret cookie;
     };
-    /// Checks name and password. 401: wrong, whatever of it; 429: too many wrong ones, with Retry-After.
+    /// Checks name and password. 401: wrong, whatever of it; 429: too many wrong ones from this address, with
+    /// Retry-After; 503: it could not be checked, which is nobody's failure. Whoever guesses one name from everywhere
+    /// makes its answers slow (three seconds at most), and keeps nobody out.
     task<outcome<signed_in>> sign_in(http::exchange& x, std::string name, secret password);
     task<outcome<void>> sign_out(const caller& who);
     /// Argon2id, off the I/O threads.
@@ -49,13 +54,17 @@ class guard {
     [[nodiscard]] std::string_view cookie_name() const noexcept;
     task<outcome<caller>> by_token(std::string token);
     task<outcome<caller>> by_cookie(http::exchange& x, std::string cookie);
-    task<bool> matches(secret password, std::string hash);
+    task<result<bool>> matches(secret password, std::string hash);
+    task<outcome<std::string>> decoy();
+    task<> slow_down(const std::string& name);
 
     store::database& db_;
     std::shared_ptr<directory::hash_pool> hashing_;
     guard_options options_;
     login_throttle throttle_;
-    std::string decoy_; ///< hash of a password nobody has, so that unknown names take as long as known ones
+    std::mutex mutex_;
+    std::string
+        decoy_; ///< under the mutex: hash of a password nobody has, so that unknown names take as long as known ones
 };
 
 } // namespace postferry::api

@@ -38,6 +38,17 @@ TEST_F(api_login_throttle, forgives) {
     EXPECT_EQ(throttle_.wait("b"), seconds(0));
 }
 
+TEST_F(api_login_throttle, counts_attempts_before_they_are_known_to_fail) {
+    const std::vector<std::string> keys{"address a", "name ada from a"};
+    for (unsigned i = 0; i <= login_throttle::free_failures; ++i) EXPECT_EQ(throttle_.enter(keys), seconds(0));
+    EXPECT_EQ(throttle_.enter(keys), seconds(1)) << "they are all under way, and none is free any more";
+    EXPECT_EQ(throttle_.failures(keys[0]), login_throttle::free_failures + 1) << "who has to wait has not tried";
+    throttle_.succeeded(keys[1]);
+    throttle_.undo(keys[0]);
+    EXPECT_EQ(throttle_.enter(keys), seconds(0));
+    EXPECT_EQ(throttle_.failures(keys[1]), 1U);
+}
+
 TEST_F(api_login_throttle, keeps_a_bounded_number_of_keys) {
     for (int i = 0; i < 20; ++i) throttle_.failed("old"), throttle_.failed("kept");
     for (std::size_t i = 0; i + 2 < login_throttle::max_keys; ++i) throttle_.failed(std::to_string(i));

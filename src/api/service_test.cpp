@@ -1,5 +1,6 @@
 // Who may do what, and how requests are taken.
 #include "api/test_client.hpp"
+#include "api/token_text.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -204,6 +205,55 @@ TEST_F(api_service, streams_events_behind_the_last_one_seen) {
         ask({.target = "/events/stream", .fields = {{"Last-Event-ID", "0"}}, .from = {.address = "unix", .uid = 0}});
     EXPECT_EQ(stream.status, 200U);
     EXPECT_THAT(stream.text, StartsWith("retry: "));
+}
+
+TEST_F(api_service, a_stream_ends_with_the_rights_of_who_listens) {
+    const std::string token = token_of("viewer");
+    const auto stream =
+        ask({.target = "/events/stream", .fields = {{"Authorization", "Bearer " + token}}, .on_piece = [&] {
+                 EXPECT_EQ(as_root(method::del, "/tokens/1").status, 204U);
+                 as_root(method::post, "/projects", R"({"name":"not for everybody"})");
+                 return true;
+             }});
+    EXPECT_EQ(stream.text, "retry: 2000\n\n");
+}
+
+TEST_F(api_service, a_stream_tells_what_happens) {
+    int pieces = 0;
+    const auto stream =
+        ask({.target = "/events/stream?kind=audit.project", .from = {.address = "unix", .uid = 0}, .on_piece = [&] {
+                 as_root(method::post, "/projects", R"({"name":"acme"})");
+                 return ++pieces < 2;
+             }});
+    EXPECT_THAT(stream.text, HasSubstr("event: audit.project.create\ndata: {"));
+}
+
+TEST_F(api_service, what_is_kept_of_a_body_tells_nothing_of_it) {
+    const std::string body = R"({"name":"bob","role":"viewer","password":"correct horse"})";
+    EXPECT_EQ(as_root(method::post, "/users", body, {{"Idempotency-Key", "k"}}).status, 201U);
+    const auto kept =
+        wait_for(db_->write([](store::tables& t) { return t.requests.begin({.key = "k", .actor = "cli/0"}); }));
+    ASSERT_TRUE(kept && *kept);
+    EXPECT_NE((*kept)->request_hash, hash_of(body));
+    EXPECT_EQ(as_root(method::post, "/users", body, {{"Idempotency-Key", "k"}}).status, 201U) << "and is known again";
+}
+
+TEST_F(api_service, nobody_keeps_somebody_out_by_guessing_her_name) {
+    add_ada();
+    for (int i = 0; i < 20; ++i)
+        ask({.verb = method::post,
+             .target = "/session",
+             .body = R"({"name":"ada","password":"wrong"})",
+             .from = {.address = fmt::format("2001:db8:0:{:x}::1", i % 4), .uid = {}}});
+    EXPECT_EQ(sign_in("ada", "correct horse").status, 201U);
+    // Whoever owns an IPv6 address owns its network.
+    EXPECT_EQ(ask({.verb = method::post,
+                   .target = "/session",
+                   .body = R"({"name":"ada","password":"correct horse"})",
+                   .from = {.address = "2001:db8:0:1:ffff::9", .uid = {}}})
+                  .status,
+              201U)
+        << "five failures are free";
 }
 
 TEST_F(api_service, answers_what_is_not_there) {

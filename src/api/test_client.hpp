@@ -18,7 +18,8 @@ struct test_request {
     std::string body = {};
     http::field_list fields = {};
     http::peer from = {.address = "192.0.2.1", .uid = {}};
-    bool whole = false; ///< `target` is the whole path, not below /api/v1
+    std::function<bool()> on_piece = {}; ///< of a stream: goes on? Without: it ends after its first piece
+    bool whole = false;                  ///< `target` is the whole path, not below /api/v1
 };
 
 struct test_reply {

@@ -2,6 +2,8 @@
 
 #include "base/percent.hpp"
 
+#include <boost/asio/ip/address.hpp>
+
 #include <algorithm>
 
 namespace postferry::http {
@@ -42,6 +44,15 @@ std::string_view name_of(method m) noexcept {
     case method::del: return "DELETE";
     }
     return "?";
+}
+
+std::string network_of(std::string_view address) {
+    boost::system::error_code ec;
+    const auto parsed = boost::asio::ip::make_address(std::string(address), ec);
+    if (ec || !parsed.is_v6()) return std::string(address);
+    auto octets = parsed.to_v6().to_bytes();
+    std::fill(octets.begin() + 8, octets.end(), std::uint8_t{0});
+    return boost::asio::ip::make_address_v6(octets).to_string() + "/64";
 }
 
 std::optional<field_list> parse_query(std::string_view query) {

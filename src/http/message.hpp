@@ -27,6 +27,10 @@ struct peer {
     bool tls = false;
 };
 
+/// Whose address it is, as far as one can tell: an IPv4 address itself, the /64 of an IPv6 address (its owner has all
+/// of it), "unix", or a text that is no address as it is.
+[[nodiscard]] std::string network_of(std::string_view address);
+
 /// Fields in the order sent; names are compared without regard to case.
 using field_list = std::vector<std::pair<std::string, std::string>>;
 

@@ -36,5 +36,11 @@ TEST(http_query, is_split_and_decoded) {
     EXPECT_EQ(parse_query(many), std::nullopt);
 }
 
+TEST(http_message, an_ipv6_address_counts_with_its_network) {
+    EXPECT_EQ(network_of("192.0.2.1"), "192.0.2.1");
+    EXPECT_EQ(network_of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+    EXPECT_EQ(network_of("unix"), "unix");
+}
+
 } // namespace
 } // namespace postferry::http

@@ -107,6 +107,13 @@ class listening_server final : public server {
 
     result<void> open() {
         if (auto ok = reload_tls(); !ok) return ok;
+        for (const std::string& text : options_.trusted_proxies) {
+            auto network = detail::parse_network(text);
+            if (!network)
+                return fail(retry_class::config, phase::usage, fmt::format("{} is no address and no network", text),
+                            "Write trusted proxies as 127.0.0.1, ::1 or 10.0.0.0/8");
+            shared_->proxies.push_back(*network);
+        }
         for (const std::string& text : options_.listen)
             if (auto ok = open_tcp(text); !ok) return ok;
         return options_.socket.empty() ? result<void>{} : open_local();
@@ -229,20 +236,20 @@ class listening_server final : public server {
     }
 
     void admit(const executor& line, stream_protocol::socket socket, peer from) {
-        const auto known = by_address_.find(from.address);
+        const std::string network = network_of(from.address);
+        const auto known = by_address_.find(network);
         const std::size_t of_address = known == by_address_.end() ? 0 : known->second;
         // Strangers must not shut out who sits at the machine.
         const bool full = !from.uid && (count_ >= options_.limits.connections ||
                                         of_address >= options_.limits.connections_per_address);
         if (full || shared_->stopping) return; // closed by its destructor
-        ++by_address_[from.address];
+        ++by_address_[network];
         ++count_;
         std::shared_ptr<asio::ssl::context> tls;
         if (from.tls) {
             const std::lock_guard lock(mutex_);
             tls = tls_;
         }
-        const std::string address = from.address;
         std::shared_ptr<detail::session_base> session;
         if (tls)
             session = std::make_shared<detail::session<detail::tls_stream>>(
@@ -254,8 +261,8 @@ class listening_server final : public server {
         // The session and the context of its TLS live as long as its coroutine.
         asio::co_spawn(
             line, [](auto s, auto) -> task<> { co_await s->run(); }(session, tls),
-            [this, at, address](const std::exception_ptr&) {
-                asio::post(strand_, [this, at, address] { dismiss(at, address); });
+            [this, at, network](const std::exception_ptr&) {
+                asio::post(strand_, [this, at, network] { dismiss(at, network); });
             });
     }
 

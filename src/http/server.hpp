@@ -12,12 +12,14 @@
 namespace postferry::http {
 
 struct server_limits {
-    std::size_t connections = 1'024;            ///< in all; one more is closed at once
-    std::size_t connections_per_address = 128;  ///< of TCP
-    std::uint32_t head_octets = 16U << 10U;     ///< request line and fields
-    std::chrono::milliseconds head{10'000};     ///< from its first octet to its last
-    std::chrono::milliseconds idle{75'000};     ///< between requests
-    std::chrono::milliseconds stall{30'000};    ///< a body of which nothing comes, a reply of which nothing is taken
+    std::size_t connections = 1'024;           ///< in all; one more is closed at once
+    std::size_t connections_per_address = 128; ///< of TCP; an IPv6 address counts with its /64
+    std::uint32_t head_octets = 16U << 10U;    ///< request line and fields
+    std::chrono::milliseconds head{10'000};    ///< from its first octet to its last
+    std::chrono::milliseconds idle{75'000};    ///< between requests
+    std::chrono::milliseconds stall{30'000};   ///< a body of which nothing comes, a reply of which nothing is taken
+    std::chrono::milliseconds body{60'000};    ///< a whole body; a long one gets more, at slowest_body octets a second
+    std::uint64_t slowest_body = 16U << 10U;
     std::uint64_t unread_body = 64U << 10U;     ///< of a body that nobody asked for; a longer one closes the line
     std::chrono::milliseconds farewell{10'000}; ///< stop(): for requests that are under way
 };
@@ -32,6 +34,9 @@ struct server_options {
     std::filesystem::path socket = {};    ///< empty: none. A socket that nobody listens on is replaced
     std::uint32_t socket_mode = 0660;
     std::optional<tls_identity> tls = {}; ///< of all TCP listeners
+    /// Addresses and networks ("10.0.0.0/8") of proxies: what they say of their client in X-Forwarded-For and
+    /// X-Forwarded-Proto is taken for it. Of nobody else.
+    std::vector<std::string> trusted_proxies = {};
     server_limits limits = {};
 };
 

@@ -236,6 +236,37 @@ TEST_F(http_server, ends_a_slow_head_and_an_idle_line) {
     EXPECT_EQ(ask(""), "");
 }
 
+TEST_F(http_server, ends_a_body_that_drips) {
+    server_options options;
+    options.limits.body = std::chrono::milliseconds(30);
+    options.limits.slowest_body = 1'000'000;
+    begin(options);
+    auto s = connect();
+    const std::string got =
+        all(s, "POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 10\r\n\r\nabc");
+    EXPECT_THAT(got, testing::AnyOf("", StartsWith("HTTP/1.1 400 ")));
+}
+
+TEST_F(http_server, takes_the_word_of_trusted_proxies_for_their_clients) {
+    server_options options;
+    options.trusted_proxies = {"127.0.0.0/8", "10.0.0.1"};
+    begin(options);
+    const auto client = [&](std::string_view forwarded) {
+        const std::string got =
+            ask(get("/a", "Connection: close\r\nX-Forwarded-For: " + std::string(forwarded) + "\r\n"));
+        return got.substr(got.rfind(' ') + 1);
+    };
+    EXPECT_EQ(client("192.0.2.7"), "192.0.2.7");
+    EXPECT_EQ(client("1.2.3.4, 192.0.2.7, 10.0.0.1"), "192.0.2.7") << "anybody can write what stands left of it";
+    EXPECT_EQ(client("nonsense"), "127.0.0.1");
+    EXPECT_EQ(client("192.0.2.7\r\nX-Forwarded-For: 2001:db8::1"), "2001:db8::1");
+}
+
+TEST_F(http_server, takes_nobody_elses_word) {
+    begin();
+    EXPECT_THAT(ask(get("/a", "Connection: close\r\nX-Forwarded-For: 192.0.2.7\r\n")), EndsWith(" 127.0.0.1"));
+}
+
 TEST_F(http_server, bounds_its_connections) {
     server_options options;
     options.limits.connections_per_address = 2;
@@ -291,6 +322,7 @@ TEST_F(http_server, says_why_it_cannot_listen) {
     EXPECT_THAT(why({.listen = {"example.org:80"}}), HasSubstr("no IP address"));
     EXPECT_THAT(why({.listen = {"127.0.0.1:0"}, .tls = tls_identity{.certificate = "/nowhere", .key = "/nowhere"}}),
                 HasSubstr("/nowhere"));
+    EXPECT_THAT(why({.listen = {"127.0.0.1:0"}, .trusted_proxies = {"10.0.0.0/33"}}), HasSubstr("10.0.0.0/33"));
     EXPECT_THAT(why({.socket = "/nowhere/s"}), HasSubstr("/nowhere/s"));
 }
 

@@ -83,9 +83,11 @@ std::string fields::pointer(std::string_view name) const {
     return out;
 }
 
-void fields::fault(std::string_view name, std::string reason) {
+void fields::fault(std::string_view name, std::string reason) { fault_at(pointer(name), std::move(reason)); }
+
+void fields::fault_at(std::string place, std::string reason) {
     constexpr std::size_t most = 100;
-    if (faults_->size() < most) faults_->push_back({.field = pointer(name), .reason = std::move(reason)});
+    if (faults_->size() < most) faults_->push_back({.field = std::move(place), .reason = std::move(reason)});
 }
 
 const json::value* fields::take(std::string_view name) {
@@ -173,9 +175,9 @@ std::optional<std::vector<std::string>> fields::texts(std::string_view name, std
     for (const json::value& one : *all) {
         const json::string* s = one.if_string();
         if (s == nullptr || s->size() < each.least || s->size() > each.most || std::ranges::any_of(*s, is_control))
-            return fault(fmt::format("{}/{}", name, out.size()),
-                         fmt::format("must be a text of {} to {} octets without control characters", each.least,
-                                     each.most)),
+            return fault_at(fmt::format("{}/{}", pointer(name), out.size()),
+                            fmt::format("must be a text of {} to {} octets without control characters", each.least,
+                                        each.most)),
                    std::nullopt;
         out.emplace_back(*s);
     }

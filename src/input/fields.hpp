@@ -60,6 +60,7 @@ class fields {
 
   private:
     [[nodiscard]] const boost::json::value* take(std::string_view name);
+    void fault_at(std::string place, std::string reason);
     [[nodiscard]] std::string pointer(std::string_view name) const;
 
     const boost::json::object* from_;

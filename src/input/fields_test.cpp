@@ -86,5 +86,14 @@ TEST(input_moment, is_rfc_3339) {
     EXPECT_EQ(rfc3339_of(0), "1970-01-01T00:00:00Z");
 }
 
+TEST(fields, names_the_element_of_a_list_that_is_wrong) {
+    const auto body = parse_object(R"({"a/b":["good",7]})").value();
+    std::vector<field_fault> faults;
+    fields f(body, faults);
+    EXPECT_FALSE(f.texts("a/b", 5));
+    ASSERT_EQ(faults.size(), 1U);
+    EXPECT_EQ(faults[0].field, "/a~1b/1"); // RFC 6901
+}
+
 } // namespace
 } // namespace postferry::input

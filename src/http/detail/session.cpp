@@ -69,6 +69,15 @@ std::unexpected<error> too_large(std::uint64_t most) {
     return std::unexpected(std::move(e));
 }
 
+unsigned bits_of(std::string_view text, bool v4) noexcept {
+    const auto n = parse_u32(text);
+    return n && *n <= (v4 ? 32U : 128U) ? *n + (v4 ? 96U : 0U) : 999U;
+}
+
+asio::ip::address_v6 as_v6(const asio::ip::address& a) {
+    return a.is_v6() ? a.to_v6() : asio::ip::make_address_v6(asio::ip::v4_mapped, a.to_v4());
+}
+
 /// A new file of ours that goes away unless it is kept.
 class new_file {
   public:
@@ -104,6 +113,29 @@ std::unexpected<error> local_trouble(const std::filesystem::path& file) {
 }
 
 } // namespace
+
+bool asio_network::has(const std::string& text) const {
+    beast::error_code ec;
+    const auto parsed = asio::ip::make_address(text, ec);
+    if (ec) return false;
+    const auto a = address.to_bytes(), b = as_v6(parsed).to_bytes();
+    for (unsigned bit = 0; bit < bits; ++bit) {
+        const unsigned mask = 0x80U >> bit % 8;
+        if (((a[bit / 8] ^ b[bit / 8]) & mask) != 0) return false;
+    }
+    return true;
+}
+
+std::optional<asio_network> parse_network(std::string_view text) {
+    const std::size_t slash = text.find('/');
+    beast::error_code ec;
+    const auto parsed = asio::ip::make_address(std::string(text.substr(0, slash)), ec);
+    if (ec) return std::nullopt;
+    asio_network n{.address = as_v6(parsed)};
+    if (slash != std::string_view::npos) n.bits = bits_of(text.substr(slash + 1), parsed.is_v4());
+    if (n.bits > 128) return std::nullopt;
+    return n;
+}
 
 template <class Stream> task<bool> session<Stream>::handshake() {
     if constexpr (std::is_same_v<Stream, tls_stream>) {
@@ -160,6 +192,30 @@ template <class Stream> task<bool> session<Stream>::read_head() {
     co_return false;
 }
 
+/// The rightmost address that is none of the trusted proxies': what stands left of it anybody may have written.
+template <class Stream> void session<Stream>::find_client() {
+    const auto trusted = [&](const std::string& address) {
+        return std::ranges::any_of(shared_->proxies, [&](const asio_network& n) { return n.has(address); });
+    };
+    if (from_.uid || !trusted(from_.address)) return;
+    std::string chain;
+    for (const auto& field : parser_->get())
+        if (ascii_lower(view_of(field.name_string())) == "x-forwarded-for")
+            chain += (chain.empty() ? "" : ",") + std::string(view_of(field.value()));
+    while (!chain.empty()) {
+        const std::size_t comma = chain.rfind(',');
+        std::string last = chain.substr(comma == std::string::npos ? 0 : comma + 1);
+        chain.erase(comma == std::string::npos ? 0 : comma);
+        std::erase(last, ' ');
+        beast::error_code ec;
+        const auto address = asio::ip::make_address(last, ec);
+        if (ec) break; // what comes before it is worth nothing
+        client_.address = address.to_string();
+        if (!trusted(client_.address)) break;
+    }
+    client_.tls = from_.tls || ascii_lower(header("x-forwarded-proto")) == "https";
+}
+
 template <class Stream> unsigned session<Stream>::understand_head() {
     const auto& head = parser_->get();
     const auto known = method_of(head.method());
@@ -176,6 +232,7 @@ template <class Stream> unsigned session<Stream>::understand_head() {
     // RFC 9112, section 6.3: a body whose end nobody knows. Beast takes it for none, and it for the next request.
     const bool coded = head.count(wire::field::transfer_encoding) > 0;
     if (coded && (!parser_->chunked() || head.version() < 11)) return 400;
+    find_client();
     // RFC 9112, section 3.2: exactly one Host.
     if (head.version() >= 11 && head.count(wire::field::host) != 1) return 400;
     return 0;
@@ -184,6 +241,7 @@ template <class Stream> unsigned session<Stream>::understand_head() {
 template <class Stream> task<> session<Stream>::serve_one() {
     const auto began = std::chrono::steady_clock::now();
     keep_ = keep_ && parser_->get().keep_alive() && !shared_->stopping;
+    client_ = from_;
     const unsigned refused = understand_head();
     if (refused != 0) {
         raw_path_ = raw_path_.substr(0, 200);
@@ -202,7 +260,7 @@ template <class Stream> task<> session<Stream>::serve_one() {
                   .path = raw_path_,
                   .status = status,
                   .took = std::chrono::duration_cast<std::chrono::microseconds>(took),
-                  .from = from_});
+                  .from = client_});
 }
 
 template <class Stream> task<reply> session<Stream>::answer() {
@@ -223,6 +281,7 @@ template <class Stream> task<bool> session<Stream>::drain() {
     if (body_begun_) co_return false;                                                    // it gave up in the middle
     if (view_of(parser_->get()[beast::http::field::expect]).size() > 0) co_return false; // it may never come
     if (parser_->content_length().value_or(UINT64_MAX) > shared_->limits.unread_body) co_return false;
+    body_since_ = std::chrono::steady_clock::now();
     while (!parser_->is_done()) {
         const auto some = co_await some_body();
         if (!some) co_return false;
@@ -238,6 +297,8 @@ template <class Stream> std::string_view session<Stream>::header(std::string_vie
 
 template <class Stream> task<result<void>> session<Stream>::before_body(std::uint64_t most) {
     body_begun_ = true;
+    body_since_ = std::chrono::steady_clock::now();
+    body_octets_ = 0;
     if (parser_->content_length() && *parser_->content_length() > most) co_return too_large(most);
     if (ascii_lower(header("expect")) == "100-continue" && !parser_->is_done() &&
         !co_await send_octets("HTTP/1.1 100 Continue\r\n\r\n"))
@@ -250,10 +311,17 @@ template <class Stream> task<result<std::string_view>> session<Stream>::some_bod
         auto& body = parser_->get().body();
         body.data = chunk_.data();
         body.size = chunk_.size();
-        allow(shared_->limits.stall);
+        const server_limits& l = shared_->limits;
+        const auto earned =
+            std::chrono::milliseconds(body_octets_ * 1'000 / std::max<std::uint64_t>(l.slowest_body, 1));
+        const auto spent = std::chrono::steady_clock::now() - body_since_;
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(l.body + earned - spent);
+        if (left <= std::chrono::milliseconds::zero()) co_return gone();
+        allow(std::min(l.stall, left));
         auto [ec, n] = co_await beast::http::async_read_some(stream_, buffer_, *parser_, token);
         if (ec && ec != beast::http::error::need_buffer) co_return gone();
         const std::size_t got = chunk_.size() - body.size;
+        body_octets_ += got;
         if (got > 0) co_return std::string_view(chunk_.data(), got);
     }
     co_return std::string_view();

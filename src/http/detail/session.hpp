@@ -3,6 +3,7 @@
 #include "http/server.hpp"
 
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/ip/address_v6.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -23,11 +24,21 @@ namespace beast = boost::beast;
 using plain_stream = beast::basic_stream<asio::generic::stream_protocol>;
 using tls_stream = asio::ssl::stream<plain_stream>;
 
+/// An address with the bits that count.
+struct asio_network {
+    asio::ip::address_v6 address; ///< IPv4 as IPv4-mapped
+    unsigned bits = 128;
+    [[nodiscard]] bool has(const std::string& address) const;
+};
+/// "10.0.0.0/8", "::1". Nothing: it is none.
+[[nodiscard]] std::optional<asio_network> parse_network(std::string_view text);
+
 /// What the connections of a server have in common; outlives them.
 struct shared_state {
     server_limits limits;
     handler handle;
     std::function<void(const served&)> log;
+    std::vector<asio_network> proxies; ///< trusted_proxies
     std::atomic<bool> stopping = false;
 };
 
@@ -68,7 +79,7 @@ template <class Stream> class session final : public session_base, private excha
     [[nodiscard]] std::string_view raw_path() const noexcept override { return raw_path_; }
     [[nodiscard]] const field_list& query() const noexcept override { return query_; }
     [[nodiscard]] std::string_view header(std::string_view name) const noexcept override;
-    [[nodiscard]] const peer& from() const noexcept override { return from_; }
+    [[nodiscard]] const peer& from() const noexcept override { return client_; }
     task<result<std::string>> body(std::size_t most) override;
     task<result<std::uint64_t>> body_to_file(std::filesystem::path file, std::uint64_t most) override;
     // body_sink
@@ -77,6 +88,7 @@ template <class Stream> class session final : public session_base, private excha
 
     task<bool> handshake();
     task<bool> read_head();
+    void find_client();
     [[nodiscard]] unsigned understand_head(); ///< 0, or the status of a refusal
     task<result<void>> before_body(std::uint64_t most);
     /// The next octets of the body, at most 64 kB, as a view that lives until the next call; empty: the end.
@@ -93,7 +105,8 @@ template <class Stream> class session final : public session_base, private excha
 
     std::shared_ptr<shared_state> shared_;
     Stream stream_;
-    peer from_;
+    peer from_;   ///< at the other end of the line
+    peer client_; ///< who asks: the same, or whom a proxy names
     beast::flat_buffer buffer_{256U << 10U};
     std::optional<parser> parser_;
     std::array<char, 16U << 10U> chunk_{};
@@ -104,6 +117,8 @@ template <class Stream> class session final : public session_base, private excha
     bool waiting_ = false; ///< for the first octet of a request
     bool keep_ = true;     ///< the connection serves another request
     bool body_begun_ = false;
+    std::chrono::steady_clock::time_point body_since_{};
+    std::uint64_t body_octets_ = 0;
     bool chunked_ = false; ///< of the reply that is being made
 };
 
