@@ -107,7 +107,8 @@ task<result<provisioner_desk::plan>> provisioner_desk::look(store::record_id mig
         if (!company) return std::unexpected(std::move(company.error()));
         p.company = std::move(*company);
         p.orders.push_back({.mailbox = std::move(**first)});
-        if (ends_with_account(p.batch.mode)) {
+        // A hook runs for each mailbox, and is the worker's.
+        if (ends_with_account(p.batch.mode) && p.settings.hook.command.empty()) {
             p.claimed_until = *now + claim_term;
             auto more = t.migrations.claim(p.batch.id, *now, p.claimed_until, bite - 1);
             if (!more) return std::unexpected(std::move(more.error()));
