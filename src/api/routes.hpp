@@ -4,9 +4,12 @@
 #include "api/reports.hpp"
 #include "api/router.hpp"
 #include "jobs/commands.hpp"
+#include "jobs/directory_desk.hpp"
+#include "jobs/import.hpp"
 #include "store/database.hpp"
 #include "store/vault.hpp"
 
+#include <filesystem>
 #include <functional>
 #include <string>
 
@@ -21,6 +24,9 @@ struct route_parts {
     const report_renderer* renderer = nullptr; ///< none: no reports (404)
     std::function<void()> woken = [] {};       ///< there may be work
     std::string public_url = {};               ///< of links for people; without a slash at its end
+    jobs::directory_desk* directory = nullptr; ///< none: nothing is asked of the new server
+    jobs::import_desk* imports = nullptr;      ///< none: no CSV is taken
+    std::filesystem::path uploads = {};        ///< where they arrive
 };
 
 void add_session_routes(router& to, route_parts with); ///< /session, /me
@@ -36,6 +42,9 @@ void add_log_routes(router& to, route_parts with);
 void add_report_routes(router& to, route_parts with);
 void add_server_routes(router& to, route_parts with);       ///< /servers, /workers
 void add_settings_routes(router& to, route_parts with);     ///< /settings
+void add_directory_routes(router& to, route_parts with);    ///< /company, /provisioning, /domains
+void add_account_routes(router& to, route_parts with);      ///< /accounts, /aliases
+void add_import_routes(router& to, route_parts with);       ///< /imports
 void add_contract_routes(router& to, route_parts with);     ///< /openapi.yaml
 void add_recredential_routes(router& to, route_parts with); ///< /mailboxes/{mailbox}/recredential-link
 

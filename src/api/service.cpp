@@ -13,6 +13,7 @@ using store::tables;
 namespace {
 
 constexpr std::size_t longest_body = 1'000'000;
+constexpr std::size_t longest_of_strangers = 16'384;
 constexpr std::size_t longest_key = 200;
 
 // The API and everything under it is never framed, cached by strangers or guessed at.
@@ -48,18 +49,21 @@ bool may_repeat(const http::reply& r) noexcept { return std::holds_alternative<s
 
 service::service(parts p)
     : parts_(std::move(p)), guard_(parts_.db, parts_.hashing, parts_.guard), commands_(parts_.db, parts_.woken),
-      pages_({.db = parts_.db,
-              .hashing = guard_,
-              .vault = parts_.vault,
-              .old_server = parts_.old_server,
-              .woken = parts_.woken}) {
+      marks_(parts_.vault), pages_({.db = parts_.db,
+                                    .hashing = guard_,
+                                    .vault = parts_.vault,
+                                    .old_server = parts_.old_server,
+                                    .woken = parts_.woken}) {
     const route_parts with{.db = parts_.db,
                            .guard = guard_,
                            .commands = commands_,
                            .vault = parts_.vault,
                            .renderer = parts_.renderer,
                            .woken = parts_.woken ? parts_.woken : [] {},
-                           .public_url = parts_.public_url};
+                           .public_url = parts_.public_url,
+                           .directory = parts_.directory,
+                           .imports = parts_.imports,
+                           .uploads = parts_.uploads};
     add_session_routes(router_, with);
     add_people_routes(router_, with);
     add_event_routes(router_, with);
@@ -73,6 +77,9 @@ service::service(parts p)
     add_report_routes(router_, with);
     add_server_routes(router_, with);
     add_settings_routes(router_, with);
+    add_directory_routes(router_, with);
+    add_account_routes(router_, with);
+    add_import_routes(router_, with);
     add_contract_routes(router_, with);
     add_recredential_routes(router_, with);
 }
@@ -156,7 +163,7 @@ task<outcome<http::reply>> service::run(const route& to, context& with) {
     std::string text;
     if (to.body == route::takes::json) {
         if (!is_json(with.request.header("content-type"))) co_return refuse(415, "Send Content-Type: application/json");
-        auto body = co_await with.request.body(longest_body);
+        auto body = co_await with.request.body(to.needs == access::anyone ? longest_of_strangers : longest_body);
         if (!body) co_return refuse(body.error());
         auto parsed = input::parse_object(*body);
         if (!parsed) co_return refuse(parsed.error().response_code == "JSON" ? 400 : 422, parsed.error().what);
@@ -167,16 +174,15 @@ task<outcome<http::reply>> service::run(const route& to, context& with) {
     const bool once = to.verb == http::method::post && to.needs != access::anyone && !to.holds_secret;
     if (!once || key.empty()) co_return co_await to.run(with);
     if (key.size() > longest_key) co_return refuse(400, "The Idempotency-Key is longer than 200 octets");
-    with.body_hash = hash_of(text);
-    co_return co_await run_once(to, with, std::string(key));
+    co_return co_await run_once(to, with, std::string(key), std::move(text));
 }
 
 /// The same key from the same caller: the same answer, and the thing is done once.
-task<outcome<http::reply>> service::run_once(const route& to, context& with, std::string key) {
+task<outcome<http::reply>> service::run_once(const route& to, context& with, std::string key, std::string text) {
     store::remembered_answer a{.key = std::move(key),
                                .actor = with.who.actor,
                                .route = fmt::format("{} {}", http::name_of(to.verb), with.request.raw_path()),
-                               .request_hash = with.body_hash,
+                               .request_hash = marks_.of(text),
                                .body = {}};
     auto before = co_await parts_.db.synced([a](tables& t) -> result<std::optional<store::remembered_answer>> {
         auto now = t.now();
@@ -188,7 +194,7 @@ task<outcome<http::reply>> service::run_once(const route& to, context& with, std
     if (!before) co_return refuse(before.error());
     if (*before) {
         const store::remembered_answer& was = **before;
-        if (was.route != a.route || was.request_hash != a.request_hash)
+        if (was.route != a.route || !marks_.fits(was.request_hash, text))
             co_return refuse(422, "This Idempotency-Key was used for another request");
         if (was.status == 0) co_return refuse(409, "The request with this Idempotency-Key is still at work");
         co_return http::reply{.status = static_cast<unsigned>(was.status),

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
+
 namespace postferry::api {
 
 namespace {
@@ -28,8 +30,10 @@ class fake_exchange final : public http::exchange, public http::body_sink {
     }
     const http::peer& from() const noexcept override { return request_.from; }
     task<result<std::string>> body(std::size_t) override { co_return request_.body; }
-    task<result<std::uint64_t>> body_to_file(std::filesystem::path, std::uint64_t) override {
-        co_return fail(retry_class::local, phase::usage, "no files here");
+    task<result<std::uint64_t>> body_to_file(std::filesystem::path file, std::uint64_t most) override {
+        if (request_.body.size() > most) co_return fail(retry_class::permanent, phase::usage, "too long");
+        std::ofstream(file, std::ios::binary) << request_.body;
+        co_return request_.body.size();
     }
     task<bool> write(std::string_view octets) override {
         written += octets;

@@ -2,8 +2,11 @@
 #include "api/service.hpp"
 #include "app/login_check.hpp"
 #include "app/report_documents.hpp"
+#include "app/server_probe.hpp"
 #include "app/service.hpp"
 #include "directory/hash_pool.hpp"
+#include "jobs/directory_desk.hpp"
+#include "jobs/import.hpp"
 #include "store/tables.hpp"
 
 #include <fmt/format.h>
@@ -37,12 +40,18 @@ struct facades::parts {
     parts(const foundation& f, bool serves) : on(f), commands(f.db, f.woken) {
         if (!serves) return;
         hashing = directory::hash_pool::shared();
+        if (on.drivers != nullptr)
+            asked.emplace(on.db, *on.drivers,
+                          jobs::directory_desk_options{.freeze_hook = on.settings().service.freeze_hook});
+        imports.emplace(on.db, on.vault, jobs::import_options{.probe = ask_server});
         http.emplace(api::parts{.db = on.db,
                                 .hashing = hashing,
                                 .guard = guard_of(on.settings()),
                                 .vault = &on.vault,
                                 .renderer = &reports,
                                 .woken = on.woken,
+                                .directory = asked ? &*asked : nullptr,
+                                .imports = &*imports,
                                 .public_url = public_url(on.settings().service),
                                 .old_server = &old_server,
                                 .counts = on.counts,
@@ -54,6 +63,8 @@ struct facades::parts {
     std::shared_ptr<directory::hash_pool> hashing;
     report_documents reports;
     server_login_check old_server{on};
+    std::optional<jobs::directory_desk> asked;
+    std::optional<jobs::import_desk> imports;
     std::optional<api::service> http; ///< last: its routes refer to all of the above
 };
 
