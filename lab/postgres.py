@@ -60,12 +60,14 @@ class Postgres:
     tls       also takes TLS, with the lab's CA (attribute ca)
     folder    where the temporary folder is made: memory by default; a small tmpfs fills up quickly
     settings  further lines of postgresql.conf
+    environment  of the server, besides ours
 
     Attributes: host, port, socket (the folder of the socket), user (the superuser), password (of the superuser, over
     TCP), pid, log, ca.
     """
 
-    def __init__(self, *, fsync: bool = False, tls: bool = False, folder=None, settings: dict[str, str] | None = None):
+    def __init__(self, *, fsync: bool = False, tls: bool = False, folder=None, settings: dict[str, str] | None = None,
+                 environment: dict[str, str] | None = None):
         self.host, self.user, self.password = HOST, SUPERUSER, PASSWORD
         self._programs = programs()
         self._as = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
@@ -74,6 +76,7 @@ class Postgres:
         self.port = _free_port()
         self.ca: str | None = None
         self._process: subprocess.Popen | None = None
+        self._environment = {**os.environ, **(environment or {})}
         self._settings = {"fsync": "on" if fsync else "off", "full_page_writes": "on" if fsync else "off",
                           "shared_buffers": "16MB", "max_connections": "60", "min_wal_size": "2MB",
                           "max_wal_size": "64MB", "log_min_messages": "warning", **(settings or {})}
@@ -133,7 +136,7 @@ class Postgres:
         words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen([str(self._programs / "postgres"), "-D", str(self._data), *words],
-                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, env=self._environment,
                                              preexec_fn=_die_with_parent, **self._as)
 
     def _end(self, how: signal.Signals) -> None:

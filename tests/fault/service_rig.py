@@ -101,7 +101,7 @@ class ServiceCase(unittest.TestCase):
         """port: of a witness in front of it; its socket without."""
         url = server.url("postferry")
         if port:
-            url = f"postgresql://{server.user}@{self.HOST}:{port}/postferry"
+            url = f"postgresql://{server.user}@{self.HOST}:{port}/postferry?sslmode=disable"
         return self.new_service(store=url, password=server.password if port else None, **options)
 
     def url(self, witness: Witness) -> str:

@@ -133,21 +133,35 @@ class Witness:
 
 
 def owner_of(port: int, pids: list[int]) -> int:
-    """Which of these processes has the connection from that port of this machine; 0: none of them."""
-    wanted = f":{port:04X}"
-    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if not fields[1].endswith(wanted) or fields[9] == "0":
+    """Which of these processes has a connection from that port, in whatever network it is; 0: none of them."""
+    for pid in pids:
+        inodes = {f"socket:[{one.inode}]" for one in sockets_of(pid) if one.port == port}
+        try:
+            if inodes and any(os.readlink(f"/proc/{pid}/fd/{one}") in inodes for one in os.listdir(f"/proc/{pid}/fd")):
+                return pid
+        except OSError:
             continue
-        name = f"socket:[{fields[9]}]"
-        for pid in pids:
-            try:
-                for descriptor in os.listdir(f"/proc/{pid}/fd"):
-                    if os.readlink(f"/proc/{pid}/fd/{descriptor}") == name:
-                        return pid
-            except OSError:
-                continue
     return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Socket:
+    port: int
+    peer: int    # its port
+    state: int   # 1: established, 4: FIN_WAIT1 ... (tcp_states.h)
+    unsent: int  # octets that were not acknowledged yet
+    inode: int   # 0: nobody's any more
+
+
+def sockets_of(pid: int) -> list[Socket]:
+    """Every TCP socket (IPv4) in the network of that process."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    except OSError:
+        return []
+    table = [line.split() for line in lines]
+    return [Socket(int(row[1].split(":")[1], 16), int(row[2].split(":")[1], 16), int(row[3], 16),
+                   int(row[4].split(":")[0], 16), int(row[9])) for row in table]
 
 
 def _reset(one: socket.socket) -> None:
