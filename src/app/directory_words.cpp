@@ -93,7 +93,7 @@ std::string settings_text(const json::object& settings) {
         std::string value = member.value().is_string() ? text_at(settings, name) : json::serialize(member.value());
         if (name.ends_with("quota"))
             value = count_at(settings, name) == 0 ? "no limit" : format_size(count_at(settings, name));
-        out += fmt::format("  {:<18} {}\n", name, value);
+        out += fmt::format("  {:<18} {}\n", quote_server_text(name, 100), value);
     }
     return out;
 }

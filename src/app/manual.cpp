@@ -111,8 +111,9 @@ postferry \- move mailboxes from an old mail server to a new one
 )";
     for (const command c : commands) out += roff(usage_of(c)) + "\n";
     for (const noun_about& n : nouns()) {
-        const bool alone = verbs_of(n.noun).size() == 1 && verbs_of(n.noun).front()->verb.empty();
-        out += fmt::format("postferry {}{} [options]\n", n.noun, alone ? "" : " VERB ...");
+        const noun_verb* alone = find_verb(n.noun, "");
+        out +=
+            alone != nullptr ? roff(usage_of(*alone)) + "\n" : fmt::format("postferry {} VERB ... [options]\n", n.noun);
     }
     out += R"(postferry serve|worker [\-c FILE]
 postferry config check|example

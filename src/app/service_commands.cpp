@@ -173,7 +173,8 @@ result<int> get_setting(noun_context& c) {
         if (value.empty()) return std::string("nothing is set: batches begin with the defaults\n");
         std::string out;
         for (const auto& member : value)
-            out += fmt::format("{:<20} {}\n", std::string_view(member.key().data(), member.key().size()),
+            out += fmt::format("{:<20} {}\n",
+                               quote_server_text(std::string_view(member.key().data(), member.key().size()), 100),
                                json::serialize(member.value()));
         return out;
     });
@@ -262,7 +263,8 @@ std::string change_text(const json::object& e) {
     for (const auto& member : after) {
         const std::string_view name(member.key().data(), member.key().size());
         const std::string from = word(before, name), to = word(after, name);
-        if (from != to) out += fmt::format("{}{} {} -> {}", out.empty() ? "" : ", ", name, from, to);
+        if (from != to)
+            out += fmt::format("{}{} {} -> {}", out.empty() ? "" : ", ", quote_server_text(name, 100), from, to);
     }
     return out;
 }

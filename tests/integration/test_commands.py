@@ -231,7 +231,7 @@ class Usage(Case):
                 self.wrong("copy", url, good, words=words)
 
     def test_what_is_not_there_yet_is_refused_by_name(self):
-        for command in ("serve", "worker", "batch", "domain", "account", "cutover", "ping"):
+        for command in ("bulletin", "dns", "cutover", "route", "ping"):
             with self.subTest(command):
                 self.wrong(command, words=(command,))
 

@@ -266,6 +266,15 @@ class ForShells(Case):
         (self.folder / "accounts.csv").touch()
         self.assertIn("accounts.csv", offers("migrate", "acc"))
         self.assertIn("accounts.csv", offers("migrate", "--waive", "acc"))
+        self.assertLessEqual({"batch", "mailbox", "user", "serve"}, offers(""))
+        self.assertLessEqual({"create", "start", "watch"}, offers("batch", ""))
+        self.assertEqual(offers("batch", "sta"), {"start", "status"})
+        self.assertEqual(offers("batch", "create", "spring", "--mode", "u"), {"upsert"})
+        self.assertEqual(offers("batch", "status", "--tok"), {"--token-file"})
+        self.assertEqual(offers("batch", "set", "spring", "--jobs", ""), set())
+        self.assertIn("accounts.csv", offers("batch", "import", "spring", "acc"))
+        self.assertIn("accounts.csv", offers("user", "add", "anna", "--password-file", "acc"))
+        self.assertEqual(offers("log", "--level", "w"), {"warning"})
 
     def test_other_shells_read_their_scripts(self):
         for shell in ("zsh", "fish"):
