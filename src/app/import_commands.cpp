@@ -61,6 +61,12 @@ result<json::object> send(noun_context& c, std::string_view usual_mode) {
     return whole(*sent);
 }
 
+std::string fault_line(const std::string& file, const json::object& f) {
+    const std::string column = text_at(f, "column");
+    return fmt::format("{}: row {}, line {}{}: {}\n", file, text_at(f, "row"), text_at(f, "line"),
+                       column.empty() ? "" : ", column " + column, text_at(f, "reason"));
+}
+
 /// Each with its row, line and column.
 result<void> tell_faults(noun_context& c, const json::object& import) {
     if (count_at(import, "faults") == 0) return {};
@@ -70,8 +76,7 @@ result<void> tell_faults(noun_context& c, const json::object& import) {
         if (c.json())
             to_stdout(json::serialize(f) + "\n");
         else
-            to_stderr(fmt::format("{}: row {}, line {}, column {}: {}\n", text_at(import, "name"), text_at(f, "row"),
-                                  text_at(f, "line"), text_at(f, "column"), text_at(f, "reason")));
+            to_stderr(fault_line(text_at(import, "name"), f));
         return true;
     });
     if (ok && told < count_at(import, "faults") && !c.json())

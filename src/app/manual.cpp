@@ -147,6 +147,9 @@ The passwords, where no file is named.
 \fBPOSTFERRY_CONFIG\fR
 The configuration file; none, when it is empty.
 .TP
+\fBPOSTFERRY_SOCKET\fR, \fBPOSTFERRY_URL\fR, \fBPOSTFERRY_TOKEN_FILE\fR
+Where the service is, for the commands over its API, and the token for the URL.
+.TP
 \fBTMPDIR\fR
 Where what is too large for memory waits; else /var/tmp.
 .SH FILES
@@ -157,8 +160,11 @@ message text. Keep it until the migration is over.
 .TP
 \fI/etc/postferry/postferry.toml\fR
 The configuration, where no other is named. Nothing needs one.
+.TP
+\fI/run/postferry/postferry.sock\fR
+The service's local socket.
 .SH SEE ALSO
-docs/cli.md explains every option, docs/report.md the report and its grades, docs/quirks.md what servers do.
+docs/cli.md explains every option, docs/service.md the service, docs/api.md its API, docs/report.md the report and its grades, docs/quirks.md what servers do.
 )";
     return out;
 }

@@ -68,6 +68,15 @@ class RemoteCase(PairCase):
             self.assertIn(word, done.stderr)
         return done.stderr
 
+    def accounts(self, owners: list[str], *more: str) -> str:
+        """A CSV of them; more rows as they are."""
+        return self.write("accounts.csv", "source_user,source_password,target_user,target_password\n" + "".join(
+            f"{owner},{PASSWORD},{owner},{PASSWORD}\n" for owner in owners) + "\n".join(more))
+
+    def ends(self) -> list[str]:
+        return [word for side, server in (("--source", self.old), ("--target", self.new))
+                for word in (side, f"imap://{server.host}:{server.imap_port}?tls=off")]
+
     def end(self, server: Dovecot, user: str) -> str:
         return self.url(server, user)
 
@@ -164,9 +173,11 @@ class OnSqlite(RemoteCase):
         self.assertIn("bulk", shown)
         self.assertEqual(self.one("mailbox", "show", "1")["source_user"], owner)
         self.assertEqual(self.say("mailbox", "failures", owner).stdout, "Nothing has failed.\n")
+        self.say("batch", "set", "spring-move", "--hook", "/bin/echo", "--hook", "a word of the hook")
+        self.say("batch", "finish", "spring-move", "--watch")
         for words in (("batch", "log", "spring-move"), ("mailbox", "log", owner), ("log", "--batch", "spring-move")):
             texts = [line["text"] for line in self.lines(*words)]
-            self.assertTrue(texts, words)
+            self.assertIn("a word of the hook", "".join(texts), words)
             self.assertEqual(len(self.say(*words).stdout.splitlines()), len(texts), words)
         log = self.folder / "a.log"
         self.say("batch", "log", "spring-move", "--mailbox", owner, "--output", log)
@@ -175,7 +186,7 @@ class OnSqlite(RemoteCase):
         self.assertLessEqual({"mailbox.state", "batch.state", "audit.batch.create"}, kinds)
         self.wrong("mailbox", "show", "nobody", says=("there is no mailbox nobody",))
         self.wrong("mailbox", "delete", owner + "x", says=(f"Did you mean {owner}?",))
-        self.wrong("mailbox", "resume", owner, says=("synced",))
+        self.wrong("mailbox", "resume", owner, says=("completed",))
 
     def test_a_password_that_is_refused_is_given_anew(self):
         self.service.serve()
@@ -201,7 +212,6 @@ class OnSqlite(RemoteCase):
         changed = self.one("batch", "status", "b c")
         self.assertEqual((changed["settings"]["windows"], changed["settings"]["copy"]["exclude"]), ([], ["Trash"]))
         self.assertEqual(changed["start_at"], "2099-01-01T00:00:00Z")
-        self.wrong("batch", "set", "b c", "--map", "(=>x", says=("settings.copy.map",))
         self.wrong("batch", "set", "b c", "--window", "20:00-06:00 Europe/Nowhere", says=("settings.windows[0].time_zone",))
         self.say("project", "create", "schools")
         self.say("setting", "set", "--project", "schools", "--jobs", "3")
@@ -209,6 +219,58 @@ class OnSqlite(RemoteCase):
         self.say("project", "rename", "schools", "colleges")
         self.say("batch", "delete", "b c")
         self.say("project", "delete", "colleges")
+
+    def test_a_csv_becomes_a_batch(self):
+        self.service.serve()
+        owners = [next(self.users) for _ in range(3)]
+        for owner in owners:
+            self.fill(self.old, folder("INBOX", mails(5)), user=owner)
+        faulty = self.accounts(owners, f",{PASSWORD},{owners[0]},x")
+        for words in (("batch", "preview"), ("batch", "import")):
+            told = self.say(*words, "spring", faulty, *self.ends(), code=2)
+            self.assertRegex(told.stderr, r"accounts\.csv: row 5, line 5, column source_user: ")
+        self.assertIn("1 of 4 rows has faults; nothing was added. Mend them, or leave them out with --skip-invalid", told.stderr)
+        self.wrong("batch", "status", "spring", says=("there is no batch spring",))
+        added = self.say("batch", "import", "spring", faulty, *self.ends(), "--skip-invalid").stdout
+        self.assertIn("added: 3 mailboxes", added)
+        self.assertIn("postferry batch start spring", added)
+        again = self.say("batch", "import", "spring", self.accounts(owners), *self.ends()).stdout
+        self.assertIn("nothing added; 3 mailboxes there already", again)
+        self.say("batch", "start", "spring", "--watch")
+        for owner in owners:
+            self.assert_same(owner)
+
+    def test_a_csv_that_is_none_is_refused(self):
+        self.service.serve()
+        self.wrong("batch", "import", "spring", self.write("x.csv", "what is this"), *self.ends())
+        self.wrong("batch", "import", "spring", "none.csv", *self.ends(), says=("none.csv cannot be read",))
+        self.wrong("batch", "import", "spring", self.accounts([self.user]), "--source", "ftp://x", says=("source",))
+
+    def test_domains_accounts_and_aliases(self):
+        self.service.serve()
+        self.say("domain", "defaults", "--account-quota", "2GB", "--language", "de-AT")
+        self.say("domain", "create", "Example.org", "--display", "The example", "--user-limit", "7", "--service", "imap=enabled")
+        self.say("domain", "edit", "example.org", "--brand", "blue", "--unset", "user_limit", "--service", "pop3=disabled")
+        shown = self.one("domain", "show", "example.org")
+        self.assertEqual(shown["overrides"], {"brand": "blue", "services": {"imap": "enabled", "pop3": "disabled"}})
+        self.assertTrue(self.one("domain", "freeze", "example.org", "--passwords")["password_changes_frozen"])
+        self.assertIn("passwords", self.say("domain", "list").stdout)
+        self.assertFalse(self.one("domain", "unfreeze", "example.org")["password_changes_frozen"])
+        self.wrong("domain", "show", "exampel.org", says=("Did you mean example.org?",))
+        self.say("account", "create", "alice@example.org", "--name", "Alice A.", "--quota", "5GB")
+        self.say("account", "edit", "alice@example.org", "--quota", "default", "--language", "fr")
+        account = self.one("account", "show", "alice@example.org")
+        self.assertEqual((account["state"], account["quota"], account["language"]), ("planned", None, "fr"))
+        self.assertEqual([a["address"] for a in self.lines("account", "list", "--domain", "example.org")], ["alice@example.org"])
+        self.wrong("account", "suspend", "alice@example.org", says=("[provisioning.NAME]",))
+        self.wrong("reconcile", "example.org", says=("[provisioning.NAME]",))
+        for local in ("info", "sales", "old"):
+            self.say("alias", "propose", f"{local}@example.org", "alice@example.org")
+        self.say("alias", "refuse", "old@example.org", "--reason", "nobody knows it")
+        self.assertEqual(len(self.lines("alias", "approve", "--all", "--domain", "example.org")), 2)
+        self.assertEqual({a["address"]: a["state"] for a in self.lines("alias", "list")},
+                         {"info@example.org": "approved", "sales@example.org": "approved", "old@example.org": "refused"})
+        self.wrong("domain", "delete", "example.org", says=("account",))
 
     def test_servers_and_workers(self):
         self.service.serve()
@@ -302,6 +364,7 @@ class OnPostgresql(RemoteCase):
     test_the_first_owner_is_made_before_there_is_a_service = OnSqlite.test_the_first_owner_is_made_before_there_is_a_service
     test_a_batch_from_its_making_to_its_archive = OnSqlite.test_a_batch_from_its_making_to_its_archive
     test_a_password_that_is_refused_is_given_anew = OnSqlite.test_a_password_that_is_refused_is_given_anew
+    test_a_csv_becomes_a_batch = OnSqlite.test_a_csv_becomes_a_batch
 
 
 if __name__ == "__main__":
