@@ -118,6 +118,7 @@ task<result<std::unique_ptr<mailbox::maildir_mailbox>>> open_maildir(mailbox::en
     options.prefix = where.prefix;
     options.names = with.names;
     options.window_octets = with.share.pipeline.buffered_octets;
+    if (which == side::target && with.may_write != nullptr) options.may_store = *with.may_write;
     using role = mailbox::maildir_mailbox::role;
     return mailbox::maildir_mailbox::open(std::move(options), which == side::source ? role::source : role::target);
 }
@@ -129,6 +130,7 @@ task<result<std::unique_ptr<mailbox::mbox_mailbox>>> open_mbox(mailbox::endpoint
     options.prefix = where.prefix;
     options.format = where.mbox;
     options.names = with.names;
+    if (which == side::target && with.may_write != nullptr) options.may_store = *with.may_write;
     using role = mailbox::mbox_mailbox::role;
     return mailbox::mbox_mailbox::open(std::move(options), which == side::source ? role::source : role::target);
 }

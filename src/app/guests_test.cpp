@@ -170,6 +170,40 @@ TEST_F(guests_test, rates_are_shared_by_all_mailboxes_of_a_server) {
     EXPECT_EQ(line_b->begin_messages(1, steady).value(), steady + 500ms);
 }
 
+TEST_F(guests_test, a_servers_own_rate_goes_before_the_runs_and_is_shared_among_processes) {
+    options.octets_per_second = 10'000;
+    const auto g = open();
+    const auto a = g->receive(at("old", "a"), local());
+    const auto line = run(a->connect(false)).value();
+    EXPECT_EQ(line->turn(), 2'000U);
+    g->share({{.key = "old:993", .workers = 4}});
+    EXPECT_EQ(line->turn(), 512U);
+    g->share({{.key = "old:993", .octets_per_second = 40'000, .workers = 2}});
+    EXPECT_EQ(line->turn(), 4'000U);
+    EXPECT_EQ(line->messages_at_once(), SIZE_MAX);
+    g->share({{.key = "old:993", .messages_per_second = 6, .workers = 2}});
+    EXPECT_EQ(line->messages_at_once(), 3U);
+    g->share({});
+    EXPECT_EQ(line->turn(), 2'000U);
+    EXPECT_GT(line->messages_at_once(), 1'000'000U);
+}
+
+TEST_F(guests_test, what_other_processes_moved_counts) {
+    options.octets_per_day = 1'000;
+    const auto g = open();
+    const auto a = g->receive(at("old", "a"), local());
+    const auto line = run(a->connect(false)).value();
+    line->moved(net::direction::received, 400, steady);
+    ASSERT_TRUE(run(g->refresh()));
+    EXPECT_TRUE(line->begin_messages(1, steady));
+    book.rows.push_back({.place = book.rows.at(0).place, .sent = false, .hour = book.rows.at(0).hour, .octets = 600});
+    EXPECT_TRUE(line->begin_messages(1, steady)) << "not known yet";
+    ASSERT_TRUE(run(g->refresh()));
+    EXPECT_FALSE(line->begin_messages(1, steady));
+    ASSERT_TRUE(run(g->refresh())) << "nothing is counted twice";
+    EXPECT_EQ(book.rows.size(), 2U);
+}
+
 TEST_F(guests_test, a_budget_is_spent_survives_the_run_and_returns) {
     options.octets_per_day = 1'000;
     {

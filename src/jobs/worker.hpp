@@ -91,11 +91,13 @@ class worker {
         bool account_first = false;
     };
 
+    using limits_by_batch = std::map<store::record_id, std::pair<store::row_version, int>>;
+
   private:
     struct running;
     using running_ptr = std::shared_ptr<running>;
 
-    [[nodiscard]] result<std::vector<begun>> begin(store::tables& t, int room) const;
+    [[nodiscard]] result<std::vector<begun>> begin(store::tables& t, int room);
     void start(begun one, std::int64_t asked);
     task<> make_passes(running_ptr r);
     task<bool> make_account(running_ptr r);
@@ -124,6 +126,7 @@ class worker {
     bool nudged_ = false; ///< since the last look for work began
     bool stopping_ = false;
     std::chrono::steady_clock::duration last_take_{}; ///< how long it took
+    limits_by_batch limits_;                          ///< of begin(), which runs once at a time
     std::map<store::record_id, running_ptr> running_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true); ///< for what is posted and may come too late
 };

@@ -117,13 +117,24 @@ class beginner {
 };
 
 /// Of batches with a limit: how many more may be at work.
-result<std::map<store::record_id, int>> batch_room(tables& t) {
+/// @param known limits by batch, of the version that they were read from
+result<std::map<store::record_id, int>> batch_room(tables& t, worker::limits_by_batch& known) {
     std::map<store::record_id, int> room;
     auto batches = t.batches.list({.states = at_work_states}, {.limit = most_batches});
     if (!batches) return std::unexpected(std::move(batches.error()));
-    for (const store::batch& b : batches->rows)
-        if (const auto settings = parse_settings(b.settings); settings && settings->mailboxes_at_a_time > 0)
-            room.emplace(b.id, settings->mailboxes_at_a_time);
+    worker::limits_by_batch now;
+    for (const store::batch& b : batches->rows) {
+        const auto before = known.find(b.id);
+        std::pair<store::row_version, int>& limit = now[b.id];
+        if (before != known.end() && before->second.first == b.version) {
+            limit = before->second;
+        } else {
+            const auto settings = parse_settings(b.settings);
+            limit = {b.version, settings ? settings->mailboxes_at_a_time : 0};
+        }
+        if (limit.second > 0) room.emplace(b.id, limit.second);
+    }
+    known = std::move(now);
     if (room.empty()) return room;
     auto busy = t.leases.at_work();
     if (!busy) return std::unexpected(std::move(busy.error()));
@@ -140,10 +151,10 @@ void complete(batch_settings& s, const worker_options& options) {
 }
 
 /// In one transaction: the leases, and the state that tells of them.
-result<std::vector<worker::begun>> worker::begin(tables& t, int room) const {
+result<std::vector<worker::begun>> worker::begin(tables& t, int room) {
     auto now = t.now();
     if (!now) return std::unexpected(std::move(now.error()));
-    auto of_batches = batch_room(t);
+    auto of_batches = batch_room(t, limits_);
     if (!of_batches) return std::unexpected(std::move(of_batches.error()));
     auto all = t.leases.take({.worker = id_,
                               .want = room,

@@ -139,6 +139,7 @@ class maildir_append {
         folder_->uid_validity = known->second.uid_validity;
         folder_->rules = known->second.rules;
         folder_->index_stamp = known->second.index_stamp;
+        folder_->may_store = box_.options_.may_store;
         co_return folder_;
     }
 

@@ -220,6 +220,8 @@ result<void> store_batch(delivery_folder& folder, const std::vector<std::shared_
     const int tmp = folder.directories->tmp.get(), cur = folder.directories->cur.get();
     std::vector<std::string> names;
     result<void> ok;
+    if (folder.may_store && !folder.may_store())
+        return fail(retry_class::cancelled, phase::append, "nothing may be written any more");
     for (std::size_t i = 0; i < batch.size() && ok; ++i) {
         std::string name = message::maildir_file_name(records[i].unique, (*letters)[i]);
         if (move_file(tmp, batch[i]->tmp_name, cur, name))

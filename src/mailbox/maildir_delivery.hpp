@@ -21,7 +21,8 @@ struct delivery_folder {
     uid_rules rules;
     std::uint64_t index_stamp = 0;
     uid_list_file list;
-    std::set<std::string> remarks; ///< keywords that found no letter
+    std::set<std::string> remarks;   ///< keywords that found no letter
+    std::function<bool()> may_store; ///< maildir_options
 };
 
 /// One message. add() and write_piece() in turn, then finish() once; afterwards `failure` says how it went. Never two

@@ -30,6 +30,8 @@ struct maildir_options {
     std::uint64_t batch_octets = 16ULL << 20U;
     std::chrono::milliseconds lock_patience{60'000}; ///< for another program's lock on a folder
     std::shared_ptr<file_pool> files = file_pool::shared();
+    /// Asked, on any thread, right before messages become visible; no: class cancelled, and they do not. None: always.
+    std::function<bool()> may_store = {};
 };
 
 /// A Maildir or Maildir++ on this machine, whichever server serves it: the same object reads it and brings mail to it.

@@ -91,6 +91,20 @@ TEST_F(maildir_target, folders_are_made_as_maildir_plus_plus_has_them) {
     EXPECT_EQ(l->folders.at(1).state->uid_validity, 2U);
 }
 
+TEST_F(maildir_target, what_may_not_be_stored_any_more_is_never_seen) {
+    std::atomic<int> asked = 0;
+    may_store = [&] { return ++asked == 1; };
+    const auto b = open(box::role::target);
+    prepare(*b, wish("INBOX", 4711, 50));
+    ready_feed first({letter(3)}), second({letter(4), letter(5)});
+    ASSERT_TRUE(append(*b, first));
+    const auto refused = append(*b, second);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().cls, retry_class::cancelled);
+    EXPECT_THAT(second.uids, IsEmpty());
+    EXPECT_THAT(names_in(root / "cur"), SizeIs(1));
+}
+
 TEST_F(maildir_target, a_folder_with_mail_keeps_its_own_uidvalidity_and_gives_its_own_uids) {
     folder("");
     write(root / "cur/1.a:2,", "Subject: here\n\n");

@@ -246,6 +246,8 @@ class mbox_append {
             const auto before = stamp_of(file->get());
             if (!before) return std::unexpected(before.error());
             out.others_wrote = *before != f.index.stamp;
+            if (box_.options_.may_store && !box_.options_.may_store())
+                return fail(retry_class::cancelled, phase::append, "nothing may be written any more");
             const auto at = spool_ ? file->append(*spool_) : file->append(text_);
             if (!at) return std::unexpected(at.error());
             if (!keywords.empty()) {

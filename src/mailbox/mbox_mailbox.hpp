@@ -26,6 +26,8 @@ struct mbox_options {
     std::uint64_t gather_octets = 1U << 20U;         ///< a larger message goes through a spool file
     std::chrono::milliseconds lock_patience{60'000}; ///< for another program's lock
     std::shared_ptr<file_pool> files = file_pool::shared();
+    /// Asked, on any thread, right before messages become visible; no: class cancelled, and they do not. None: always.
+    std::function<bool()> may_store = {};
 };
 
 /// An mbox file, or a folder of them (mbox_tree), as a place of mail.

@@ -1,7 +1,9 @@
 """The service with real servers: batches from their start to their end, on both stores, and what happens to them when
 processes stop, die or stall."""
 
+import contextlib
 import pathlib
+import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -172,6 +174,45 @@ class OnSqlite(ServiceCase):
         self.assertEqual(told.read_text(), f"{self.owners[0]} completed {len(PASSWORD)}\n")
         lines = [one["text"] for one in service.items(f"/batches/{batch}/log")]
         self.assertTrue(any("ended with 0; it printed: done" in line for line in lines), lines)
+
+    def test_systemd_is_told_and_the_log_begins_anew(self):
+        told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(told.close)
+        told.bind(str(self.folder / "notify"))
+        told.settimeout(20)
+        log = self.folder / "service.log"
+        service = self.service(environment={"NOTIFY_SOCKET": str(self.folder / "notify"), "WATCHDOG_USEC": "200000"},
+                               sections={"log": {"file": str(log), "format": "json"}})
+        serve = service.serve()
+        self.assertIn(b"READY=1", told.recv(4096))
+        self.assertEqual([told.recv(4096) for _ in range(3)], [b"WATCHDOG=1"] * 3)
+        log.rename(self.folder / "service.log.1")
+        serve._send(signal.SIGHUP)
+        self.assertTrue(self.until(log.exists), "no new log")
+        self.assertEqual(serve.stop(), 0)
+        told.setblocking(False)
+        last = b""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                one = told.recv(4096)
+                last = one if b"WATCHDOG" not in one else last
+        self.assertIn(b"STOPPING=1", last)
+        self.assertEqual(json.loads(log.read_text().splitlines()[-1])["message"], "stopped")
+
+    def test_the_key_file_is_made_once_and_missed_afterwards(self):
+        service = self.service()
+        serve = service.serve()
+        self.assertEqual(service.key_file.stat().st_mode & 0o777, 0o600)
+        batch = service.call("POST", "/batches", {"name": "one"})["id"]
+        self.add(service, batch, self.user)
+        self.assertEqual(serve.stop(), 0)
+        service.key_file.rename(self.folder / "away")
+        again = service.process("again", "serve")
+        self.assertEqual(again.wait(), 2)
+        self.assertIn("rotate-key", again.said())
+        self.assertFalse(service.key_file.exists())
+        (self.folder / "away").rename(service.key_file)
+        service.serve()
 
     def test_a_worker_needs_postgresql(self):
         if self.store_url:

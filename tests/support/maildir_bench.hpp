@@ -189,8 +189,11 @@ class maildir_bench : public ::testing::Test {
         }
         return out;
     }
+    std::function<bool()> may_store; ///< of what is opened from now on
+
     std::unique_ptr<box> open(box::role as, std::string prefix = {}) {
         mailbox::maildir_options o;
+        o.may_store = may_store;
         o.path = root;
         o.place = "maildir:" + root.string();
         o.names = &names;
