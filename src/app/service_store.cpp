@@ -123,7 +123,9 @@ task<result<void>> settle_store(store::database& db, std::string worker, bool se
         auto requeued = co_await db.alone([alone, worker](tables& t) -> result<int> {
             if (alone)
                 if (auto ok = t.leases.set_others_gone(worker); !ok) return std::unexpected(std::move(ok.error()));
-            return store::requeue_lapsed(t, std::string(system_actor));
+            // Of workers that may live nobody knows enough yet to take anything from them.
+            const store::lease_watch nothing(std::chrono::milliseconds(0));
+            return store::requeue_lapsed(t, std::string(system_actor), &nothing);
         });
         if (!requeued) co_return std::unexpected(std::move(requeued.error()));
         back = *requeued;

@@ -31,7 +31,7 @@ using detail::actor_of;
 
 worker::worker(executor ex, store::database& db, pass_runner& runner, worker_options options)
     : pool_(ex), strand_(asio::make_strand(ex)), db_(db), runner_(runner), options_(std::move(options)),
-      id_(new_worker_id()), news_(strand_) {
+      id_(new_worker_id()), news_(strand_), others_(std::max(options_.term - lease_clock::margin, options_.beat)) {
     if (options_.name.empty()) options_.name = host_name();
 }
 
@@ -172,6 +172,7 @@ task<result<void>> worker::beat() {
     auto held = co_await db_.write([id = id_, term = options_.term](tables& t) -> result<std::vector<store::held>> {
         auto now = t.now();
         if (!now) return std::unexpected(std::move(now.error()));
+        if (auto back = store::follow_clock_back(t, *now, term); !back) return std::unexpected(std::move(back.error()));
         return t.leases.renew(id, *now, term);
     });
     if (!held) {
@@ -205,7 +206,16 @@ task<result<void>> worker::beat() {
         if (!running_.contains(h.hold.migration)) dropped.push_back(h.hold);
     if (!dropped.empty())
         if (auto ok = co_await let_go(std::move(dropped)); !ok) co_return ok;
-    auto requeued = co_await db_.alone([actor = actor_of(id_)](tables& t) { return store::requeue_lapsed(t, actor); });
+    co_return co_await take_over();
+}
+
+/// What workers have left that are gone or silent is for everybody again.
+task<result<void>> worker::take_over() {
+    auto standing = co_await db_.read([id = id_](tables& t) { return store::leases_of_others(t, id); });
+    if (!standing) co_return std::unexpected(std::move(standing.error()));
+    others_.look(*standing, options_.steady_ms());
+    auto requeued = co_await db_.alone(
+        [actor = actor_of(id_), watch = others_](tables& t) { return store::requeue_lapsed(t, actor, &watch); });
     if (!requeued) co_return std::unexpected(requeued.error());
     co_return result<void>{};
 }

@@ -1,8 +1,10 @@
 #pragma once
 // Takes mailboxes that are due, under leases, and has passes made over them.
+#include "jobs/lease_clock.hpp"
 #include "jobs/pass_runner.hpp"
 #include "net/awaitable.hpp"
 #include "net/event.hpp"
+#include "store/clock_watch.hpp"
 #include "store/database.hpp"
 #include "store/tables.hpp"
 
@@ -39,8 +41,9 @@ struct worker_options {
     std::vector<window> windows = {};
     std::optional<int> delta_every_minutes = {};
     account_maker accounts = {};
-    hook_runner* hook = nullptr;                                ///< outlives the worker; none: hooks are not run
-    std::function<void(const std::string& text)> complain = {}; ///< of what is tried again; for the log
+    hook_runner* hook = nullptr;                                   ///< outlives the worker; none: hooks are not run
+    std::function<void(const std::string& text)> complain = {};    ///< of what is tried again; for the log
+    std::function<std::int64_t()> steady_ms = lease_clock::now_ms; ///< by which others are watched; for tests
 };
 
 /// What a batch leaves open.
@@ -116,6 +119,7 @@ class worker {
     void nudge();
     void lose(const running_ptr& r);
     task<result<void>> let_go(std::vector<store::lease> dropped);
+    task<result<void>> take_over();
 
     executor pool_, strand_;
     store::database& db_;
@@ -123,6 +127,7 @@ class worker {
     worker_options options_;
     std::string id_;
     net::event news_;
+    store::lease_watch others_;
     bool nudged_ = false; ///< since the last look for work began
     bool stopping_ = false;
     std::chrono::steady_clock::duration last_take_{}; ///< how long it took

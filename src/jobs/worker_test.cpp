@@ -247,11 +247,16 @@ TEST_P(jobs_worker, a_mailbox_of_a_worker_that_died_is_taken_up_by_another) {
         return until_stopped(stop, at_it);
     };
     const auto id = add(1).at(0);
-    auto dead = make(), alive = make();
+    std::int64_t steady = 0;
+    auto dead = make(), alive = make({.steady_ms = [&steady] { return steady; }});
     ASSERT_TRUE(wait_for(take(*dead)));
     wait_for(wait_until(at_it));
-    now_ += 61'000; // and nobody has heard of the first one
     runner_.behave = fake_runner().behave;
+    for (now_ += 61'000; steady < 45'000; steady += 15'000) { // by the store's clock, which may have been set
+        EXPECT_TRUE(wait_for(beat(*alive)));
+        EXPECT_EQ(work_off(*alive), 0) << steady;
+    }
+    steady = 50'000; // and nobody has heard of the first one
     EXPECT_TRUE(wait_for(beat(*alive)));
     EXPECT_EQ(work_off(*alive), 1);
     EXPECT_EQ(mailbox(id).state, mailbox_state::synced);
@@ -261,6 +266,63 @@ TEST_P(jobs_worker, a_mailbox_of_a_worker_that_died_is_taken_up_by_another) {
     wait_for(settle(*dead));
     EXPECT_EQ(mailbox(id).state, mailbox_state::synced);
     EXPECT_EQ(mailbox(id).passes, 1U);
+}
+
+TEST_P(jobs_worker, a_store_whose_clock_is_set_forward_takes_nothing_from_who_lives) {
+    bool at_it = false;
+    runner_.behave = [&](const work&, const pass_hooks&, std::stop_token stop) { return until_stopped(stop, at_it); };
+    const auto id = add(1).at(0);
+    std::int64_t steady = 0;
+    auto first = make(), second = make({.steady_ms = [&steady] { return steady; }});
+    ASSERT_TRUE(wait_for(take(*first)));
+    wait_for(wait_until(at_it));
+    EXPECT_TRUE(wait_for(beat(*second)));
+    const auto token = must([id](tables& t) { return t.leases.find(id); })->token;
+    steady = 15'000;
+    now_ += 86'400'000;
+    EXPECT_TRUE(wait_for(beat(*second)));
+    EXPECT_TRUE(wait_for(beat(*first)));
+    steady = 66'000;
+    EXPECT_TRUE(wait_for(beat(*second)));
+    EXPECT_EQ(must([id](tables& t) { return t.leases.find(id); })->token, token);
+    first->stop();
+    wait_for(settle(*first));
+}
+
+TEST_P(jobs_worker, what_was_due_stays_due_when_the_clock_is_set_back) {
+    constexpr unix_ms day = 86'400'000;
+    const auto id = add(3);
+    must([id, now = now_.load()](tables& t) -> result<store::migration> {
+        auto later = store::change_state(t, id[1], {.to = mailbox_state::queued, .actor = "t", .due = now + 30'000});
+        if (!later) return later;
+        return store::change_state(
+            t, id[2], {.to = mailbox_state::throttled, .actor = "t", .until = now + 40'000, .due = now + 40'000});
+    });
+    auto w = make({.steady_ms = [] { return std::int64_t{0}; }});
+    now_ -= day;
+    EXPECT_TRUE(wait_for(beat(*w)));
+    EXPECT_TRUE(wait_for(beat(*w))) << "once is enough";
+    EXPECT_EQ(mailbox(id[0]).due, now_);
+    EXPECT_EQ(mailbox(id[1]).due, now_ + 30'000);
+    EXPECT_EQ(mailbox(id[2]).due, now_ + 40'000);
+    EXPECT_EQ(mailbox(id[2]).until, now_ + 40'000);
+    EXPECT_EQ(work_off(*w), 1);
+}
+
+TEST_P(jobs_worker, a_moment_that_was_asked_for_stays_when_the_clock_is_set_back) {
+    const auto id = add(1).at(0);
+    const unix_ms start = now_ + 3'600'000;
+    must([id, start, batch = batch_](tables& t) -> result<store::migration> {
+        auto b = t.batches.find(batch);
+        if (!b) return std::unexpected(b.error());
+        (*b)->start_at = start;
+        if (auto ok = t.batches.update(**b); !ok) return std::unexpected(ok.error());
+        return store::change_state(t, id, {.to = mailbox_state::queued, .actor = "t", .due = start});
+    });
+    auto w = make();
+    now_ -= 86'400'000;
+    EXPECT_TRUE(wait_for(beat(*w)));
+    EXPECT_EQ(mailbox(id).due, start);
 }
 
 TEST_P(jobs_worker, lets_go_of_a_mailbox_whose_pass_broke) {

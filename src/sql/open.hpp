@@ -34,10 +34,12 @@ struct open_options {
     bool read_only = false; ///< every change fails with `read_only`
     /// Waiting for locks that others hold.
     std::chrono::milliseconds busy_timeout{5000};
-    /// PostgreSQL: until a connection stands, and until one statement has answered, all its rows included. A
-    /// transaction that is left idle for longer than `statement_timeout` is ended by the server.
+    /// PostgreSQL: until a connection stands, and until one statement has answered, all its rows included.
     std::chrono::milliseconds connect_timeout{10'000};
     std::chrono::milliseconds statement_timeout{60'000};
+    /// PostgreSQL: a transaction that is left idle for so long is ended by the server (its process is stopped, its line
+    /// is cut): until then others wait for its locks.
+    std::chrono::milliseconds idle_timeout{60'000};
     std::size_t cache_kib = 512;                ///< SQLite
     std::string application_name = "postferry"; ///< PostgreSQL: seen in pg_stat_activity
 };

@@ -315,7 +315,7 @@ TEST_F(postgresql, a_statement_has_a_time_limit) {
 
 TEST_F(postgresql, a_process_stopped_in_a_transaction_lets_go_of_its_locks) {
     (void)ready();
-    auto stopped = open({.statement_timeout = std::chrono::milliseconds(100)});
+    auto stopped = open({.idle_timeout = std::chrono::milliseconds(100)});
     ASSERT_TRUE(stopped->begin(durability::ordered) && add(*stopped, 1));
     auto other = open({.busy_timeout = std::chrono::milliseconds(20'000)});
     EXPECT_TRUE(add(*other, 1)) << "waits until the server has ended the other";

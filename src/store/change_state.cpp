@@ -208,14 +208,18 @@ result<batch> change_state(tables& t, record_id id, const batch_change& change) 
 
 namespace {
 
-/// When the worker was last heard of; when nobody knows it, the moment when the lease ended.
-result<unix_ms> last_heard(tables& t, const lease& l) {
-    unix_ms seen = l.expires;
+struct last_word {
+    unix_ms heard = 0; ///< when nobody knows the worker, the moment when the lease ended
+    bool gone = true;
+};
+
+result<last_word> last_word_of(tables& t, const lease& l) {
+    last_word out{.heard = l.expires};
     auto done = detail::each_row(
-        t.db, "SELECT seen FROM worker WHERE id = $1", [&](const sql::query& q) { seen = q.get<unix_ms>(0); },
-        l.worker);
+        t.db, "SELECT seen, state FROM worker WHERE id = $1",
+        [&](const sql::query& q) { out = {.heard = q.get<unix_ms>(0), .gone = q.text(1) == "gone"}; }, l.worker);
     if (!done) return pass_on(done);
-    return seen;
+    return out;
 }
 
 result<bool> requeue(tables& t, record_id id, const std::string& actor, const std::string& reason, unix_ms now,
@@ -241,19 +245,20 @@ result<bool> requeue(tables& t, record_id id, const std::string& actor, const st
 
 } // namespace
 
-result<int> requeue_lapsed(tables& t, const std::string& actor) {
+result<int> requeue_lapsed(tables& t, const std::string& actor, const lease_watch* watch) {
     auto now = t.now();
     if (!now) return pass_on(now);
     auto lapsed = t.leases.lapsed(*now);
     if (!lapsed) return pass_on(lapsed);
     int count = 0;
     for (const lease& l : *lapsed) {
-        auto heard = last_heard(t, l);
-        if (!heard) return pass_on(heard);
+        auto last = last_word_of(t, l);
+        if (!last) return pass_on(last);
+        if (watch != nullptr && !last->gone && !watch->silent(l)) continue;
         auto released = t.leases.release(l.migration, l.token);
         if (!released) return pass_on(released);
-        auto back =
-            requeue(t, l.migration, actor, fmt::format("worker {} was not heard of any more", l.worker), *now, *heard);
+        auto back = requeue(t, l.migration, actor, fmt::format("worker {} was not heard of any more", l.worker), *now,
+                            last->heard);
         if (!back) return pass_on(back);
         count += *back ? 1 : 0;
     }

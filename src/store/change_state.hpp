@@ -1,7 +1,7 @@
 #pragma once
 // The one way in which the state of a mailbox or of a batch changes. In one transaction: the table of states.hpp is
 // asked, the time spent in the old state is added up, the batch's tally moves, and an event tells it.
-#include "store/tables.hpp"
+#include "store/clock_watch.hpp"
 
 #include <optional>
 #include <string>
@@ -42,6 +42,7 @@ struct batch_change {
 /// Takes mailboxes from workers that are gone or whose leases have lapsed, and those that are at work and held by
 /// nobody: back to queued, due at once, the time since the last heartbeat counted as stalled. Answers how many. Any
 /// process may call it at any time; an own transaction (database::alone).
-[[nodiscard]] result<int> requeue_lapsed(tables& t, const std::string& actor);
+/// @param watch only those of its silent leases are taken from workers that are not known to be gone; null: all of them
+[[nodiscard]] result<int> requeue_lapsed(tables& t, const std::string& actor, const lease_watch* watch = nullptr);
 
 } // namespace postferry::store

@@ -27,6 +27,10 @@ using opened = result<std::unique_ptr<sql::connection>>;
 /// Processes on one PostgreSQL have each a part of the tallies; a few that draw the same only wait for each other.
 constexpr int shards = 64;
 
+/// Transactions here ask one statement after the other. One that does not go on belongs to a process that was stopped
+/// or cut off, and holds what the others wait for: leases, or the right to grant them.
+constexpr std::chrono::milliseconds idle_timeout{10'000};
+
 /// Two names of one file must lead to one lock.
 fs::path real_path(const fs::path& path) {
     std::error_code failed;
@@ -129,7 +133,9 @@ opened open_for_reading(const fs::path& path, sql::sqlite_options options, const
 opened open_server(const sql::location& where, const std::string& name, const database_options& options,
                    const std::string& session) {
     const bool read_only = options.read_only;
-    auto db = sql::open(where, options.password, {.name = name, .read_only = read_only, .application_name = session});
+    auto db =
+        sql::open(where, options.password,
+                  {.name = name, .read_only = read_only, .idle_timeout = idle_timeout, .application_name = session});
     if (!db) return db;
     auto usable = bring_up(**db, name, options);
     if (!usable) return std::unexpected(std::move(usable.error()));
@@ -150,9 +156,12 @@ result<std::vector<std::unique_ptr<sql::connection>>> connect(const sql::locatio
     if (!first) return std::unexpected(std::move(first.error()));
     all.push_back(std::move(*first));
     for (int i = 0; i < options.readers && !options.read_only; ++i) {
-        auto reader = sql::open(
-            where, options.password,
-            {.name = name, .read_only = true, .cache_kib = options.cache_kib, .application_name = session + " reader"});
+        auto reader = sql::open(where, options.password,
+                                {.name = name,
+                                 .read_only = true,
+                                 .idle_timeout = idle_timeout,
+                                 .cache_kib = options.cache_kib,
+                                 .application_name = session + " reader"});
         if (!reader) return std::unexpected(std::move(reader.error()));
         all.push_back(std::move(*reader));
     }

@@ -170,13 +170,16 @@ result<void> pg_link::set_up() {
         return refused;
     }
     if (auto ended = end_predecessor(); !ended) return ended;
-    // Idle in a transaction: a process that was stopped in the middle must not hold its locks for ever.
-    auto done = simple(fmt::format("SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {0}; "
-                                   "SET lock_timeout = {1}; SET bytea_output = 'hex'; {2}"
-                                   "SELECT pg_backend_pid(), extract(epoch FROM backend_start) "
-                                   "FROM pg_stat_activity WHERE pid = pg_backend_pid()",
-                                   in_ms(options_.statement_timeout), in_ms(options_.busy_timeout),
-                                   options_.read_only ? "SET default_transaction_read_only = on; " : ""));
+    // A process that was stopped in a transaction, or cut off, must not hold its locks for long: not between two
+    // statements, and not in the middle of one that will never arrive whole.
+    auto done = simple(fmt::format(
+        "SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {1}; SET tcp_keepalives_idle = 10; "
+        "SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2; SET tcp_user_timeout = 20000; "
+        "SET lock_timeout = {2}; SET bytea_output = 'hex'; {3}"
+        "SELECT pg_backend_pid(), extract(epoch FROM backend_start) "
+        "FROM pg_stat_activity WHERE pid = pg_backend_pid()",
+        in_ms(options_.statement_timeout), in_ms(options_.idle_timeout), in_ms(options_.busy_timeout),
+        options_.read_only ? "SET default_transaction_read_only = on; " : ""));
     if (!done) return std::unexpected(std::move(done.error()));
     if (PQntuples(done->get()) != 1) return {};
     backend_ = PQgetvalue(done->get(), 0, 0);
