@@ -247,6 +247,9 @@ def _ask(connection: http.client.HTTPConnection, method: str, path: str, body, h
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
-        connection.request(method, path[1:] if path.startswith("//") else "/api/v1" + path, body, sent)
+        try:
+            connection.request(method, path[1:] if path.startswith("//") else "/api/v1" + path, body, sent)
+        except BrokenPipeError:
+            pass  # it has answered before it had read everything
         reply = connection.getresponse()
         return Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
