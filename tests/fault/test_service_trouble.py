@@ -78,6 +78,34 @@ class Trouble(ServiceCase):
         self.assertEqual(sum(one["name"] == "in the dark" for one in self.service.items("/batches")), 1)
         self.go_on(batch)
 
+    def test_a_worker_that_is_stopped_in_a_transaction_holds_nobody_up(self):
+        server = self.postgres()
+        self.on_postgres(server, jobs=0)
+        self.service.serve()
+        sleeper = self.service.worker("sleeper", "--jobs", "1")
+        batch = self.begin()
+        in_transaction = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND " \
+                         "now() - state_change > interval '300 ms'"
+
+        def caught() -> bool:
+            sleeper.freeze()
+            end = time.monotonic() + 0.5
+            while time.monotonic() < end:
+                if server.sql(in_transaction) != "0":
+                    return True
+            sleeper.thaw()
+            return False
+
+        until(caught, 120, "it sleeps in a transaction", every=0.003)
+        asleep = time.monotonic()
+        self.limit(self.target, None)
+        self.service.worker("w1", "--jobs", "4")
+        self.settle(batch, {"synced"}, 60)
+        # What it was at is free when its lease has lapsed; its locks must not outlive that.
+        self.assertLess(time.monotonic() - asleep, LEASE + 15)
+        sleeper.thaw()
+        self.run_to_the_end(batch)
+
     def test_a_service_that_starts_without_its_postgresql_says_so(self):
         server = self.postgres()
         here = self.on_postgres(server, jobs=0)
