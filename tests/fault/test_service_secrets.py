@@ -67,6 +67,7 @@ class Secrets(ServiceCase):
         self.secrets["a refresh token"] = "1//refresh+token/of=anna"
         self.secrets["a password that is refused"] = "Falsches/Passwort+99"
         here.call("POST", f"/mailboxes/{second['id']}/credentials", {"source_password": self.secrets["a password that is refused"]})
+        self.import_and_repeat()
         here.call("POST", f"/batches/{batch}/start")
         self.settle(batch, {"synced", "needs_credentials"}, 60)
         link = here.call("POST", f"/mailboxes/{second['id']}/recredential-link", {})["url"]
@@ -75,6 +76,34 @@ class Secrets(ServiceCase):
         self.assertEqual(self.states(batch)["needs_credentials"], 1)
         here.call("POST", f"/batches/{batch}/finish")
         self.settle(batch, {*ENDED, "needs_credentials"}, 60)
+
+    def import_and_repeat(self) -> None:
+        """Secrets in files that are uploaded, in rows that are wrong, and in requests that are remembered."""
+        here = self.service
+        named = {"of a CSV": "Zeile/Passwort+3", "of a wrong row": "Falsche/Zeile+4", "of a URL": "URL-Passwort_5",
+                 "of a header": "Kopf/Zeile+6", "of a remembered request": "Gemerktes/Passwort+7"}
+        self.secrets.update(named)
+        head = "source_url,source_user,source_password,target_url,target_user,target_password\n"
+        ends = self.url(self.source), self.url(self.target)
+        rows = [f"{ends[0]},anna,{named['of a CSV']},{ends[1]},anna,{named['of a CSV']}", f"{ends[0]},bert,,{ends[1]},bert,x-{named['of a CSV']}",
+                f"nonsense,carla,{named['of a wrong row']},{ends[1]},carla,{named['of a wrong row']},too,many",
+                f"imap://dora:{named['of a URL']}@{self.HOST},dora,x,{ends[1]},dora,x"]
+        seen = here.ask("POST", "/imports?batch=imported&check_hosts=false", (head + "\n".join(rows) + "\n").encode(), headers={
+            "Content-Type": "text/csv", "Postferry-Source-Password": urllib.parse.quote(named["of a header"], safe="")})
+        self.assertEqual(seen.status, 201, seen.text)
+        faults = here.ask("GET", f"/imports/{seen.body['id']}/faults")
+        self.assertEqual([one["row"] for one in faults.body["items"]], [4, 5], faults.text)
+        here.call("POST", f"/imports/{seen.body['id']}/commit", {"skip_invalid": True})
+        self.assert_nowhere({"a preview": seen.octets, "its faults": faults.octets,
+                             "an import": here.ask("GET", f"/imports/{seen.body['id']}").octets})
+        key = {"Idempotency-Key": "again"}
+        other = here.call("POST", "/batches", {"name": "remembered"})["id"]
+        body = {**self.mailbox("erna"), "source_password": named["of a remembered request"]}
+        for _ in range(2):
+            self.assertEqual(here.ask("POST", f"/batches/{other}/mailboxes", body, headers=key).status, 201)
+        shown = here.ask("POST", "/tokens", {"name": "once", "scopes": ["read"], "user": 1}, headers={"Idempotency-Key": "token"})
+        self.assertEqual(shown.status, 201, shown.text)
+        self.secrets["a token that was asked for with a key"] = shown.body["token"]
 
     def new_token(self, session) -> str:
         made = self.service.over_tcp("POST", "/tokens", {"name": "t", "scopes": ["admin"]},
