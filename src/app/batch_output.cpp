@@ -112,9 +112,11 @@ result<void> download(noun_context& c, const std::string& target) {
     auto got = c.api.fetch({.target = target, .patience = std::chrono::seconds(300)},
                            [](std::string_view octets) -> result<void> {
                                to_stdout(octets);
+                               if (reader_has_left())
+                                   return fail(retry_class::cancelled, phase::usage, "nobody reads this any more");
                                return {};
                            });
-    if (!got) return std::unexpected(std::move(got.error()));
+    if (!got && !reader_has_left()) return std::unexpected(std::move(got.error()));
     return {};
 }
 
@@ -133,6 +135,7 @@ result<int> print_log(noun_context& c, const std::string& target, bool follow) {
             last = id;
             to_stdout(c.json() ? json::serialize(one) + "\n" : line_of(one.get_object()));
         }
+        if (reader_has_left()) return exit_codes::done;
         if (const std::string next = text_at(whole, "next"); !next.empty())
             cursor = fmt::format("&cursor={}", url_word(next));
         else if (follow)

@@ -95,6 +95,7 @@ class watcher {
             if (std::exchange(dirty_, false) || old)
                 if (auto ok = co_await look(); !ok) co_return std::unexpected(std::move(ok.error()));
             if (signal_ != 0) co_return interrupted();
+            if (reader_has_left()) co_return exit_codes::incomplete;
             if (feed_.failed()) co_return std::unexpected(*feed_.failed());
             // What came while it was looked at is told first.
             if (lost_since_ == time_point{} && standing_of(batch_).at_rest && news_.empty() && !dirty_)
@@ -253,6 +254,7 @@ result<int> follow_events(noun_context& c, const std::string& query) {
     io.restart();
     remote_feed feed(io.get_executor(), c.api.place(), "/events/stream" + query);
     feed.start([&](const sse_event& e) {
+        if (reader_has_left()) return feed.stop();
         if (c.json()) return to_stdout(e.data + "\n");
         boost::system::error_code ec;
         const json::value event = json::parse(e.data, ec);
@@ -261,7 +263,7 @@ result<int> follow_events(noun_context& c, const std::string& query) {
         to_stdout(event_line(o, text_at(o, "mailbox").empty() ? fmt::format("batch {}", text_at(o, "batch"))
                                                               : fmt::format("mailbox {}", text_at(o, "mailbox"))));
     });
-    io.run();
+    while (!feed.ended() && io.run_one() > 0) {}
     if (feed.failed()) return std::unexpected(*feed.failed());
     return exit_codes::done;
 }

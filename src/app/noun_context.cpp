@@ -93,7 +93,7 @@ result<int> noun_context::list(const std::string& target, text_table table,
             to_stdout(json::serialize(one) + "\n");
         else
             table.add(row(one));
-        return true;
+        return !reader_has_left();
     };
     if (auto ok = api.walk(target, each); !ok) return std::unexpected(std::move(ok.error()));
     if (json()) return exit_codes::done;

@@ -48,7 +48,7 @@ std::span<const noun_about> nouns() noexcept {
          "  postferry batch start spring-move\n"
          "  postferry batch watch spring-move\n"
          "  postferry batch finish spring-move\n"
-         "  postferry batch report spring-move --html report.html"},
+         "  postferry batch report spring-move --report report.html"},
         {"mailbox", "one mailbox of a batch",
          "MAILBOX is its number (batch mailboxes shows it), or the user's name at "
          "either end, with --batch where several have it."},

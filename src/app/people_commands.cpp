@@ -50,6 +50,11 @@ result<int> list_users(noun_context& c) {
     return c.list("/users", std::move(table), row, "Nobody yet. Begin with: postferry user add NAME --owner");
 }
 
+/// Nobody listens where a service of this machine would, and nobody has named another.
+bool may_use_the_store(const noun_context& c, const error& why) {
+    return why.response_code == no_service && c.api.place().usual;
+}
+
 result<int> add_user(noun_context& c) {
     const std::string role = c.words.has("--owner")  ? "owner"
                              : c.words.has("--role") ? c.words.text("--role")
@@ -58,6 +63,9 @@ result<int> add_user(noun_context& c) {
         return misused("--owner and --role say two things");
     if (c.words.has("--no-password") && c.words.has("--password-file"))
         return misused("--no-password and --password-file say two things");
+    // Before somebody types a password in vain.
+    if (auto there = c.api.get("/me"); !there && !may_use_the_store(c, there.error()))
+        return std::unexpected(std::move(there.error()));
     json::object body{{"name", c.words.text("NAME")}, {"role", role}};
     if (c.words.has("--display")) body["display"] = c.words.text("--display");
     if (!c.words.has("--no-password")) {
@@ -67,7 +75,7 @@ result<int> add_user(noun_context& c) {
     }
     auto made = c.api.ask({.verb = "POST", .target = "/users", .body = body, .may_repeat = false});
     std::string by = "through the service";
-    if (!made && made.error().response_code == no_service && c.api.place().usual) {
+    if (!made && may_use_the_store(c, made.error())) {
         const auto file = find_service_config(c.words.text("--config"));
         if (!file || file->file.empty()) return std::unexpected(std::move(made.error()));
         auto row = add_user_to_store(*file, body);

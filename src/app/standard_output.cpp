@@ -9,9 +9,11 @@ namespace postferry::app {
 namespace {
 
 std::atomic<int> trouble = 0;
+std::atomic<bool> left = false;
 
 void keep(int number) noexcept {
     int none = 0;
+    if (number == EPIPE) left = true;
     if (number != EPIPE) trouble.compare_exchange_strong(none, number);
 }
 
@@ -23,6 +25,8 @@ void to_stdout(std::string_view text) noexcept {
 }
 
 void to_stderr(std::string_view text) noexcept { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+bool reader_has_left() noexcept { return left; }
 
 int output_trouble() noexcept {
     errno = 0;

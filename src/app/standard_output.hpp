@@ -9,6 +9,9 @@ void to_stdout(std::string_view text) noexcept;
 /// Writes to standard error, at once. Never throws as fmt::print does: a terminal that was closed takes no last words.
 void to_stderr(std::string_view text) noexcept;
 
+/// Nobody reads standard output any more (`| head`): what goes on for its sake may end.
+[[nodiscard]] bool reader_has_left() noexcept;
+
 /// The errno of the first write that failed; 0 when everything arrived, or the reader had seen enough (`| head`).
 [[nodiscard]] int output_trouble() noexcept;
 

@@ -315,6 +315,38 @@ class OnSqlite(RemoteCase):
         self.say("batch", "watch", "spring-move")
         self.assert_same(owner)
 
+    def test_a_service_that_is_killed_and_comes_back_is_waited_for(self):
+        self.service.config = self.service.write_config("slow.toml", **SLOWLY)
+        serve = self.service.serve()
+        (owner,) = self.begin(mailboxes=1, messages=60)
+        self.say("batch", "start", "spring-move")
+        watch = subprocess.Popen(self.words("batch", "watch", "spring-move"), env=self.surroundings(), stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True, cwd=self.folder, stdin=subprocess.DEVNULL)
+        self.addCleanup(watch.kill)
+        self.assertIn("copying", self.read_until(watch, "copying"))
+        serve.kill()
+        self.assertIn("waiting for it", watch.stderr.readline())
+        self.service.serve()
+        out, said = watch.communicate(timeout=60)
+        self.assertEqual(watch.returncode, 0, said)
+        self.assertIn(f"{owner}: copying -> queued", out)  # what happened while it looked elsewhere
+        self.assertIn("synced", out)
+        self.assert_same(owner)
+
+    def test_what_happens_is_printed_as_it_happens(self):
+        self.service.serve()
+        follow = subprocess.Popen(self.words("event", "follow", "--kind", "audit.batch", "--json", "--after", "0"), env=self.surroundings(),
+                                  stdout=subprocess.PIPE, text=True, cwd=self.folder, stdin=subprocess.DEVNULL)
+        self.addCleanup(follow.wait)
+        self.addCleanup(follow.kill)
+        for name in ("one", "two"):
+            self.say("batch", "create", name)
+            self.assertEqual(json.loads(follow.stdout.readline())["after"]["name"], name)
+        follow.stdout.close()
+        self.say("batch", "create", "three")
+        self.say("batch", "create", "four")
+        self.assertEqual(follow.wait(20), 0)  # nobody reads it any more
+
     def read_until(self, process: subprocess.Popen, word: str) -> str:
         text = ""
         for line in process.stdout:
