@@ -12,7 +12,7 @@ CONTRACT = yaml.safe_load((pathlib.Path(__file__).parent / "openapi.yaml").read_
 VERBS = ("get", "put", "post", "patch", "delete")
 # Samples where a schema alone does not say what makes sense.
 SAMPLES = {"source_url": "imaps://old.example.org", "target_url": "imaps://new.example.org",
-           "from": "22:00", "to": "06:00", "days": "daily", "time_zone": "UTC", "name": "a", "start_at": "2026-11-22T18:00:00Z"}
+           "address": "info@x.example", "goes_to": "ada@x.example", "provisioning": "none", "from": "22:00", "to": "06:00", "days": "daily", "time_zone": "UTC", "name": "a", "start_at": "2026-11-22T18:00:00Z"}
 
 
 def resolved(node):
@@ -162,7 +162,7 @@ def sample(schema, name="", whole=False):
     if kind == "integer":
         return schema.get("minimum", 1)
     if kind == "boolean":
-        return False
+        return True
     if schema.get("format") == "date-time":
         return "2026-11-22T18:00:00Z"
     return "a" * max(schema.get("minLength", 1), 1)

@@ -3,6 +3,8 @@
 #include "api/service.hpp"
 #include "directory/hash_pool.hpp"
 #include "http/server.hpp"
+#include "jobs/directory_desk.hpp"
+#include "jobs/import.hpp"
 #include "store/change_state.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -143,10 +145,16 @@ int serve(const std::string& where, const std::filesystem::path& key_file, const
     in_store([&](tables& t) { return keys->attach(t); });
     const seeded s = in_store(seed);
     const plain_renderer renderer;
+    jobs::driver_book drivers(io.get_executor(), {});
+    jobs::directory_desk directory(*db, drivers);
+    jobs::import_desk imports(*db, *keys);
     service api(parts{.db = *db,
                       .hashing = directory::hash_pool::shared(),
                       .vault = keys.get(),
                       .renderer = &renderer,
+                      .directory = &directory,
+                      .imports = &imports,
+                      .uploads = std::filesystem::path(socket).parent_path(),
                       .public_url = "https://migrate.example.org"});
     auto server = must(http::server::listen(io.get_executor(), {.listen = {"127.0.0.1:0"}, .socket = socket},
                                             [&](http::exchange& x) { return api.handle(x); }));

@@ -83,7 +83,9 @@ std::string fields::pointer(std::string_view name) const {
     return out;
 }
 
-void fields::fault(std::string_view name, std::string reason) { fault_at(pointer(name), std::move(reason)); }
+void fields::fault(std::string_view name, std::string reason) {
+    fault_at(name.empty() ? at_ : pointer(name), std::move(reason));
+}
 
 void fields::fault_at(std::string place, std::string reason) {
     constexpr std::size_t most = 100;

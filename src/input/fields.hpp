@@ -54,6 +54,7 @@ class fields {
     [[nodiscard]] const boost::json::value* any(std::string_view name);
     /// A fault when it is not there.
     fields& required(std::string_view name);
+    /// An empty name: the object itself.
     void fault(std::string_view name, std::string reason);
     /// Names what was not read.
     void done();

@@ -93,6 +93,9 @@ TEST(fields, names_the_element_of_a_list_that_is_wrong) {
     EXPECT_FALSE(f.texts("a/b", 5));
     ASSERT_EQ(faults.size(), 1U);
     EXPECT_EQ(faults[0].field, "/a~1b/1"); // RFC 6901
+    fields inner(body, faults, "/inner");
+    inner.fault("", "does not fit together");
+    EXPECT_EQ(faults[1].field, "/inner");
 }
 
 } // namespace
