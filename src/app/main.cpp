@@ -16,11 +16,13 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <new>
+#include <optional>
 #include <random>
 #include <span>
 #include <sys/prctl.h>
@@ -155,6 +157,18 @@ int judge_log(int code) {
     return code == exit_codes::done ? exit_codes::local_trouble : code;
 }
 
+/// What has a parser of its own; "help serve" is "serve --help".
+std::optional<int> command_of_its_own(std::span<const char* const> words) {
+    static constexpr std::array help{"--help"};
+    if (words.empty()) return std::nullopt;
+    const bool asks = std::string_view(words[0]) == "help" && words.size() == 2;
+    const std::string_view name = asks ? words[1] : words[0];
+    const std::span<const char* const> rest = asks ? std::span<const char* const>(help) : words.subspan(1);
+    if (name == "store") return store_command(rest);
+    if (name == "serve" || name == "worker") return service_command(name == "serve", rest);
+    return std::nullopt;
+}
+
 /// What is in memory are other people's passwords: no core files of it, and nobody else of this user looks in.
 void keep_memory_to_ourselves() noexcept {
 #if !__has_feature(address_sanitizer) // its search for leaks looks in
@@ -176,9 +190,7 @@ int main(int argc, char** argv) {
     keep_memory_to_ourselves();
     try {
         const std::span<const char* const> words(argv, static_cast<std::size_t>(argc));
-        if (argc > 1 && std::string_view(argv[1]) == "store") return judge_output(store_command(words.subspan(2)));
-        if (argc > 1 && (std::string_view(argv[1]) == "serve" || std::string_view(argv[1]) == "worker"))
-            return judge_output(service_command(std::string_view(argv[1]) == "serve", words.subspan(2)));
+        if (const auto code = command_of_its_own(words.subspan(1))) return judge_output(*code);
         if (argc > 1 && is_noun(argv[1])) return judge_output(noun_command(words.subspan(1)));
         const auto find = [](const std::filesystem::path& named) {
             return find_config(named, config_surroundings::of_process());
