@@ -84,6 +84,15 @@ std::unique_ptr<ledger_books> ledger_books::under(record_id migration, std::int6
         new ledger_books(*db_, described_, open_, leased{.migration = migration, .token = token}));
 }
 
+namespace {
+
+std::unexpected<error> lease_lost() {
+    return refusal::refuse(refusal::lease_lost, "lease lost: another process may be copying the mailbox",
+                           "Nothing was written; whoever has it now goes on from what is recorded");
+}
+
+} // namespace
+
 template <class Call> auto ledger_books::look(Call call) {
     return db_->read([call = std::move(call)](tables& t) { return call(t.ledger); });
 }
@@ -101,10 +110,7 @@ template <class Call> auto ledger_books::change(kind k, held_place place, Call c
                         else if (place.mailbox)
                             ours = hold_repository(t.db).holds(*place.mailbox, session);
                         if (!ours) return std::unexpected(std::move(ours.error()));
-                        if (!*ours)
-                            return refusal::refuse(
-                                refusal::lease_lost, "lease lost: another process may be copying the mailbox",
-                                "Nothing was written; whoever has it now goes on from what is recorded");
+                        if (!*ours) return lease_lost();
                         return call(t.ledger);
                     });
 }
@@ -136,7 +142,21 @@ task<result<mailbox_id>> ledger_books::open_mailbox(std::string source_key, std:
         auto held = co_await hold(**known);
         if (!held) co_return std::unexpected(std::move(held.error()));
     }
+    if (*known && !read_only() && lease_)
+        if (auto linked = co_await link(**known); !linked) co_return std::unexpected(std::move(linked.error()));
     co_return std::move(*claim).keep(*known);
+}
+
+task<result<void>> ledger_books::link(mailbox_id mailbox) {
+    const auto linked = co_await db_->read([id = lease_->migration](tables& t) { return t.migrations.find(id); });
+    if (!linked) co_return std::unexpected(linked.error());
+    if (*linked && (*linked)->ledger_mailbox == mailbox) co_return result<void>();
+    co_return co_await db_->write([mailbox, lease = *lease_](tables& t) -> result<void> {
+        auto ours = t.leases.holds(lease.migration, lease.token);
+        if (!ours) return std::unexpected(std::move(ours.error()));
+        if (!*ours) return lease_lost();
+        return t.migrations.set_ledger_mailbox(lease.migration, mailbox);
+    });
 }
 
 task<result<void>> ledger_books::hold(mailbox_id mailbox) {

@@ -106,6 +106,8 @@ class ledger_books final : public transfer::ledger, public net::traffic_book {
     template <class Call> auto look(Call call);
     template <class Call> auto change(kind k, held_place place, Call call);
     task<result<void>> hold(mailbox_id mailbox);
+    /// Whose ledger it is: the mailbox of a batch, by the lease.
+    task<result<void>> link(mailbox_id mailbox);
 
     std::unique_ptr<database> own_; // before those who use it
     database* db_;
