@@ -207,5 +207,21 @@ TEST_P(vaults, a_lost_key_costs_its_credentials_and_nothing_else) {
     EXPECT_TRUE(s_.must([&](tables& t) { return vault_->attach(t); }).empty());
 }
 
+TEST_F(key_files, a_token_is_for_its_purpose_and_outlives_a_change_of_the_key) {
+    const auto first = make_key_file(file_).value();
+    const auto before = vault::open(file_).value();
+    const auto token = before->seal_token(secret("nonce"), "recredential");
+    EXPECT_EQ(before->open_token(token, "recredential")->reveal(), "nonce");
+    EXPECT_FALSE(before->open_token(token, "first-owner"));
+    EXPECT_FALSE(before->open_token(first.front().seal(secret("nonce"), "recredential"), "recredential"))
+        << "what was sealed as something else is no token";
+    key_ring both{sealing_key::random(), first.front()};
+    ASSERT_TRUE(save_keys(file_, both));
+    const auto after = vault::open(file_).value();
+    EXPECT_EQ(after->open_token(token, "recredential")->reveal(), "nonce");
+    ASSERT_TRUE(save_keys(file_, {both.front()}));
+    EXPECT_FALSE(vault::open(file_).value()->open_token(token, "recredential"));
+}
+
 } // namespace
 } // namespace postferry::store
