@@ -228,11 +228,11 @@ task<outcome<http::reply>> freeze(route_parts with, context& c, bool frozen) {
     if (with.directory == nullptr) co_return refuse_no_directory();
     auto id = c.id();
     if (!id) co_return std::unexpected(std::move(id.error()));
-    auto wish = read_freeze(c, frozen);
-    if (!wish) co_return std::unexpected(std::move(wish.error()));
     auto row =
         co_await with.db.read([id = *id](tables& t) { return or_missing(t.directory.find_domain(id), "domain"); });
     if (!row) co_return refuse(row.error());
+    auto wish = read_freeze(c, frozen);
+    if (!wish) co_return std::unexpected(std::move(wish.error()));
     const auto hooks = [&]() -> task<result<void>> {
         result<void> done;
         for (const auto& [wanted, kind] : {std::pair{wish->provisioning, jobs::freeze_kind::provisioning},

@@ -103,7 +103,6 @@ outcome<wishes> read_wishes(const context& c) {
     std::vector<field_fault> faults;
     wishes w;
     w.form.batch = text_of(c, "batch", 200, faults);
-    if (w.form.batch.empty()) faults.push_back({.field = "?batch", .reason = "is missing: where do the rows go?"});
     if (auto name = text_of(c, "name", 200, faults); !name.empty()) w.form.name = std::move(name);
     auto project = c.query_id("project");
     if (!project) return std::unexpected(std::move(project.error()));
@@ -116,6 +115,9 @@ outcome<wishes> read_wishes(const context& c) {
     }
     for (const std::string_view name : {"provisioning", "existing"})
         if (auto text = text_of(c, name, 100, faults); !text.empty()) w.settings[name] = std::move(text);
+    if (const auto existing = c.query("existing");
+        existing && *existing != "update" && *existing != "keep" && *existing != "refuse")
+        faults.push_back({.field = "?existing", .reason = "must be update, keep or refuse"});
     w.form.defaults.source.url = text_of(c, "source", 8'000, faults);
     w.form.defaults.target.url = text_of(c, "target", 8'000, faults);
     w.form.defaults.source.password = password_in(c, "Postferry-Source-Password", faults);
@@ -129,6 +131,8 @@ outcome<wishes> read_wishes(const context& c) {
         if (auto end = mailbox::parse_endpoint(*url, "user@example.org"); !end)
             faults.push_back({.field = name, .reason = end.error().message()});
     }
+    if (faults.empty() && w.form.batch.empty())
+        faults.push_back({.field = "?batch", .reason = "is missing: where do the rows go?"});
     if (!faults.empty()) return invalid(std::move(faults));
     return w;
 }

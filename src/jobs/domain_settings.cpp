@@ -54,8 +54,15 @@ domain_settings read_domain_settings(fields f) {
     s.language = f.text("language", {.least = 1, .most = 35});
     s.time_zone = f.text("time_zone", {.least = 1, .most = 64});
     read_services(f, s);
+    // Each by itself, so that the fault bears its field.
+    const auto check = [&f](std::string_view name, const domain_settings& one) {
+        if (auto ok = directory::validate(one); !ok) f.fault(name, ok.error().what);
+    };
+    check("brand", {.brand = s.brand});
+    check("language", {.language = s.language});
+    check("time_zone", {.time_zone = s.time_zone});
+    check("services", {.services = s.services});
     f.done();
-    if (auto ok = directory::validate(s); !ok) f.fault("", ok.error().what);
     return s;
 }
 

@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t most_servers = 1'000, servers_at_a_time = 16;
 constexpr std::size_t most_batch_name = 200;
+constexpr std::size_t longest_url = 8'000; ///< what parse_endpoint() takes, and a little less
 
 error refused(std::string what, std::string advice = {}) {
     return fail(retry_class::config, phase::usage, std::move(what), std::move(advice)).error();
@@ -123,6 +124,9 @@ void import_pass::check_mailbox(import_row& r, const accounts::account& m) {
                 "POP3 takes no mail; a target is imap, imaps, lmtp, maildir or mbox");
     r.mailbox.source_url = place_url(source);
     r.mailbox.target_url = place_url(target);
+    for (const auto& [url, where] : {std::pair{&r.mailbox.source_url, column::source_url},
+                                     std::pair{&r.mailbox.target_url, column::target_url}})
+        if (url->size() > longest_url) r.fault(column_of(where), "is too long a URL");
     r.mailbox.source_server = server_key(source);
     r.mailbox.target_server = server_key(target);
     r.mailbox.source_user = source.user;
