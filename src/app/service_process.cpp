@@ -33,7 +33,8 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::chrono::seconds books_every{5};
-constexpr std::chrono::seconds goodbyes{5}; ///< at the end, for servers that are told goodbye
+constexpr std::chrono::seconds goodbyes{5};  ///< at the end, for servers that are told goodbye
+constexpr std::chrono::seconds patience{10}; ///< at the end, with a database that is gone
 
 void on_request(const http::served& r) {
     log::debug({}, "{} {} {} in {} us for {}", http::name_of(r.verb), api::shown_path(r.path), r.status, r.took.count(),
@@ -72,7 +73,7 @@ class service_process {
   public:
     service_process(const service_call& call, asio::io_context& io)
         : call_(call), io_(io), control_(asio::make_strand(io.get_executor())), signals_(control_, SIGTERM, SIGINT),
-          ticks_(control_), done_(control_) {
+          ticks_(control_), last_orders_(control_), done_(control_) {
         signals_.add(SIGHUP);
     }
 
@@ -248,6 +249,10 @@ class service_process {
         log::info({}, "stopping: what is under way is finished and recorded; leases are given back");
         for (const auto& stop : stops_) stop();
         done_.notify();
+        last_orders_.expires_after(patience);
+        last_orders_.async_wait([this](boost::system::error_code ec) {
+            if (!ec) store_.db->hurry(); // leases that cannot be given back lapse
+        });
     }
 
     /// All at once, then what they have left.
@@ -264,6 +269,7 @@ class service_process {
         log::info({}, "stopped");
         signals_.cancel();
         ticks_.cancel();
+        last_orders_.cancel();
     }
 
     void listen_for_signals() {
@@ -300,7 +306,7 @@ class service_process {
     asio::io_context& io_;
     executor control_;
     asio::signal_set signals_;
-    asio::steady_timer ticks_;
+    asio::steady_timer ticks_, last_orders_;
     net::event done_;
     bool stopping_ = false, given_up_ = false;
     int running_ = 0, exit_code_ = exit_codes::done;

@@ -32,6 +32,11 @@ const std::string& database::session() const noexcept { return parts_->session; 
 
 std::optional<outage> database::current_outage() const { return parts_->board.now(); }
 
+void database::hurry() {
+    parts_->writes.hurry();
+    parts_->reads.hurry();
+}
+
 void database::push(std::unique_ptr<database_job> job) {
     const bool reads = job->what() == database_job::kind::read;
     if (reads && !parts_->readers.empty()) return parts_->reads.push(std::move(job));

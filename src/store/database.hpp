@@ -106,6 +106,8 @@ class database {
     /// the database can ask the server whether we are still there.
     [[nodiscard]] const std::string& session() const noexcept;
     [[nodiscard]] std::optional<outage> current_outage() const;
+    /// Before the end: from now on no call waits for a server that is gone; it fails. From any thread.
+    void hurry();
 
   private:
     struct parts;

@@ -91,8 +91,9 @@ sql::patience database_thread::wait() {
     if (const auto outage = board_.now())
         left -= milliseconds(std::clamp<unix_ms>(this_machines_clock() - outage->since, 0, left.count()));
     return {.total = left, .pause = [this](milliseconds how_long) {
-                if (db_->last_trouble() == trouble::gone) board_.gone(settings_.name);
-                return queue_.pause(how_long);
+                const bool gone = db_->last_trouble() == trouble::gone;
+                if (gone) board_.gone(settings_.name);
+                return queue_.pause(how_long, gone);
             }};
 }
 

@@ -40,9 +40,17 @@ void job_queue::stop() {
     wake_.notify_all();
 }
 
-bool job_queue::pause(std::chrono::milliseconds how_long) {
+void job_queue::hurry() {
+    {
+        const std::lock_guard lock(mutex_);
+        hurried_ = true;
+    }
+    wake_.notify_all();
+}
+
+bool job_queue::pause(std::chrono::milliseconds how_long, bool server_gone) {
     std::unique_lock lock(mutex_);
-    return !wake_.wait_for(lock, how_long, [this] { return stopped_; });
+    return !wake_.wait_for(lock, how_long, [&] { return stopped_ || (server_gone && hurried_); });
 }
 
 } // namespace postferry::store

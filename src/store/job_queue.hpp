@@ -30,15 +30,17 @@ class job_queue {
     [[nodiscard]] job_group next(std::size_t most);
     /// Nothing new is taken; next() hands out what is there.
     void stop();
-    /// Waits; false at once, or as soon as, it is stopped.
-    [[nodiscard]] bool pause(std::chrono::milliseconds how_long);
+    /// Waits; false at once, or as soon as, it is stopped or, for a server that is gone, hurried.
+    [[nodiscard]] bool pause(std::chrono::milliseconds how_long, bool server_gone);
+    /// From now on nobody waits for a server that is gone.
+    void hurry();
 
   private:
     std::string full_; ///< what a job is told that found no place
     std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<std::unique_ptr<database_job>> waiting_;
-    bool stopped_ = false;
+    bool stopped_ = false, hurried_ = false;
 };
 
 } // namespace postferry::store

@@ -6,6 +6,7 @@ POSTFERRY_OUTAGE_SECONDS=60 is the outage that is promised; the default is short
 
 import concurrent.futures
 import os
+import signal
 import threading
 import urllib.parse
 
@@ -76,6 +77,24 @@ class Trouble(ServiceCase):
         again = self.service.ask("POST", "/batches", {"name": "in the dark"}, headers={"Idempotency-Key": "dark"})
         self.assertEqual(again.status, 201, again.text)
         self.assertEqual(sum(one["name"] == "in the dark" for one in self.service.items("/batches")), 1)
+        self.go_on(batch)
+
+    def test_a_service_can_be_stopped_without_its_postgresql(self):
+        """systemd kills after a minute and a half what does not end; half of that is enough."""
+        server = self.postgres()
+        self.on_postgres(server, jobs=2)
+        self.service.serve()
+        self.service.worker("w1", "--jobs", "2")
+        batch = self.begin()
+        server.kill()
+        began = time.monotonic()
+        for one in self.service.processes.values():
+            one._send(signal.SIGTERM)
+        for one in self.service.processes.values():
+            self.assertEqual(one.wait(45), 0, one.said()[-2000:])
+        self.assertLess(time.monotonic() - began, 45)
+        server.start()
+        self.service.serve()
         self.go_on(batch)
 
     def test_a_worker_that_is_stopped_in_a_transaction_holds_nobody_up(self):
