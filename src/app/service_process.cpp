@@ -44,6 +44,7 @@ void on_request(const http::served& r) {
 http::server_options listen_options(const config_service& s) {
     http::server_options o{.listen = s.listen, .socket = s.socket};
     if (!s.tls_certificate.empty()) o.tls = http::tls_identity{.certificate = s.tls_certificate, .key = s.tls_key};
+    if (s.behind_proxy) o.trusted_proxies = s.trusted_proxies;
     return o;
 }
 
