@@ -143,6 +143,41 @@ class OnSqlite(ServiceCase):
         self.assertGreater(arrived, 0)
         self.assert_all_the_same()
 
+    def test_paused_in_the_middle(self):
+        service = self.service(sections=SLOWLY)
+        service.serve()
+        batch = self.begin(service)
+        self.wait_until_half_way()
+        service.call("POST", f"/batches/{batch}/pause")
+        self.assertTrue(self.until(lambda: not any(one["mailboxes"] for one in service.items("/servers"))), "somebody is still at it")
+        self.assertEqual(set(self.states(service, batch)) - {"paused"}, set())
+        arrived = self.on_target()
+        first = service.items(f"/batches/{batch}/mailboxes")[0]["id"]
+        service.call("POST", f"/mailboxes/{first}/resume")
+        self.assertTrue(self.until(lambda: service.call("GET", f"/mailboxes/{first}")["state"] == "paused"),
+                        "its batch is stopped")
+        self.assertEqual(self.on_target(), arrived)
+        service.call("POST", f"/batches/{batch}/resume")
+        self.wait_for(service, batch, "synced")
+        self.assert_all_the_same()
+
+    def test_a_budget_that_is_spent_holds_nobody_else_up(self):
+        service = self.service(jobs=1, sections={"limits": {"daily_bytes": "20kB"}})
+        service.serve()
+        self.owners = [next(self.users) for _ in range(2)]
+        large, small = self.owners
+        self.fill(self.old, folder("INBOX", mails(30, size=4_000)), user=large)
+        self.fill(self.old, folder("INBOX", mails(3)), user=small)
+        batch = service.call("POST", "/batches", {"name": "one"})["id"]
+        ids = [self.add(service, batch, owner)["id"] for owner in self.owners]
+        service.call("POST", f"/batches/{batch}/start")
+        self.assertTrue(self.until(lambda: self.states(service, batch) == ["throttled", "synced"]), self.states(service, batch))
+        one = service.call("GET", f"/mailboxes/{ids[0]}")
+        self.assertIn("budget", json.dumps(one))
+        self.assertTrue(one["until"], one)
+        self.assert_same(small)
+        self.assertLess(len(self.content(self.new, large).folders["INBOX"]), 30)
+
     def test_a_refused_password_asks_for_another(self):
         service = self.service()
         service.serve()
