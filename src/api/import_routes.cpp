@@ -182,7 +182,7 @@ task<outcome<http::reply>> add_import(route_parts with, context& c) {
     if (!wished) co_return std::unexpected(std::move(wished.error()));
     auto form = co_await complete(with, std::move(*wished));
     if (!form) co_return std::unexpected(std::move(form.error()));
-    const auto file = with.uploads / fmt::format("postferry-import-{}", jobs::new_worker_id());
+    const auto file = with.uploads / fmt::format("{}{}", jobs::import_desk::upload_prefix, jobs::new_worker_id());
     auto sent = co_await c.request.body_to_file(file, largest_file);
     if (!sent) co_return refuse(sent.error());
     auto view = co_await with.imports->preview(file, std::move(*form));

@@ -40,6 +40,23 @@ std::unexpected<error> missing() {
     return refusal::refuse(refusal::missing, "There is no such import", "It is kept for an hour; send the file again");
 }
 
+/// Uploads that a process which was killed left behind: passwords are in them.
+void sweep(const std::filesystem::path& folder) {
+    constexpr std::size_t most_looked_at = 10'000;
+    constexpr std::chrono::hours stale{1};
+    std::error_code ec;
+    std::size_t looked_at = 0;
+    for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end && looked_at < most_looked_at;
+         it.increment(ec), ++looked_at) {
+        std::error_code gone;
+        if (!it->path().filename().string().starts_with(import_desk::upload_prefix)) continue;
+        if (!it->is_regular_file(gone) || it->is_symlink(gone)) continue;
+        const auto written = it->last_write_time(gone);
+        if (!gone && std::filesystem::file_time_type::clock::now() - written > stale)
+            std::filesystem::remove(it->path(), gone);
+    }
+}
+
 std::string separator_word(char c) { return c == '\t' ? "tab" : std::string(1, c); }
 
 } // namespace
@@ -79,6 +96,7 @@ result<std::shared_ptr<import_desk::held>> import_desk::take_over(const std::fil
     const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     std::error_code ec;
     std::filesystem::remove(file, ec);
+    sweep(file.parent_path());
     if (fd < 0) return fail(retry_class::local, phase::usage, "The uploaded file cannot be opened");
     auto h = std::make_shared<held>(fd, std::move(form));
     const auto now =

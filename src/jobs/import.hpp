@@ -79,10 +79,12 @@ struct import_options {
 };
 
 /// Of one process, from any strand. The file has no name on the disk while it is here: nothing is left of it when the
-/// process ends, however it does. Memory: about 50 octets a row while a file is looked at, none afterwards.
+/// process ends, however it does. Memory: at most 100 octets a row while a file is looked at, none afterwards.
 class import_desk {
   public:
     static constexpr std::size_t most_faults = 1'000; ///< kept of one file; the rest is counted
+    /// What the names of files begin with that preview() is given: those that a killed process left are removed.
+    static constexpr std::string_view upload_prefix = "postferry-import-";
 
     import_desk(store::database& db, store::vault& vault, import_options options = {});
     ~import_desk();

@@ -224,6 +224,18 @@ TEST_P(jobs_import, files_that_make_no_sense_are_imports_that_failed) {
     EXPECT_THAT(mailboxes(), IsEmpty());
 }
 
+TEST_P(jobs_import, uploads_that_a_killed_process_left_are_removed) {
+    const auto left = folder_ / "postferry-import-0123", fresh = folder_ / "postferry-import-4567",
+               other = folder_ / "postferry-else";
+    for (const auto& file : {left, fresh, other}) std::ofstream(file) << "x";
+    for (const auto& file : {left, other})
+        std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+    preview(two, form(batch_mode::upsert));
+    EXPECT_FALSE(std::filesystem::exists(left));
+    EXPECT_TRUE(std::filesystem::exists(fresh)) << "somebody may be sending it";
+    EXPECT_TRUE(std::filesystem::exists(other));
+}
+
 TEST_P(jobs_import, imports_and_faults_are_bounded) {
     imports({.most = 3, .most_rows = 2'000});
     std::string csv = "target_user,target_password\n";
