@@ -100,7 +100,7 @@ uid_set set_of(const std::vector<std::uint32_t>& uids) {
 
 } // namespace
 
-task<result<void>> mailbox_pass::state::open_books(folder_work& f, std::uint32_t mark) {
+task<result<void>> mailbox_pass::state::open_books(folder_work& f, std::uint32_t mark) const {
     auto book = co_await env_.books->begin_folder(mailbox_, f.map.source, f.map.target, f.source.uid_validity,
                                                   f.target->uid_validity, mark);
     if (!book) co_return std::unexpected(book.error());
@@ -155,44 +155,54 @@ task<result<void>> mailbox_pass::state::wait_for_quiet() {
     co_return result<void>{};
 }
 
+task<> mailbox_pass::state::open_for_copy(folder_work& f, std::uint32_t mark, std::optional<error>& first) const {
+    const auto ok = co_await open_books(f, mark);
+    if (!ok && !first) first = ok.error();
+}
+
+// What on the target may be a message of the folder that is not settled.
+task<result<uid_set>> mailbox_pass::state::candidates_for(const folder_work& f, std::uint32_t mark) {
+    uid_set out;
+    if (f.wanted.empty() && f.skipped.empty() && f.held_back.empty()) co_return out;
+    if (f.target->messages > 0) {
+        const std::uint32_t from = f.adrift_untold.empty() ? mark : std::min(mark, f.memory->first_mark);
+        auto there = co_await on_target_from(f, from);
+        if (!there) co_return std::unexpected(there.error());
+        out = std::move(*there);
+    }
+    if (!out.empty()) {
+        if (auto ok = co_await claim_known(f); !ok) co_return std::unexpected(ok.error());
+        out.remove(claimed_[f.target_handle]);
+    }
+    for (const auto& [target_uid, source_uid] : f.adrift) out.add(target_uid);
+    co_return out;
+}
+
+task<result<void>> mailbox_pass::state::match_all(folder_work& f, std::uint32_t mark, bool new_book) {
+    auto candidates = co_await candidates_for(f, mark);
+    if (!candidates) co_return std::unexpected(candidates.error());
+    if (f.replanted)
+        if (auto ok = co_await replant(f, mark); !ok) co_return ok;
+    if (candidates->empty()) co_return result<void>{};
+    if (new_book && !f.opened)
+        if (auto ok = co_await open_books(f, mark); !ok) co_return ok;
+    co_return co_await match(f, std::move(*candidates));
+}
+
 task<result<void>> mailbox_pass::state::match_and_open() {
     claimed_.clear();
     if (auto ok = co_await wait_for_quiet(); !ok) co_return ok;
     std::vector<task<>> openings;
     std::optional<error> first;
-    const auto open = [this, &first](folder_work& f, std::uint32_t mark) -> task<> {
-        const auto ok = co_await open_books(f, mark);
-        if (!ok && !first) first = ok.error();
-    };
     for (folder_work& f : folders_) {
         if (!f.moved || !f.prepared || f.trouble) continue;
         const bool new_book = f.book.id == 0 || f.new_generation || f.replanted;
         if (f.wanted.empty() && f.held_back.empty() && (!new_book || only_new())) continue;
         const std::uint32_t mark = new_book ? 1 : std::max(f.book.target_mark, 1U);
-        uid_set candidates;
-        const bool open_ones = !f.wanted.empty() || !f.skipped.empty() || !f.held_back.empty();
-        if (open_ones && f.target->messages > 0) {
-            const std::uint32_t from = f.adrift_untold.empty() ? mark : std::min(mark, f.memory->first_mark);
-            auto there = co_await on_target_from(f, from);
-            if (!there) co_return std::unexpected(there.error());
-            candidates = std::move(*there);
-        }
-        if (!candidates.empty()) {
-            if (auto ok = co_await claim_known(f); !ok) co_return ok;
-            candidates.remove(claimed_[f.target_handle]);
-        }
-        if (open_ones)
-            for (const auto& [target_uid, source_uid] : f.adrift) candidates.add(target_uid);
-        if (f.replanted)
-            if (auto ok = co_await replant(f, mark); !ok) co_return ok;
-        if (!candidates.empty()) {
-            if (new_book && !f.opened)
-                if (auto ok = co_await open_books(f, mark); !ok) co_return ok;
-            if (auto ok = co_await match(f, std::move(candidates)); !ok) co_return ok;
-        }
+        if (auto ok = co_await match_all(f, mark, new_book); !ok) co_return ok;
         // From here on, what lies below the target's UIDNEXT is known; what a crash leaves behind lies above it.
         // Not so what was held back: it may still show, wherever it is.
-        openings.push_back(open(f, f.held_back.empty() ? std::max(f.target->uid_next, 1U) : mark));
+        openings.push_back(open_for_copy(f, f.held_back.empty() ? std::max(f.target->uid_next, 1U) : mark, first));
     }
     if (!openings.empty()) co_await net::join_all(std::move(openings));
     if (first) co_return std::unexpected(*first);

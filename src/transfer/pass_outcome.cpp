@@ -16,7 +16,7 @@ namespace {
 bool is_odd(const mailbox::message_date& date) {
     const auto now =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-    return date.unix_seconds < 365 * 86'400 || date.unix_seconds > now + 86'400;
+    return date.unix_seconds < std::int64_t{365} * 86'400 || date.unix_seconds > now + 86'400;
 }
 
 bool is_keyword(std::string_view flag) { return !flag.starts_with('\\'); }
@@ -125,15 +125,16 @@ void mailbox_pass::state::refused(std::size_t folder, std::vector<sent_message> 
     const bool ends_the_sweep =
         is_over_quota(why) || why.cls == retry_class::transient || why.cls == retry_class::throttled;
     if (ends_the_sweep) {
-        if (!halt_) halt_ = why;
-        if (is_over_quota(why)) name_full(*halt_, f);
+        // Of several batches under way the first one's words stand for all.
+        if (!halt_ && is_over_quota(why))
+            name_full(halt_.emplace(why), f);
+        else if (!halt_)
+            halt_ = why;
         end_streams(*halt_);
     } else if (why.response_code == "TRYCREATE" || why.response_code == "NONEXISTENT") {
         if (!f.trouble) f.trouble = why;
-    } else if (batch.size() == 1 && goes_plainer(folder, batch.front(), why)) {
-        // It stays wanted.
-    } else if (batch.size() == 1 && take_refusal(f, batch.front(), why)) {
-        // It stays wanted: treat_refused() looks at it.
+    } else if (batch.size() == 1 && (goes_plainer(folder, batch.front(), why) || take_refusal(f, batch.front(), why))) {
+        // It stays wanted: the next sweep brings it otherwise, or treat_refused() looks at it.
     } else if (batch.size() == 1) {
         fail_message(f, batch.front().uid, batch.front().octets, why);
         f.memory->refused.insert_or_assign(batch.front().uid, f.failed.at(batch.front().uid));

@@ -209,7 +209,10 @@ class mailbox_pass::state final : private mailbox::scan_sink {
     // pass_match.cpp
     task<result<void>> wait_for_quiet();
     task<result<void>> match_and_open();
-    task<result<void>> open_books(folder_work& f, std::uint32_t mark);
+    task<result<void>> open_books(folder_work& f, std::uint32_t mark) const;
+    task<> open_for_copy(folder_work& f, std::uint32_t mark, std::optional<error>& first) const;
+    task<result<uid_set>> candidates_for(const folder_work& f, std::uint32_t mark);
+    task<result<void>> match_all(folder_work& f, std::uint32_t mark, bool new_book);
     task<result<uid_set>> on_target_from(const folder_work& f, std::uint32_t mark);
     task<result<void>> match(folder_work& f, uid_set candidates);
     std::optional<std::uint32_t> take_match(folder_work& f, const matched_pair& pair, std::uint64_t octets,
@@ -311,7 +314,7 @@ class mailbox_pass::state final : private mailbox::scan_sink {
 
     std::uint32_t flag_index(folder_work& f, const std::string& canonical);
     void progress_now(mailbox_state s, std::string_view folder = {}, std::string note = {});
-    void note(std::string_view text) {
+    void note(std::string_view text) const {
         if (env_.on_note) env_.on_note(text);
     }
     [[nodiscard]] error stopped() const;
