@@ -240,8 +240,7 @@ TEST_P(pages_of, wait_for_the_rest_of_a_stopped_batch) {
     const auto path = link(id);
     const auto batch = look(id).batch;
     must([batch](tables& t) {
-        return store::change_state(t, batch,
-                                   store::batch_change{.to = store::batch_state::stopped, .actor = "t"});
+        return store::change_state(t, batch, store::batch_change{.to = store::batch_state::stopped, .actor = "t"});
     });
     EXPECT_EQ(post(path, std::string(right_form)).status, 200U);
     EXPECT_EQ(look(id).state, mailbox_state::ready);
