@@ -9,15 +9,13 @@ import json
 import os
 import pathlib
 import secrets
-import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
+from contract_server import Server  # noqa: E402
 from contract_support import CONTRACT, OPERATIONS, Client, TooLarge, damaged, resolved, sample  # noqa: E402
-from lab.postgres import Postgres  # noqa: E402
 
 ROLES = ["anyone", "read", "operate", "admin", "owner"]
 OF_PERSON = {"viewer": "read", "operator": "operate", "admin": "admin", "owner": "owner"}
@@ -26,33 +24,6 @@ PASSWORD = "correct horse battery"
 ELSEWHERE = {"POST /domains/{domain}/reconcile", "POST /domains/{domain}/discover-aliases", "POST /accounts/{account}/suspend",
              "POST /accounts/{account}/resume", "POST /accounts/{account}/password", "POST /aliases/{alias}/approve",
              "GET /events/stream"}
-
-
-class Server:
-    """The sample server over a store of its own."""
-
-    def __init__(self, program, kind):
-        self.folder = tempfile.TemporaryDirectory(prefix="postferry-contract-")
-        folder = pathlib.Path(self.folder.name)
-        self.postgres = Postgres() if kind == "postgresql" else None
-        where = str(folder / "store.db")
-        if self.postgres:
-            self.postgres.sql("CREATE DATABASE contract")
-            where = self.postgres.url("contract")
-        key = folder / "key"
-        with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-            file.write(f"postferry-seal-key-1 {secrets.token_hex(32)}\n")
-        self.process = subprocess.Popen([program, where, key, str(folder / "socket")], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        self.about = json.loads(self.process.stdout.readline())
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.stdout.close()
-        assert self.process.wait(60) == 0
-        if self.postgres:
-            self.postgres.stop()
-        self.folder.cleanup()
 
 
 class Contract(unittest.TestCase):

@@ -6,6 +6,7 @@
 #include "app/option_checks.hpp"
 #include "app/report_json.hpp"
 #include "app/report_list.hpp"
+#include "app/waivers.hpp"
 #include "store/refusal.hpp"
 #include "transfer/pauses.hpp"
 
@@ -115,6 +116,7 @@ bool concerns_the_server(const error& why) noexcept {
 struct service_pass_runner::logins {
     mailbox::endpoint from, to;
     std::optional<secret> source_refresh, target_refresh;
+    waived_messages waived; ///< what somebody has accepted to leave behind
 };
 
 /// One pass on its way.
@@ -215,9 +217,10 @@ task<result<service_pass_runner::logins>> service_pass_runner::open_logins(const
     l.to = std::move(*to);
     struct opened {
         std::optional<secret> source, target, source_refresh, target_refresh;
+        waived_messages waived;
     };
-    auto got = co_await on_.db.read([&vault = on_.vault, id = std::to_string(m.id), source = m.source_server,
-                                     target = m.target_server](tables& t) -> result<opened> {
+    auto got = co_await on_.db.read([&vault = on_.vault, mailbox = m.id, id = std::to_string(m.id),
+                                     source = m.source_server, target = m.target_server](tables& t) -> result<opened> {
         using store::owner_kind;
         opened o;
         const auto mine = [&](std::string purpose) {
@@ -233,10 +236,14 @@ task<result<service_pass_runner::logins>> service_pass_runner::open_logins(const
         auto d = first_of(t, vault, {mine("target.refresh_token")});
         for (auto* each : {&a, &b, &c, &d})
             if (!*each) return std::unexpected(std::move(each->error()));
+        auto kept = t.waivers.of(mailbox);
+        if (!kept) return std::unexpected(std::move(kept.error()));
+        for (store::waiver& w : *kept) o.waived.emplace(std::move(w.folder), w.source_uid);
         return opened{.source = std::move(*a),
                       .target = std::move(*b),
                       .source_refresh = std::move(*c),
-                      .target_refresh = std::move(*d)};
+                      .target_refresh = std::move(*d),
+                      .waived = std::move(o.waived)};
     });
     if (!got) co_return std::unexpected(std::move(got.error()));
     auto ok = complete(l.from, std::move(got->source), got->source_refresh, on_.settings(), "source");
@@ -244,6 +251,7 @@ task<result<service_pass_runner::logins>> service_pass_runner::open_logins(const
     if (!ok) co_return std::unexpected(std::move(ok.error()));
     l.source_refresh = std::move(got->source_refresh);
     l.target_refresh = std::move(got->target_refresh);
+    l.waived = std::move(got->waived);
     co_return l;
 }
 
@@ -317,6 +325,7 @@ task<pass_end> service_pass_runner::run(jobs::work what, jobs::pass_hooks hooks,
         end.counts = what.mailbox.counts;
         co_return end;
     }
+    if (!in->waived.empty()) words->waived = std::make_shared<const waivers>(waivers::of_one(std::move(in->waived)));
     // The names refer to the ledger, and whoever says goodbye last to both.
     struct books_of_one {
         std::shared_ptr<store::ledger_books> books;

@@ -62,6 +62,12 @@ result<waivers> waivers::read(const std::filesystem::path& file, bool several) {
     return parse(text, file.string(), several);
 }
 
+waivers waivers::of_one(waived_messages messages) {
+    waivers out;
+    if (!messages.empty()) out.by_mailbox_[""] = std::make_shared<waived_messages>(std::move(messages));
+    return out;
+}
+
 std::shared_ptr<const waived_messages> waivers::of(const std::string& mailbox) const {
     const auto own = by_mailbox_.find(mailbox);
     const auto only = by_mailbox_.find("");

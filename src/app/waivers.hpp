@@ -26,6 +26,9 @@ class waivers {
     [[nodiscard]] static result<waivers> parse(std::string_view text, std::string_view name, bool several);
     [[nodiscard]] static result<waivers> read(const std::filesystem::path& file, bool several);
 
+    /// Of the only mailbox that there is.
+    [[nodiscard]] static waivers of_one(waived_messages messages);
+
     /// Null: nothing is waived there.
     [[nodiscard]] std::shared_ptr<const waived_messages> of(const std::string& mailbox) const;
 

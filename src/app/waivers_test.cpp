@@ -17,6 +17,11 @@ TEST(waivers, of_one_mailbox) {
     EXPECT_EQ(waivers::parse("# nothing\n", "w", false)->of("x"), nullptr);
 }
 
+TEST(waivers, of_one_that_the_store_keeps) {
+    EXPECT_THAT(*waivers::of_one({{"INBOX", 7}}).of("imaps://alice@old"), ElementsAre(Pair("INBOX", 7U)));
+    EXPECT_EQ(waivers::of_one({}).of("imaps://alice@old"), nullptr);
+}
+
 TEST(waivers, of_several) {
     const auto w =
         waivers::parse("imaps://a@old\tINBOX\t1\nimaps://b@old\tINBOX\t2\nimaps://a@old\tSent\t3", "w", true);
