@@ -87,7 +87,6 @@ struct remote_session::attempt {
     const octet_sink& to; ///< empty: the body is kept
     std::string key;
     std::string text = {};    ///< the request's body
-    bool begun = false;       ///< something of an answer has come
     bool given_out = false;   ///< something has gone to the sink
     std::string pending = {}; ///< read and not yet parsed
 
@@ -120,13 +119,12 @@ namespace {
 
 /// Feeds `parser` until `done` says so. Reads only what it needs.
 template <class Done>
-task<result<void>> read_until(remote_line& line, parser_type& parser, std::string& pending, bool& begun,
+task<result<void>> read_until(remote_line& line, parser_type& parser, std::string& pending,
                               std::chrono::seconds patience, Done done) {
     std::array<char, 16 * 1024> room{};
     while (!done()) {
         boost::system::error_code ec;
         if (!pending.empty()) {
-            begun = true;
             const std::size_t used = parser.put(boost::asio::buffer(pending), ec);
             pending.erase(0, used);
             if (parser.is_header_done() && parser.get().body().failed)
@@ -159,6 +157,23 @@ task<result<void>> write_file(remote_line& line, const std::filesystem::path& fi
     co_return result<void>{};
 }
 
+/// The head of the answer; a file is sent when the service asks for it (100 Continue).
+task<result<void>> read_head(remote_line& line, std::optional<parser_type>& parser, std::string& pending,
+                             const remote_request& r) {
+    for (bool body_sent = r.upload.empty();;) {
+        parser.emplace();
+        parser->header_limit(longest_head);
+        parser->body_limit(boost::none);
+        parser->eager(false);
+        auto ok = co_await read_until(line, *parser, pending, r.patience, [&] { return parser->is_header_done(); });
+        if (!ok || parser->get().result_int() != 100) co_return ok;
+        if (body_sent) continue;
+        body_sent = true;
+        // What cannot be written any more has been answered, or the line is gone: reading tells which.
+        (void)co_await write_file(line, r.upload);
+    }
+}
+
 std::optional<std::chrono::seconds> pause_of(const parser_type& p) {
     const auto n = parse_u32(field_of(p, beast_http::field::retry_after));
     if (!n) return std::nullopt;
@@ -189,20 +204,8 @@ task<result<remote_reply>> remote_session::try_once(attempt& now) {
     }
     if (auto ok = co_await send(now); !ok) co_return std::unexpected(std::move(ok.error()));
     std::optional<parser_type> parser;
-    for (bool body_sent = !now.waits_for_word();;) {
-        parser.emplace();
-        parser->header_limit(longest_head);
-        parser->body_limit(boost::none);
-        parser->eager(false);
-        auto ok = co_await read_until(*line_, *parser, now.pending, now.begun, now.r.patience,
-                                      [&] { return parser->is_header_done(); });
-        if (!ok) co_return std::unexpected(std::move(ok.error()));
-        if (parser->get().result_int() != 100) break;
-        if (body_sent) continue;
-        body_sent = true;
-        // What cannot be written any more has been answered, or the line is gone: reading tells which.
-        (void)co_await write_file(*line_, now.r.upload);
-    }
+    if (auto ok = co_await read_head(*line_, parser, now.pending, now.r); !ok)
+        co_return std::unexpected(std::move(ok.error()));
     remote_reply reply{.status = parser->get().result_int(),
                        .type = field_of(*parser, beast_http::field::content_type),
                        .etag = field_of(*parser, beast_http::field::etag),
@@ -222,8 +225,8 @@ task<result<remote_reply>> remote_session::try_once(attempt& now) {
     };
     parser->eager(true);
     if (reply.status != 204 && reply.status != 304)
-        if (auto ok = co_await read_until(*line_, *parser, now.pending, now.begun, now.r.patience,
-                                          [&] { return parser->is_done(); });
+        if (auto ok =
+                co_await read_until(*line_, *parser, now.pending, now.r.patience, [&] { return parser->is_done(); });
             !ok)
             co_return std::unexpected(std::move(ok.error()));
     if (!parser->keep_alive()) line_.reset();
@@ -240,7 +243,6 @@ task<result<remote_reply>> remote_session::fetch(remote_request r, octet_sink to
     if (r.body) now.text = json::serialize(*r.body);
     for (int tries = 1;; ++tries) {
         now.pending.clear();
-        now.begun = false;
         auto reply = co_await try_once(now);
         const secret wiped(std::move(now.text)); // may hold a password
         if (reply || is_answer(reply.error())) co_return reply;
