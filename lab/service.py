@@ -151,8 +151,8 @@ class Service:
         """Started; ended with the service at the latest."""
         line = [*self.before, *before, self.program, *words, "--config", str(config or self.config)]
         one = Process(name, line, self.folder / f"{name}.log", self.environment)
-        self.processes[name] = one
-        return one.start()
+        self.processes[name] = one.start()  # known only when it has a number: others read along
+        return one
 
     def serve(self, *words: str, wait: bool = True, name: str = "serve", **options) -> Process:
         one = self.process(name, "serve", *words, **options)

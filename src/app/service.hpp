@@ -1,6 +1,7 @@
 #pragma once
 // What a process of the service (`postferry serve`, `postferry worker`) stands on, and what is put on top of it.
 #include "app/config.hpp"
+#include "base/secret.hpp"
 #include "http/message.hpp"
 #include "jobs/commands.hpp"
 #include "jobs/driver_book.hpp"
@@ -12,7 +13,9 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace postferry::app {
@@ -56,8 +59,9 @@ class facades {
     task<http::reply> handle(http::exchange& x);
     /// What to run while the process lives. They stay valid as long as this.
     [[nodiscard]] std::vector<background> backgrounds();
-    /// What people are told once, when the service has begun to listen, for the log and the terminal; a line each.
-    task<std::vector<std::string>> greeting();
+    /// A page where the first owner is made, once the service listens there ("127.0.0.1:8080"). Nothing: there is an
+    /// owner.
+    task<std::optional<secret>> first_owner_link(std::string_view address);
 
   private:
     struct parts;

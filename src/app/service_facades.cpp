@@ -25,9 +25,11 @@ api::guard_options guard_of(const config& c) {
 }
 
 /// How people reach the service: as it is configured, else by the first address.
-std::string public_url(const config_service& s) {
+/// @param address where it listens, port filled in; empty: not yet
+std::string public_url(const config_service& s, std::string_view address = {}) {
     if (!s.public_url.empty() || s.listen.empty()) return s.public_url;
     std::string at = s.listen.front();
+    if (at.ends_with(":0") && !address.empty()) at.replace(at.size() - 1, 1, address.substr(address.rfind(':') + 1));
     // All addresses of the machine: for somebody who sits at it.
     if (at.starts_with("*:")) at.replace(0, 1, "localhost");
     return fmt::format("{}://{}", s.tls_certificate.empty() ? "http" : "https", at);
@@ -75,16 +77,12 @@ task<http::reply> facades::handle(http::exchange& x) { return parts_->http->hand
 
 std::vector<background> facades::backgrounds() { return {}; }
 
-task<std::vector<std::string>> facades::greeting() {
-    std::vector<std::string> lines;
-    const std::string at = public_url(parts_->on.settings().service);
-    const auto link = co_await api::new_first_owner_link(parts_->on.db, parts_->on.vault, at);
-    if (link && *link) {
-        lines.emplace_back(
-            "nobody can sign in yet. Make the first owner on this machine: postferry user add --owner NAME");
-        if (!at.empty()) lines.emplace_back(fmt::format("or with a browser, within 24 hours: {}", (*link)->reveal()));
-    }
-    co_return lines;
+task<std::optional<secret>> facades::first_owner_link(std::string_view address) {
+    const std::string at = public_url(parts_->on.settings().service, address);
+    if (at.empty()) co_return std::nullopt;
+    auto link = co_await api::new_first_owner_link(parts_->on.db, parts_->on.vault, at);
+    if (!link) co_return std::nullopt;
+    co_return std::move(*link);
 }
 
 } // namespace postferry::app

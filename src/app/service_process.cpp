@@ -3,11 +3,11 @@
 #include "api/pages.hpp"
 #include "app/config_provisioning.hpp"
 #include "app/exit_code.hpp"
+#include "app/first_owner_notice.hpp"
 #include "app/log.hpp"
 #include "app/service.hpp"
 #include "app/service_pass_runner.hpp"
 #include "app/service_store.hpp"
-#include "app/standard_output.hpp"
 #include "app/system_notify.hpp"
 #include "http/server.hpp"
 #include "jobs/hook.hpp"
@@ -188,10 +188,9 @@ class service_process {
                   store_.db->name());
         notify_system(fmt::format("READY=1\nSTATUS={}", where));
         if (!server_) co_return;
-        for (const std::string& line : co_await facades_->greeting()) {
-            log::info({}, "{}", line);
-            to_stdout(line + "\n");
-        }
+        const auto addresses = server_->addresses();
+        show_first_owner_link(co_await facades_->first_owner_link(addresses.empty() ? "" : addresses.front()),
+                              call_.file->values.store.key_file);
     }
 
     task<> keep_books() {

@@ -77,7 +77,7 @@ class ServiceCase(unittest.TestCase):
             self.new.forget(user)
 
     def pids(self) -> list[int]:
-        return [one.pid for one in self.service.processes.values()] if self.service else []
+        return [one.pid for one in list(self.service.processes.values())] if self.service else []
 
     # -- parts ----------------------------------------------------------------------------------------------------
 

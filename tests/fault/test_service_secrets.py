@@ -51,6 +51,12 @@ class Secrets(ServiceCase):
     def live_through_everything(self) -> None:
         """Sign-ins, tokens, credentials, passes, refusals: whatever has to do with a secret."""
         here = self.service
+        note = here.folder / "first-owner-link"
+        until(lambda: note.exists() and note.read_text().endswith("\n"), 10, "the link for the first owner")
+        self.assertEqual(note.stat().st_mode & 0o777, 0o600)
+        link = note.read_text().strip()
+        self.assertEqual(here.over_tcp("GET", "/" + urllib.parse.urlsplit(link).path).status, 200)
+        self.secrets["the first owner's link"] = link.rpartition("/")[2]
         here.call("POST", "/users", {**OWNER, "role": "owner"})
         self.secrets["a user's password"] = OWNER["password"]
         session = here.over_tcp("POST", "/session", OWNER)
@@ -137,7 +143,7 @@ class Secrets(ServiceCase):
 
     def files(self) -> dict[str, bytes]:
         """Everything below the service's folder but what is there to hold secrets."""
-        mine = {self.service.key_file, self.service.folder / "database-password"}
+        mine = {self.service.key_file, *(self.service.folder / name for name in ("database-password", "first-owner-link"))}
         return {str(path): path.read_bytes() for path in self.service.folder.rglob("*")
                 if path.is_file() and path not in mine}
 
