@@ -1,5 +1,6 @@
 #pragma once
 #include "api/context.hpp"
+#include "api/page_body.hpp"
 #include "api/views.hpp"
 #include "store/database.hpp"
 #include "store/paging.hpp"
@@ -32,10 +33,9 @@ task<outcome<http::reply>> list(store::database& db, const context& c, Query que
     const store::paging where{.after = page->after, .limit = page->limit, .newest_first = newest_first};
     auto rows = co_await db.read([where, query = std::move(query)](store::tables& t) { return query(t, where); });
     if (!rows) co_return refuse(rows.error());
-    boost::json::array items;
-    items.reserve(rows->rows.size());
-    for (const auto& row : rows->rows) items.push_back(view_of(row));
-    co_return page_reply(std::move(items), rows->more ? std::optional(rows->rows.back().id) : std::nullopt);
+    page_body body;
+    for (const auto& row : rows->rows) body.add(view_of(row));
+    co_return std::move(body).done(rows->more ? std::optional(rows->rows.back().id) : std::nullopt);
 }
 
 /// One row with its ETag, or 404: `query(tables&, id)` answers an optional row.
