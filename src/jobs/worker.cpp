@@ -199,6 +199,10 @@ task<result<void>> worker::beat() {
     }
     for (const running_ptr& r : changed)
         if (auto ok = co_await reload(r); !ok) co_return ok;
+    // The log of a pass that takes a day is read while it runs.
+    std::vector<running_ptr> at_work;
+    for (const auto& [id, r] : running_) at_work.push_back(r);
+    for (const running_ptr& r : at_work) co_await keep_lines(r);
     co_await watch_windows();
     // A pass whose end could not be stored, or that broke: nobody is at work there, whatever the store thinks.
     std::vector<store::lease> dropped;

@@ -1,4 +1,5 @@
 // One mailbox at work: its account, its passes, and what is kept of them.
+#include "base/words.hpp"
 #include "jobs/batch_progress.hpp"
 #include "jobs/decide.hpp"
 #include "jobs/detail/running.hpp"
@@ -45,6 +46,24 @@ std::string_view word_of(pass_end::how what) noexcept {
     case pass_end::how::stopped: return "stopped";
     }
     return "?";
+}
+
+/// "bulk pass done: 120 messages on the source, 100 copied, 20 there already; perfect".
+std::string words_of(transfer::pass_kind kind, const pass_end& end) {
+    const store::message_counts& c = end.counts;
+    std::string text = fmt::format("{} pass {}: {} messages on the source, {} copied, {} there already",
+                                   transfer::name_of(kind), word_of(end.what), grouped(c.messages_source),
+                                   grouped(c.messages_copied), grouped(c.messages_present));
+    if (c.messages_skipped > 0) text += fmt::format(", {} skipped by rule", grouped(c.messages_skipped));
+    if (c.messages_failed > 0) text += fmt::format(", {} failed", grouped(c.messages_failed));
+    if (!end.grade.empty()) text += "; " + end.grade;
+    if (end.why) text += ". " + end.why->message();
+    return text;
+}
+
+store::log_level level_of(const pass_end& end) noexcept {
+    if (end.what == pass_end::how::failed) return store::log_level::error;
+    return end.counts.messages_failed > 0 ? store::log_level::warning : store::log_level::info;
 }
 
 /// What the end of a pass is stored from.
@@ -209,8 +228,12 @@ task<> worker::pass_after_pass(running_ptr r) {
                   .lease = r->lease,
                   .connections = options_.connections};
         const executor line = asio::make_strand(pool_);
-        pass_end end = co_await asio::co_spawn(line, runner_.run(std::move(what), hooks_of(r), r->stop.get_token()),
+        const pass_hooks hooks = hooks_of(r);
+        hooks.on_line(store::log_level::info, {}, fmt::format("{} pass begins", transfer::name_of(r->kind)));
+        pass_end end = co_await asio::co_spawn(line, runner_.run(std::move(what), hooks, r->stop.get_token()),
                                                asio::use_awaitable);
+        co_await keep_lines(r); // before the last one: it has room then
+        hooks.on_line(level_of(end), {}, words_of(r->kind, end));
         co_await keep_lines(r);
         if (const auto becomes = r->kind == transfer::pass_kind::verify ? outcome_of_verify(end) : std::nullopt)
             co_await run_hook(r, *becomes, end.grade);
