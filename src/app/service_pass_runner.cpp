@@ -7,6 +7,7 @@
 #include "app/report_json.hpp"
 #include "app/report_list.hpp"
 #include "app/waivers.hpp"
+#include "base/words.hpp"
 #include "store/refusal.hpp"
 #include "transfer/pauses.hpp"
 
@@ -303,6 +304,18 @@ pass_end end_of_report(const transfer::mailbox_report& r, const jobs::work& what
     return end;
 }
 
+/// A line of the log for each folder in which there was something to do.
+void tell_folders(const transfer::mailbox_report& r, const jobs::pass_hooks& hooks) {
+    for (const transfer::folder_report& f : r.folders) {
+        const auto& m = f.messages;
+        for (const std::string& note : f.notes) hooks.on_line(store::log_level::info, f.source, note);
+        if (m.copied == 0 && m.failed == 0) continue;
+        hooks.on_line(m.failed > 0 ? store::log_level::warning : store::log_level::info, f.source,
+                      fmt::format("{} copied, {} there already, {} skipped by rule, {} failed of {}", grouped(m.copied),
+                                  grouped(m.present), grouped(m.skipped), grouped(m.failed), grouped(m.source)));
+    }
+}
+
 pass_end failed(error why) {
     pass_end end;
     end.what = why.cls == retry_class::cancelled ? pass_end::how::stopped : pass_end::how::failed;
@@ -411,6 +424,7 @@ task<pass_end> service_pass_runner::make_pass(one& p) {
         if (!stored) log::warning(name, "{}", stored.error().message());
     }
     if (auto ok = co_await guests_->save(); !ok) log::warning(name, "{}", ok.error().message());
+    tell_folders(report, p.hooks);
     co_return end_of_report(report, p.what, *p.made);
 }
 
