@@ -173,11 +173,12 @@ result<int> list_mailboxes(noun_context& c) {
                   query.empty() ? "It has no mailboxes yet" : "None of its mailboxes is like that");
 }
 
-/// "12 mailboxes queued; 3 are in a state that does not take it, and stay".
+/// "start: 12 mailboxes changed; 3 are in a state that does not take it, and stay as they are".
 std::string commanded_text(std::string_view verb, const json::object& answer) {
     std::string out = fmt::format("{}: {} changed", verb, counted(count_at(answer, "changed"), "mailbox", "mailboxes"));
     const std::uint64_t left = count_at(answer, "left");
-    if (left > 0) out += fmt::format("; {} in a state that does not take it, and stay as they are", grouped(left));
+    if (left == 1) out += "; 1 is in a state that does not take it, and stays as it is";
+    if (left > 1) out += fmt::format("; {} are in a state that does not take it, and stay as they are", grouped(left));
     return out + "\n" + batch_headline(object_at(answer, "batch")) + "\n";
 }
 
