@@ -118,7 +118,7 @@ class OnSqlite(ServiceCase):
     def test_killed_in_the_middle(self):
         service = self.service(sections=SLOWLY)
         serve = service.serve()
-        batch = self.begin(service)
+        batch = self.begin(service, messages=50)
         for _ in range(2):
             before = self.on_target()
             self.wait_until_half_way(before + MAILBOXES)
