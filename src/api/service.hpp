@@ -32,10 +32,10 @@ struct parts {
     jobs::directory_desk* directory = nullptr; ///< none: nothing is asked of the new server
     jobs::import_desk* imports = nullptr;      ///< none: no CSV is taken
     std::filesystem::path uploads = std::filesystem::temp_directory_path(); ///< where they arrive
-    std::string public_url = {};               ///< how people reach the service; without a slash at its end
-    jobs::login_check* old_server = nullptr;   ///< none: pages take no passwords of mailboxes
-    watch* counts = nullptr;                   ///< none: nobody counts, and there is no /metrics
-    bool open_metrics = false;                 ///< /metrics is for anybody; else for who may read
+    std::string public_url = {};             ///< how people reach the service; without a slash at its end
+    jobs::login_check* old_server = nullptr; ///< none: pages take no passwords of mailboxes
+    watch* counts = nullptr;                 ///< none: nobody counts, and there is no /metrics
+    bool open_metrics = false;               ///< /metrics is for anybody; else for who may read
 };
 
 class service {
