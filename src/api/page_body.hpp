@@ -12,7 +12,7 @@
 namespace postferry::api {
 
 /// {"items": [...], "next": "cursor" or null}. Of a hundred rows one object is there at a time: an array of all of
-/// them, with thousands of small allocations, costs half as much again.
+/// them is thousands of small allocations that live together.
 class page_body {
   public:
     void add(const boost::json::object& row);
