@@ -1,6 +1,7 @@
 // The configuration and the command line: what goes before what, names of OAuth 2 clients, `postferry config`.
 #include "app/config_keys.hpp"
 #include "app/option_checks.hpp"
+#include "base/week.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -2,6 +2,7 @@
 #include "app/config_keys.hpp"
 #include "app/config_put.hpp"
 #include "app/option_checks.hpp"
+#include "base/week.hpp"
 #include "client/presets.hpp"
 #include "mailbox/endpoint.hpp"
 #include "net/http_post.hpp"

@@ -4,6 +4,7 @@
 #include "app/connect.hpp"
 #include "app/report_files.hpp"
 #include "base/text.hpp"
+#include "base/week.hpp"
 
 #include <fmt/format.h>
 
@@ -285,18 +286,6 @@ result<void> check_output(run_options& out, const raw_options& raw) {
 }
 
 } // namespace
-
-std::optional<std::chrono::sys_days> parse_day(std::string_view text) {
-    if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
-    const auto year = parse_u32(text.substr(0, 4));
-    const auto month = parse_u32(text.substr(5, 2));
-    const auto day = parse_u32(text.substr(8, 2));
-    if (!year || !month || !day || *year < 1970) return std::nullopt;
-    const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(*year)), std::chrono::month(*month),
-                                           std::chrono::day(*day)};
-    if (!date.ok()) return std::nullopt;
-    return std::chrono::sys_days(date);
-}
 
 std::optional<double> parse_percent(std::string_view text) {
     const std::size_t dot = text.find('.');

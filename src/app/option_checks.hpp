@@ -41,9 +41,6 @@ void complete_options(raw_options& raw, command what, const config_defaults& fro
 /// `common`, with the words about folders, messages and repairs. Errors as above.
 [[nodiscard]] result<run_options> check_rules(run_options common, const raw_options& raw);
 
-/// "2024-02-29"; nothing when there is no such day.
-[[nodiscard]] std::optional<std::chrono::sys_days> parse_day(std::string_view text);
-
 /// "1", "0.5": above 0, at most 100.
 [[nodiscard]] std::optional<double> parse_percent(std::string_view text);
 

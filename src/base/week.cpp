@@ -45,4 +45,16 @@ std::optional<int> parse_time_of_day(std::string_view text) noexcept {
     return static_cast<int>(*hours * 60 + *minutes);
 }
 
+std::optional<std::chrono::sys_days> parse_day(std::string_view text) noexcept {
+    if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
+    const auto year = parse_u32(text.substr(0, 4));
+    const auto month = parse_u32(text.substr(5, 2));
+    const auto day = parse_u32(text.substr(8, 2));
+    if (!year || !month || !day || *year < 1970) return std::nullopt;
+    const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(*year)), std::chrono::month(*month),
+                                           std::chrono::day(*day)};
+    if (!date.ok()) return std::nullopt;
+    return std::chrono::sys_days(date);
+}
+
 } // namespace postferry

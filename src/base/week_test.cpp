@@ -21,5 +21,12 @@ TEST(week, a_time_of_day_is_minutes_after_midnight) {
         EXPECT_EQ(parse_time_of_day(bad), std::nullopt) << bad;
 }
 
+TEST(week, a_day_is_one_of_the_calendar) {
+    EXPECT_EQ(parse_day("1970-01-02"), std::chrono::sys_days(std::chrono::days(1)));
+    EXPECT_TRUE(parse_day("2024-02-29"));
+    for (const char* wrong : {"", "2023-02-29", "1969-12-31", "2024-2-29", "2024-02-29x", "2024/02/29"})
+        EXPECT_FALSE(parse_day(wrong)) << wrong;
+}
+
 } // namespace
 } // namespace postferry

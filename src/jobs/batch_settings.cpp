@@ -1,5 +1,9 @@
 #include "jobs/batch_settings.hpp"
 
+#include "base/week.hpp"
+#include "message/repair.hpp"
+#include "transfer/folder_rules.hpp"
+
 #include <fmt/format.h>
 
 namespace postferry::jobs {
@@ -43,6 +47,13 @@ copy_settings read_copy(fields f) {
     c.since = f.text("since", {.least = 10, .most = 10});
     c.max_size = f.integer("max_size", 1, std::int64_t{1} << 40);
     c.repair = f.text("repair");
+    for (std::size_t i = 0; i < c.map.size(); ++i)
+        if (const auto rule = transfer::parse_map_rule(c.map[i]); !rule)
+            f.fault(fmt::format("map/{}", i), "must be REGEX=>REPLACEMENT: " + rule.error().what);
+    if (c.since && !parse_day(*c.since)) f.fault("since", "must be a day such as 2024-02-29");
+    if (c.repair && *c.repair != "none" && !message::parse_repairs(*c.repair))
+        f.fault("repair", "must be all, none, or names of repairs with commas between: " +
+                              message::names_of(message::repair_set::all()));
     c.acl = f.flag("acl").value_or(false);
     if (const auto percent = f.integer("sample_percent", 1, 100)) c.sample_percent = static_cast<int>(*percent);
     f.done();
