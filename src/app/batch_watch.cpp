@@ -263,7 +263,8 @@ result<int> follow_events(noun_context& c, const std::string& query) {
         to_stdout(event_line(o, text_at(o, "mailbox").empty() ? fmt::format("batch {}", text_at(o, "batch"))
                                                               : fmt::format("mailbox {}", text_at(o, "mailbox"))));
     });
-    while (!feed.ended() && io.run_one() > 0) {}
+    while (!feed.ended() && io.run_one() > 0) {
+    }
     if (feed.failed()) return std::unexpected(*feed.failed());
     return exit_codes::done;
 }

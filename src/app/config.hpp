@@ -74,7 +74,7 @@ struct config_service {
     bool behind_proxy = false;                          ///< TLS ends at a proxy, which names the client
     std::vector<std::string> trusted_proxies;           ///< "10.0.0.0/8", "::1"
     config_metrics metrics = config_metrics::signed_in; ///< who may read /metrics
-    std::vector<std::string> freeze_hook;           ///< an argument vector; empty: none
+    std::vector<std::string> freeze_hook;               ///< an argument vector; empty: none
     std::uint32_t threads = 0;                          ///< for connections; 0: one for each processor
     std::uint32_t jobs = 8;          ///< mailboxes at a time in this process; 0: workers elsewhere do them
     std::chrono::seconds lease{60};  ///< a worker that was not heard of for so long has lost its mailboxes

@@ -48,9 +48,7 @@ std::unexpected<error> not_connected(const remote_place& place, const boost::sys
 error gone(const boost::system::error_code& ec) {
     // By with_deadline(), which then says that it was late.
     const auto cls = ec == asio::error::operation_aborted ? retry_class::cancelled : retry_class::transient;
-    return fail(cls, phase::fetch,
-                fmt::format("the service closed the connection: {}", ec.message()))
-        .error();
+    return fail(cls, phase::fetch, fmt::format("the service closed the connection: {}", ec.message())).error();
 }
 
 class socket_line final : public remote_line {

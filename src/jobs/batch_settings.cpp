@@ -49,7 +49,7 @@ copy_settings read_copy(fields f) {
     c.repair = f.text("repair");
     for (std::size_t i = 0; i < c.map.size(); ++i)
         if (const auto rule = transfer::parse_map_rule(c.map[i]); !rule)
-            f.fault(fmt::format("map/{}", i), "must be REGEX=>REPLACEMENT: " + rule.error().what);
+            f.fault("map", fmt::format("rule {} must be REGEX=>REPLACEMENT: {}", i + 1, rule.error().what));
     if (c.since && !parse_day(*c.since)) f.fault("since", "must be a day such as 2024-02-29");
     if (c.repair && *c.repair != "none" && !message::parse_repairs(*c.repair))
         f.fault("repair", "must be all, none, or names of repairs with commas between: " +

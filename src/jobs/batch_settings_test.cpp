@@ -17,7 +17,7 @@ std::vector<std::string> faulty_fields(std::string_view body) {
 TEST(batch_settings, rules_are_tried_before_any_mailbox_is) {
     EXPECT_THAT(faulty_fields(R"({"copy": {"map": ["Old/(.*)=>Archive/\\1", "(=>x"], "since": "2024-02-30",
                                            "repair": "everything"}})"),
-                testing::ElementsAre("/copy/map/1", "/copy/since", "/copy/repair"));
+                testing::ElementsAre("/copy/map", "/copy/since", "/copy/repair"));
     EXPECT_THAT(faulty_fields(R"({"copy": {"map": ["a=>b"], "since": "2024-02-29", "repair": "none"}})"),
                 testing::IsEmpty());
     EXPECT_THAT(faulty_fields(R"({"copy": {"repair": "all"}})"), testing::IsEmpty());

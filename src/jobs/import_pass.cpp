@@ -124,8 +124,8 @@ void import_pass::check_mailbox(import_row& r, const accounts::account& m) {
                 "POP3 takes no mail; a target is imap, imaps, lmtp, maildir or mbox");
     r.mailbox.source_url = place_url(source);
     r.mailbox.target_url = place_url(target);
-    for (const auto& [url, where] : {std::pair{&r.mailbox.source_url, column::source_url},
-                                     std::pair{&r.mailbox.target_url, column::target_url}})
+    for (const auto& [url, where] :
+         {std::pair{&r.mailbox.source_url, column::source_url}, std::pair{&r.mailbox.target_url, column::target_url}})
         if (url->size() > longest_url) r.fault(column_of(where), "is too long a URL");
     r.mailbox.source_server = server_key(source);
     r.mailbox.target_server = server_key(target);

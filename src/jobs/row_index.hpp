@@ -8,8 +8,8 @@
 
 namespace postferry::jobs {
 
-/// Which row of a file has said something first. 16 octets for each text, half as much again on average: it keeps 64 bits of
-/// them, and two texts of a million are one by mistake once in thirty million files.
+/// Which row of a file has said something first. 16 octets for each text, half as much again on average: it keeps 64
+/// bits of them, and two texts of a million are one by mistake once in thirty million files.
 class row_index {
   public:
     /// The row that has said it before; else this one has now.
