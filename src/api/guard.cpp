@@ -148,8 +148,10 @@ task<outcome<caller>> guard::identify(http::exchange& x) {
 }
 
 task<outcome<caller>> guard::by_token(std::string token) {
-    auto known =
-        co_await db_.read([hash = hash_of(token)](tables& t) { return with_person(t, t.people.find_token(hash)); });
+    const std::string shown = hash_of(token);
+    if (auto lately = known_.find(shown)) co_return std::move(*lately);
+    const auto read_in = known_.generation();
+    auto known = co_await db_.read([shown](tables& t) { return with_person(t, t.people.find_token(shown)); });
     if (!known) co_return refuse(known.error());
     if (!known->row || !known->person || known->person->disabled) co_return not_signed_in("This token is not valid");
     const store::api_token& t = *known->row;
@@ -164,19 +166,25 @@ task<outcome<caller>> guard::by_token(std::string token) {
     who.name = fmt::format("{} (token {})", known->person->name, t.name);
     who.most = std::min(who.most, access_of_scopes(t.scopes));
     who.token = t.hash;
+    known_.keep(shown, who, read_in);
     co_return who;
 }
 
 task<outcome<caller>> guard::by_cookie(http::exchange& x, std::string cookie) {
-    auto known =
-        co_await db_.read([hash = hash_of(cookie)](tables& t) { return with_person(t, t.people.find_session(hash)); });
+    const std::string shown = hash_of(cookie);
+    const auto wary = [&x](caller who) -> outcome<caller> {
+        if (!http::is_safe(x.verb()) && !same(x.header("x-csrf-token"), who.csrf))
+            return refuse(403, "The X-CSRF-Token of this session is missing or wrong");
+        return who;
+    };
+    if (auto lately = known_.find(shown)) co_return wary(std::move(*lately));
+    const auto read_in = known_.generation();
+    auto known = co_await db_.read([shown](tables& t) { return with_person(t, t.people.find_session(shown)); });
     if (!known) co_return refuse(known.error());
     const bool stands = known->row && known->person && !known->person->disabled && known->row->expires > known->now;
     // An old cookie must not keep anybody from signing in anew.
     if (!stands) co_return caller{.actor = "anyone", .name = "Somebody whose session has ended"};
     const store::session& s = *known->row;
-    if (!http::is_safe(x.verb()) && !same(x.header("x-csrf-token"), s.csrf))
-        co_return refuse(403, "The X-CSRF-Token of this session is missing or wrong");
     if (s.seen + minute <= known->now) {
         const unix_ms last = s.created + std::chrono::milliseconds(options_.longest).count();
         const unix_ms expires = std::min(known->now + std::chrono::milliseconds(options_.idle).count(), last);
@@ -188,7 +196,8 @@ task<outcome<caller>> guard::by_cookie(http::exchange& x, std::string cookie) {
     caller who = caller_of(*known->person);
     who.csrf = s.csrf;
     who.session = s.hash;
-    co_return who;
+    known_.keep(shown, who, read_in);
+    co_return wary(std::move(who));
 }
 
 task<outcome<std::string>> guard::hash_password(secret password) {

@@ -1,6 +1,7 @@
 #pragma once
 // Who is asking: the local socket, an API token, or a session's cookie.
 #include "api/context.hpp"
+#include "api/known_callers.hpp"
 #include "api/login_throttle.hpp"
 #include "base/secret.hpp"
 #include "directory/hash_pool.hpp"
@@ -16,6 +17,7 @@ namespace postferry::api {
 struct guard_options {
     bool secure_cookies = false; ///< browsers see https: TLS here, or a proxy that makes it
     std::chrono::seconds idle{12 * 3600}, longest{7 * 24 * 3600}; ///< of a session
+    std::chrono::milliseconds remember{1'000}; ///< who somebody is, before it is looked up again (known_callers)
 };
 
 /// What a role may do, and what a word of a token's scopes may ("read", "operate", "admin").
@@ -25,11 +27,13 @@ struct guard_options {
 class guard {
   public:
     guard(store::database& db, std::shared_ptr<directory::hash_pool> hashing, guard_options options)
-        : db_(db), hashing_(std::move(hashing)), options_(options) {}
+        : db_(db), hashing_(std::move(hashing)), options_(options), known_(options.remember) {}
 
     /// Nobody known is no failure: the caller may do what needs no sign-in. Refused (401): a token or a cookie that is
     /// not valid any more; 403: an unsafe request with a cookie and without its X-CSRF-Token.
     task<outcome<caller>> identify(http::exchange& x);
+    /// Rights may have changed: whoever comes next is looked up.
+    void forget() { known_.forget(); }
     /// Whether what was shown still holds: for streams, which outlive it. False as well when the store does not answer.
     task<bool> stands(const caller& who);
     /// 401 or 403 unless `who` may do it.
@@ -62,6 +66,7 @@ class guard {
     std::shared_ptr<directory::hash_pool> hashing_;
     guard_options options_;
     login_throttle throttle_;
+    known_callers known_;
     std::mutex mutex_;
     std::string
         decoy_; ///< under the mutex: hash of a password nobody has, so that unknown names take as long as known ones

@@ -156,7 +156,9 @@ task<outcome<http::reply>> service::serve(http::exchange& x, std::string& route)
     }
     if (auto ok = guard_.check(*who, found.to->needs); !ok) co_return std::unexpected(std::move(ok.error()));
     context with{.request = x, .who = *who, .parameters = std::move(found.parameters)};
-    co_return co_await run(*found.to, with);
+    auto done = co_await run(*found.to, with);
+    if (!http::is_safe(x.verb())) guard_.forget(); // it may have been about somebody's rights
+    co_return done;
 }
 
 task<outcome<http::reply>> service::run(const route& to, context& with) {

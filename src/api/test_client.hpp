@@ -52,7 +52,10 @@ class api_test : public testing::Test {
         auto opened = store::database::open((folder_ / "store.db").string(), options);
         ASSERT_TRUE(opened) << opened.error().message();
         db_ = std::move(*opened);
-        service_ = std::make_unique<service>(parts{.db = *db_, .hashing = directory::hash_pool::shared()});
+        service_ = std::make_unique<service>(
+            parts{.db = *db_,
+                  .hashing = directory::hash_pool::shared(),
+                  .guard = {.remember = std::chrono::milliseconds(0)}}); // their clock is not the store's
     }
     void TearDown() override {
         service_.reset();

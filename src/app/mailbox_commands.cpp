@@ -182,6 +182,32 @@ result<int> give_credentials(noun_context& c) {
     return exit_codes::done;
 }
 
+result<int> make_link(noun_context& c) {
+    auto m = named_mailbox(c);
+    if (!m) return std::unexpected(std::move(m.error()));
+    const std::string target = path_of(*m) + "/recredential-link";
+    if (c.words.has("--remove")) {
+        auto gone = c.api.ask({.verb = "DELETE", .target = target});
+        if (!gone) return std::unexpected(std::move(gone.error()));
+        c.say(fmt::format("no link leads to {} any more", text_at(*m, "source_user")));
+        return exit_codes::done;
+    }
+    json::object body;
+    if (c.words.has("--days")) {
+        auto days = parse_number(c.words.text("--days"), "--days", 1, 30);
+        if (!days) return std::unexpected(std::move(days.error()));
+        body["days"] = *days;
+    }
+    auto made = c.api.ask({.verb = "POST", .target = target, .body = std::move(body), .may_repeat = false});
+    if (!made) return std::unexpected(std::move(made.error()));
+    c.show(made->json, [&] {
+        return fmt::format("{}\nFor {} alone, until {}; it works once and is not shown again.\n",
+                           text_at(whole(*made), "url"), text_at(*m, "source_user"),
+                           moment_at(whole(*made), "expires"));
+    });
+    return exit_codes::done;
+}
+
 result<int> mailbox_log(noun_context& c) {
     auto m = named_mailbox(c);
     if (!m) return std::unexpected(std::move(m.error()));
@@ -321,7 +347,7 @@ result<json::object> find_mailbox(const noun_context& c, const std::string& word
 }
 
 std::span<const noun_action> mailbox_actions() noexcept {
-    static constexpr std::array<noun_action, 14> all{{{"mailbox show", show_mailbox},
+    static constexpr std::array<noun_action, 15> all{{{"mailbox show", show_mailbox},
                                                       {"mailbox add", add_mailbox},
                                                       {"mailbox retry", command_mailbox},
                                                       {"mailbox start", command_mailbox},
@@ -331,6 +357,7 @@ std::span<const noun_action> mailbox_actions() noexcept {
                                                       {"mailbox finish", command_mailbox},
                                                       {"mailbox priority", set_priority},
                                                       {"mailbox credentials", give_credentials},
+                                                      {"mailbox link", make_link},
                                                       {"mailbox log", mailbox_log},
                                                       {"mailbox failures", list_failures},
                                                       {"mailbox waive", waive},

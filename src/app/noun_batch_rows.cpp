@@ -244,6 +244,17 @@ std::vector<noun_verb> mailbox_rows() {
          .explanation = "-100 to 100, usually 0; higher first."},
         credentials,
         {.noun = "mailbox",
+         .verb = "link",
+         .summary = "make a link by which its owner gives the new password",
+         .arguments = one,
+         .options = {of_batch,
+                     {.name = "--days", .value = "N", .text = "how long it works: 1 to 30 (default 7)"},
+                     {.name = "--remove", .value = "", .text = "end the links to it that were not used"}},
+         .explanation = "For a mailbox that needs credentials. The link works once, is shown once, and takes the place "
+                        "of those before it. What its owner gives there is tried on the old server before it is kept; "
+                        "then the mailbox goes on (docs/recredential.md).",
+         .examples = "  postferry mailbox link alice@example.org --days 3"},
+        {.noun = "mailbox",
          .verb = "log",
          .summary = "print its log",
          .arguments = one,
