@@ -18,11 +18,6 @@ namespace {
 
 constexpr std::chrono::seconds patience{600}; ///< for what a driver does
 
-const json::object& whole(const remote_reply& reply) {
-    static const json::object none;
-    return reply.json.is_object() ? reply.json.get_object() : none;
-}
-
 // --- accounts ---
 
 result<json::object> named_account(const noun_context& c) {

@@ -19,11 +19,6 @@ namespace json = boost::json;
 
 namespace {
 
-const json::object& whole(const remote_reply& reply) {
-    static const json::object none;
-    return reply.json.is_object() ? reply.json.get_object() : none;
-}
-
 std::string every_batch_state() { return fmt::format("{}", fmt::join(store::words_of<store::batch_state>, ",")); }
 
 std::string path_of(const json::object& batch) { return fmt::format("/batches/{}", text_at(batch, "id")); }

@@ -16,11 +16,6 @@ namespace json = boost::json;
 
 namespace {
 
-const json::object& whole(const remote_reply& reply) {
-    static const json::object none;
-    return reply.json.is_object() ? reply.json.get_object() : none;
-}
-
 result<json::object> named_project(const noun_context& c, const std::string& word) {
     return c.find("/projects", word, "project", {});
 }

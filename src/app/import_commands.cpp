@@ -19,11 +19,6 @@ namespace {
 
 constexpr std::chrono::seconds patience{3'600}; ///< of two million rows
 
-const json::object& whole(const remote_reply& reply) {
-    static const json::object none;
-    return reply.json.is_object() ? reply.json.get_object() : none;
-}
-
 result<std::string> query_for(const noun_context& c, std::string_view usual_mode) {
     const std::filesystem::path file = c.words.text("FILE");
     std::string out =

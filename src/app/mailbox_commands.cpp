@@ -21,11 +21,6 @@ namespace {
 
 constexpr std::size_t most_waived_at_once = 1'000;
 
-const json::object& whole(const remote_reply& reply) {
-    static const json::object none;
-    return reply.json.is_object() ? reply.json.get_object() : none;
-}
-
 result<json::object> named_mailbox(const noun_context& c) { return find_mailbox(c, c.words.text("MAILBOX")); }
 
 std::string path_of(const json::object& mailbox) { return fmt::format("/mailboxes/{}", text_at(mailbox, "id")); }

@@ -137,4 +137,9 @@ result<json::object> noun_context::find(std::string_view collection, const std::
     return found.front();
 }
 
+const boost::json::object& whole(const remote_reply& reply) {
+    static const boost::json::object none;
+    return reply.json.is_object() ? reply.json.get_object() : none;
+}
+
 } // namespace postferry::app

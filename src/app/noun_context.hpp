@@ -55,4 +55,7 @@ class noun_context {
 [[nodiscard]] std::string query_of(const noun_words& words,
                                    std::span<const std::pair<std::string_view, std::string_view>> fields);
 
+/// The object that a reply is; an empty one when it is none.
+[[nodiscard]] const boost::json::object& whole(const remote_reply& reply);
+
 } // namespace postferry::app

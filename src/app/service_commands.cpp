@@ -17,11 +17,6 @@ namespace json = boost::json;
 
 namespace {
 
-const json::object& whole(const remote_reply& reply) {
-    static const json::object none;
-    return reply.json.is_object() ? reply.json.get_object() : none;
-}
-
 std::string limit_text(const json::object& s, std::string_view name) {
     const auto n = number_at(s, name);
     return n ? grouped(static_cast<std::uint64_t>(std::max<std::int64_t>(*n, 0))) : std::string("-");

@@ -49,10 +49,14 @@ task<result<directory::domain_settings>> directory_desk::settings_of(store::reco
     });
 }
 
+task<result<std::shared_ptr<directory::provisioner>>> directory_desk::driver_for(store::record_id domain,
+                                                                                 freeze_kind what, std::string by) {
+    if (auto ok = co_await not_frozen(db_, domain, what); !ok) co_return std::unexpected(std::move(ok.error()));
+    co_return drivers_.find(by);
+}
+
 task<result<directory::outcome>> directory_desk::create(store::account account, secret password, std::string by) {
-    if (auto ok = co_await not_frozen(db_, account.domain, freeze_kind::provisioning); !ok)
-        co_return std::unexpected(std::move(ok.error()));
-    auto driver = drivers_.find(by);
+    auto driver = co_await driver_for(account.domain, freeze_kind::provisioning, by);
     if (!driver) co_return std::unexpected(std::move(driver.error()));
     auto settings = co_await settings_of(account.domain);
     if (!settings) co_return std::unexpected(std::move(settings.error()));
@@ -75,9 +79,7 @@ task<result<directory::outcome>> directory_desk::create(store::account account, 
 }
 
 task<result<directory::outcome>> directory_desk::set_password(store::account account, secret password, std::string by) {
-    if (auto ok = co_await not_frozen(db_, account.domain, freeze_kind::passwords); !ok)
-        co_return std::unexpected(std::move(ok.error()));
-    auto driver = drivers_.find(by);
+    auto driver = co_await driver_for(account.domain, freeze_kind::passwords, by);
     if (!driver) co_return std::unexpected(std::move(driver.error()));
     auto address = directory::address::parse(account.address);
     if (!address) co_return std::unexpected(std::move(address.error()));
@@ -86,9 +88,7 @@ task<result<directory::outcome>> directory_desk::set_password(store::account acc
 
 task<result<directory::outcome>> directory_desk::set_quota(store::account account, std::uint64_t octets,
                                                            std::string by) {
-    if (auto ok = co_await not_frozen(db_, account.domain, freeze_kind::provisioning); !ok)
-        co_return std::unexpected(std::move(ok.error()));
-    auto driver = drivers_.find(by);
+    auto driver = co_await driver_for(account.domain, freeze_kind::provisioning, by);
     if (!driver) co_return std::unexpected(std::move(driver.error()));
     auto address = directory::address::parse(account.address);
     if (!address) co_return std::unexpected(std::move(address.error()));
@@ -96,9 +96,7 @@ task<result<directory::outcome>> directory_desk::set_quota(store::account accoun
 }
 
 task<result<directory::outcome>> directory_desk::suspend(store::account account, bool suspended, std::string by) {
-    if (auto ok = co_await not_frozen(db_, account.domain, freeze_kind::provisioning); !ok)
-        co_return std::unexpected(std::move(ok.error()));
-    auto driver = drivers_.find(by);
+    auto driver = co_await driver_for(account.domain, freeze_kind::provisioning, by);
     if (!driver) co_return std::unexpected(std::move(driver.error()));
     auto address = directory::address::parse(account.address);
     if (!address) co_return std::unexpected(std::move(address.error()));
@@ -106,9 +104,7 @@ task<result<directory::outcome>> directory_desk::suspend(store::account account,
 }
 
 task<result<store::alias>> directory_desk::make_alias(store::alias alias, std::string by) {
-    if (auto ok = co_await not_frozen(db_, alias.domain, freeze_kind::provisioning); !ok)
-        co_return std::unexpected(std::move(ok.error()));
-    auto driver = drivers_.find(by);
+    auto driver = co_await driver_for(alias.domain, freeze_kind::provisioning, by);
     if (!driver) co_return std::unexpected(std::move(driver.error()));
     auto all = co_await db_.read([address = alias.address](tables& t) { return t.directory.find_aliases({address}); });
     if (!all) co_return std::unexpected(std::move(all.error()));

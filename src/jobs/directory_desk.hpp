@@ -6,6 +6,7 @@
 #include "store/database.hpp"
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,6 +64,9 @@ class directory_desk {
 
   private:
     task<result<directory::domain_settings>> settings_of(store::record_id domain);
+    /// Errors: what is to be changed there is frozen; there is no such driver.
+    task<result<std::shared_ptr<directory::provisioner>>> driver_for(store::record_id domain, freeze_kind what,
+                                                                     std::string by);
 
     store::database& db_;
     driver_book& drivers_;
