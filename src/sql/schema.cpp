@@ -1,5 +1,7 @@
 #include "sql/schema.hpp"
 
+#include <fmt/format.h>
+
 namespace postferry::sql {
 
 result<schema_fit> inspect(connection& db, const schema& wanted) {
@@ -14,13 +16,35 @@ result<schema_fit> inspect(connection& db, const schema& wanted) {
 
 namespace {
 
+result<void> add_column(connection& db, const schema_step::column& wanted) {
+    // SQLite has no ADD COLUMN IF NOT EXISTS.
+    auto q = db.prepare(spelling{.sqlite = "SELECT count(*) FROM pragma_table_info($1) WHERE name = $2",
+                                 .postgresql = "SELECT count(*) FROM information_schema.columns WHERE table_schema = "
+                                               "current_schema() AND table_name = $1 AND column_name = $2"}
+                            .in(db.dialect()));
+    if (!q) return std::unexpected(std::move(q.error()));
+    auto row = q->first(wanted.table, wanted.name);
+    if (!row) return std::unexpected(std::move(row.error()));
+    if (q->get<int>(0) > 0) return {};
+    while (row && *row) row = q->next(); // a statement that is not at its end locks the table
+    if (!row) return std::unexpected(std::move(row.error()));
+    return db.script(
+        fmt::format("ALTER TABLE {} ADD COLUMN {} {}", wanted.table, wanted.name, wanted.type.in(db.dialect())));
+}
+
+result<void> make(connection& db, const schema_step& step) {
+    for (const schema_step::column& wanted : step.columns)
+        if (auto added = add_column(db, wanted); !added) return added;
+    return db.script(step.in(db.dialect()));
+}
+
 /// One step up from what is there, which another process may have moved since anybody looked. The version reached.
 result<int> next_version(connection& db, const schema& wanted) {
     if (auto locked = db.lock_schema(); !locked) return std::unexpected(std::move(locked.error()));
     auto mark = db.read_schema_mark();
     if (!mark) return std::unexpected(std::move(mark.error()));
     if (mark->version >= wanted.version()) return mark->version;
-    auto done = db.script(wanted.steps[static_cast<std::size_t>(mark->version)].in(db.dialect()));
+    auto done = make(db, wanted.steps[static_cast<std::size_t>(mark->version)]);
     if (done) done = db.write_schema_mark(wanted.application, mark->version + 1);
     if (!done) return std::unexpected(std::move(done.error()));
     return mark->version + 1;

@@ -1,5 +1,6 @@
 #include "store/control_schema.hpp"
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,18 +14,15 @@ namespace {
 // Moments are milliseconds since 1970 UTC, truth is 0 or 1, JSON is text.
 //
 // migration: `due` is when a worker may take it. The index carries all that taking asks, so that thousands that wait
-// for a server without room are passed over without being read; where there are full ones, store/due_queue.hpp goes
-// by pairs of servers. lease_token only rises: it outlives the leases.
+// for a server without room are passed over without being read. lease_token only rises: it outlives the leases.
 // ledger_hold: which process copies a mailbox, where several may (PostgreSQL; store/hold_repository.hpp).
 // batch_tally: kept by whoever changes a migration, in the same transaction, so that a page of batches counts nothing.
 // Every process has a shard of its own: none waits for another's rows.
-// waiver: messages of a mailbox that somebody has accepted to leave behind.
-constexpr std::string_view text = R"(
+constexpr std::string_view version_6 = R"(
 CREATE TABLE project (
   id {key},
   name {text} NOT NULL UNIQUE,
-  created {number} NOT NULL,
-  version {number} NOT NULL DEFAULT 1);
+  created {number} NOT NULL);
 INSERT INTO project (name, created) VALUES ('default', 0);
 CREATE TABLE setting (
   scope {text} NOT NULL,
@@ -73,7 +71,6 @@ CREATE TABLE alias (
   reason {text} NOT NULL,
   UNIQUE (address, goes_to));
 CREATE INDEX alias_domain ON alias (domain, id);
-CREATE INDEX alias_target ON alias (goes_to);
 CREATE TABLE batch (
   id {key},
   project {number} NOT NULL,
@@ -138,13 +135,8 @@ CREATE TABLE migration (
   lease_token {number} NOT NULL DEFAULT 0,
   UNIQUE (batch, source_url, source_user, target_url, target_user));
 CREATE INDEX migration_batch ON migration (batch, id);
-CREATE INDEX migration_batch_state ON migration (batch, state, id);
-CREATE INDEX migration_state ON migration (state, id);
-CREATE INDEX migration_grade ON migration (batch, grade, id);
-CREATE INDEX migration_source ON migration (source_server, id);
-CREATE INDEX migration_target ON migration (target_server, id);
+CREATE INDEX migration_state ON migration (state, batch, id);
 CREATE INDEX migration_due ON migration (priority DESC, due, id, source_server, target_server) WHERE due IS NOT NULL;
-CREATE INDEX migration_pair ON migration (source_server, target_server, priority DESC, due, id) WHERE due IS NOT NULL;
 CREATE INDEX migration_account ON migration (account) WHERE account IS NOT NULL;
 CREATE INDEX migration_ledger ON migration (ledger_mailbox) WHERE ledger_mailbox IS NOT NULL;
 CREATE TABLE lease (
@@ -192,14 +184,6 @@ CREATE TABLE pass (
   octets_copied {number} NOT NULL,
   report {text} NOT NULL);
 CREATE INDEX pass_migration ON pass (migration, id);
-CREATE TABLE waiver (
-  migration {number} NOT NULL,
-  folder {text} NOT NULL,
-  source_uid {number} NOT NULL,
-  waived_by {text} NOT NULL,
-  at {number} NOT NULL,
-  why {text} NOT NULL,
-  PRIMARY KEY (migration, folder, source_uid));
 CREATE TABLE event (
   id {key},
   at {number} NOT NULL,
@@ -290,6 +274,48 @@ CREATE TABLE link (
 CREATE INDEX link_subject ON link (kind, subject);
 )";
 
+// What pages and their filters ask of a hundred thousand mailboxes has an index each. Where servers are full,
+// store/due_queue.hpp goes by pairs of servers.
+// waiver: messages of a mailbox that somebody has accepted to leave behind.
+// alias.seen_*: what of it stands in mail: the header fields, messages, the newest one's moment.
+// migration.notify: as the list says it (docs/bulk.md). aliases_sought: how far its mail was searched for aliases.
+// Unreleased programs made some of this as part of version 6, hence IF NOT EXISTS: what their stores have, they keep.
+constexpr std::string_view version_7 = R"(
+CREATE TABLE IF NOT EXISTS waiver (
+  migration {number} NOT NULL,
+  folder {text} NOT NULL,
+  source_uid {number} NOT NULL,
+  waived_by {text} NOT NULL,
+  at {number} NOT NULL,
+  why {text} NOT NULL,
+  PRIMARY KEY (migration, folder, source_uid));
+CREATE INDEX IF NOT EXISTS alias_target ON alias (goes_to);
+DROP INDEX IF EXISTS migration_state;
+CREATE INDEX migration_state ON migration (state, id);
+CREATE INDEX IF NOT EXISTS migration_batch_state ON migration (batch, state, id);
+CREATE INDEX IF NOT EXISTS migration_grade ON migration (batch, grade, id);
+CREATE INDEX IF NOT EXISTS migration_source ON migration (source_server, id);
+CREATE INDEX IF NOT EXISTS migration_target ON migration (target_server, id);
+CREATE INDEX IF NOT EXISTS migration_pair ON migration (source_server, target_server, priority DESC, due, id)
+  WHERE due IS NOT NULL;
+)";
+
+constexpr sql::spelling added_words{.sqlite = "TEXT NOT NULL DEFAULT ''",
+                                    .postgresql = "TEXT COLLATE \"C\" NOT NULL DEFAULT ''"};
+constexpr sql::spelling added_number{.sqlite = "INTEGER NOT NULL DEFAULT 0", .postgresql = "BIGINT NOT NULL DEFAULT 0"};
+constexpr sql::spelling added_edition{.sqlite = "INTEGER NOT NULL DEFAULT 1",
+                                      .postgresql = "BIGINT NOT NULL DEFAULT 1"};
+constexpr sql::spelling added_moment{.sqlite = "INTEGER", .postgresql = "BIGINT"}; // or none
+
+constexpr std::array columns_7{
+    sql::schema_step::column{.table = "project", .name = "version", .type = added_edition},
+    sql::schema_step::column{.table = "alias", .name = "seen_in", .type = added_words},
+    sql::schema_step::column{.table = "alias", .name = "seen_messages", .type = added_number},
+    sql::schema_step::column{.table = "alias", .name = "seen_newest", .type = added_moment},
+    sql::schema_step::column{.table = "migration", .name = "notify", .type = added_words},
+    sql::schema_step::column{.table = "migration", .name = "aliases_sought", .type = added_words},
+};
+
 std::string spelled(std::string_view source, sql::dialect d) {
     // An id is never given twice, also in SQLite: events, logs and other people's programs remember them.
     static constexpr std::pair<std::string_view, sql::spelling> words[] = {
@@ -311,9 +337,16 @@ std::string spelled(std::string_view source, sql::dialect d) {
 } // namespace
 
 const sql::schema_step& control_tables() noexcept {
-    static const std::string sqlite = spelled(text, sql::dialect::sqlite);
-    static const std::string postgresql = spelled(text, sql::dialect::postgresql);
+    static const std::string sqlite = spelled(version_6, sql::dialect::sqlite);
+    static const std::string postgresql = spelled(version_6, sql::dialect::postgresql);
     static const sql::schema_step step{.sqlite = sqlite, .postgresql = postgresql};
+    return step;
+}
+
+const sql::schema_step& control_tables_7() noexcept {
+    static const std::string sqlite = spelled(version_7, sql::dialect::sqlite);
+    static const std::string postgresql = spelled(version_7, sql::dialect::postgresql);
+    static const sql::schema_step step{.sqlite = sqlite, .postgresql = postgresql, .columns = columns_7};
     return step;
 }
 

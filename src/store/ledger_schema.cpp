@@ -208,7 +208,8 @@ CREATE TABLE repaired (
 
 const sql::schema& ledger_schema() noexcept {
     static constexpr std::uint32_t postferry_ledger = 0x5066'4c31; // "PfL1"
-    static const std::array steps{version_1, version_2, version_3, version_4, version_5, control_tables()};
+    static const std::array steps{version_1, version_2,        version_3,         version_4,
+                                  version_5, control_tables(), control_tables_7()};
     static const sql::schema schema{.application = postferry_ledger, .steps = steps};
     return schema;
 }

@@ -1,4 +1,5 @@
 // Stores that were made by every earlier version are brought up and keep what was in them, on both databases.
+#include "base/digest.hpp"
 #include "store/adopt.hpp"
 #include "store/backup.hpp"
 #include "store/database.hpp"
@@ -8,9 +9,32 @@
 namespace postferry::store {
 namespace {
 
-class schema_steps : public testing::TestWithParam<std::tuple<sql::dialect, int>> {
+// What unreleased programs had in version 6 beyond the step of today (control_schema.cpp); both dialects.
+constexpr std::string_view extended_6 = R"(
+ALTER TABLE project ADD COLUMN version {0} NOT NULL DEFAULT 1;
+CREATE TABLE waiver (migration {0} NOT NULL, folder {1} NOT NULL, source_uid {0} NOT NULL,
+  waived_by {1} NOT NULL, at {0} NOT NULL, why {1} NOT NULL, PRIMARY KEY (migration, folder, source_uid));
+INSERT INTO waiver VALUES (1, 'INBOX', 9, 'anna', 5, 'spam');
+CREATE INDEX alias_target ON alias (goes_to);
+DROP INDEX migration_state;
+CREATE INDEX migration_batch_state ON migration (batch, state, id);
+CREATE INDEX migration_state ON migration (state, id);
+CREATE INDEX migration_grade ON migration (batch, grade, id);
+CREATE INDEX migration_source ON migration (source_server, id);
+CREATE INDEX migration_target ON migration (target_server, id);
+CREATE INDEX migration_pair ON migration (source_server, target_server, priority DESC, due, id) WHERE due IS NOT NULL;
+)";
+
+struct origin {
+    int version;
+    bool extended = false;
+};
+
+class schema_steps : public testing::TestWithParam<std::tuple<sql::dialect, origin>> {
   protected:
-    [[nodiscard]] int from() const { return std::get<1>(GetParam()); }
+    [[nodiscard]] static sql::dialect kind() { return std::get<0>(GetParam()); }
+    [[nodiscard]] int from() const { return std::get<1>(GetParam()).version; }
+    [[nodiscard]] bool extended() const { return std::get<1>(GetParam()).extended; }
 
     /// As the program of that version left it, with rows in each of its tables.
     void make_old() {
@@ -32,22 +56,113 @@ class schema_steps : public testing::TestWithParam<std::tuple<sql::dialect, int>
             "'imaps://a@new', 'p', 'f', 9)",
             "INSERT INTO report (mailbox, pass, ended, body) VALUES (1, 'bulk', '2026-01-01T00:00:00Z', '{}')",
             "INSERT INTO traffic (place, direction, hour, octets) VALUES ('old', 1, 5, 77)",
-            "INSERT INTO repaired (folder, source_uid, repairs) VALUES (1, 2, 4)"};
+            "INSERT INTO repaired (folder, source_uid, repairs) VALUES (1, 2, 4)",
+            "INSERT INTO batch (project, name, state, mode, settings, created, created_by) VALUES (1, 'school', "
+            "'syncing', 'migrate', '{}', 5, 'anna');"
+            "INSERT INTO migration (batch, source_url, target_url, source_user, target_user, source_server, "
+            "target_server, state, reason, reason_class, throttled_by, priority, next_pass, messages_source, "
+            "messages_copied, messages_present, messages_skipped, messages_failed, octets_source, octets_copied, "
+            "grade, passes, since, queued_ms, running_ms, throttled_ms, stalled_ms, position, created) VALUES (1, "
+            "'imaps://old', 'imaps://new', 'b', 'b', 'old:993', 'new:993', 'queued', '', '', '', 0, 'bulk', 0, 0, 0, "
+            "0, 0, 0, 0, '', 0, 5, 0, 0, 0, 0, 1, 5);"
+            "INSERT INTO domain (project, name, display, overrides, provisioning_frozen, passwords_frozen, created) "
+            "VALUES (1, 'old', 'old', '{}', 0, 0, 5);"
+            "INSERT INTO alias (domain, address, goes_to, origin, state, reason) VALUES (1, 'c@old', 'b@old', "
+            "'manual', 'planned', '')"};
         for (int step = 0; step < from(); ++step) {
             auto put = db->script(rows[static_cast<std::size_t>(step)]);
             ASSERT_TRUE(put) << put.error().message();
         }
+        if (!extended()) return;
+        auto put = db->script(kind() == sql::dialect::sqlite ? fmt::format(extended_6, "INTEGER", "TEXT")
+                                                             : fmt::format(extended_6, "BIGINT", "TEXT COLLATE \"C\""));
+        ASSERT_TRUE(put) << put.error().message();
+    }
+
+    /// Every column and index, a line each, in an order of its own: a column that came later stands behind others.
+    static std::vector<std::string> shape_of(sql::connection& db) {
+        static constexpr sql::spelling question{
+            .sqlite = "SELECT m.name || '.' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || "
+                      "coalesce(c.dflt_value, '') || ' ' || (c.pk > 0) FROM sqlite_master m, pragma_table_info(m.name) "
+                      "c WHERE m.type = 'table' UNION ALL SELECT sql FROM sqlite_master WHERE type = 'index' AND sql "
+                      "IS NOT NULL",
+            .postgresql = "SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || "
+                          "coalesce(column_default, '') || ' ' || coalesce(collation_name, '') FROM "
+                          "information_schema.columns WHERE table_schema = current_schema() UNION ALL SELECT indexdef "
+                          "FROM pg_indexes WHERE schemaname = current_schema()"};
+        std::vector<std::string> out;
+        auto q = db.prepare(question.in(db.dialect()));
+        EXPECT_TRUE(q) << q.error().message();
+        auto row = q->first();
+        for (; row && *row; row = q->next()) {
+            std::string line(q->text(0));
+            for (std::size_t at = 0; (at = line.find("\n  ", at)) != std::string::npos;) line.replace(at, 3, " ");
+            out.push_back(std::move(line));
+        }
+        EXPECT_TRUE(row) << row.error().message();
+        std::ranges::sort(out);
+        return out;
     }
 
     support::test_database place_{std::get<0>(GetParam())};
 };
 
-INSTANTIATE_TEST_SUITE_P(of, schema_steps, testing::Combine(support::both_databases(), testing::Values(1, 2, 3, 4, 5)),
-                         [](const auto& info) {
-                             return std::string(std::get<0>(info.param) == sql::dialect::sqlite ? "sqlite"
-                                                                                                : "postgresql") +
-                                    "_" + std::to_string(std::get<1>(info.param));
-                         });
+constexpr auto named = [](const auto& info) {
+    const auto [kind, of] = std::tuple(info.param);
+    return fmt::format("{}_{}{}", kind == sql::dialect::sqlite ? "sqlite" : "postgresql", of.version,
+                       of.extended ? "_extended" : "");
+};
+
+/// Of those that have control data already.
+class control_steps : public schema_steps {};
+
+constexpr origin first_control{.version = 6}, unreleased_control{.version = 6, .extended = true};
+
+INSTANTIATE_TEST_SUITE_P(of, schema_steps,
+                         testing::Combine(support::both_databases(),
+                                          testing::Values(origin{1}, origin{2}, origin{3}, origin{4}, origin{5},
+                                                          first_control, unreleased_control)),
+                         named);
+INSTANTIATE_TEST_SUITE_P(of, control_steps,
+                         testing::Combine(support::both_databases(),
+                                          testing::Values(first_control, unreleased_control)),
+                         named);
+
+// Whoever must change what a step makes adds another one.
+TEST(ledger_steps, those_that_stores_were_made_with_never_change) {
+    static constexpr std::array<std::string_view, 6> made{"0859597ec27829a8", "13f1fe175fcd7c4b", "2726ca014c64359d",
+                                                          "43cb44764fef1912", "b7f913317f249994", "621ef92579244453"};
+    for (std::size_t i = 0; i < made.size(); ++i) {
+        const sql::schema_step& step = ledger_schema().steps[i];
+        EXPECT_EQ(sha256::of(fmt::format("{}|{}", step.sqlite, step.postgresql)).hex().substr(0, 16), made[i])
+            << "version " << i + 1;
+        EXPECT_TRUE(step.columns.empty());
+    }
+}
+
+TEST_P(schema_steps, what_comes_of_it_has_the_shape_of_a_new_one) {
+    make_old();
+    auto old = place_.open({.name = "store"});
+    auto done = sql::migrate(*old, ledger_schema());
+    ASSERT_TRUE(done) << done.error().message();
+    const support::test_database elsewhere(kind());
+    auto fresh = elsewhere.open({.name = "store"});
+    ASSERT_TRUE(sql::migrate(*fresh, ledger_schema()));
+    EXPECT_EQ(shape_of(*old), shape_of(*fresh));
+}
+
+TEST_P(control_steps, control_data_is_kept) {
+    make_old();
+    auto db = place_.open({.name = "store"});
+    ASSERT_TRUE(sql::migrate(*db, ledger_schema()));
+    tables t(*db, [] { return unix_ms{1000}; });
+    const auto found = t.migrations.list({.server = "old:993"}, {}).value().rows;
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].source_user, "b");
+    EXPECT_EQ(t.directory.find_aliases_onto({"b@old"}).value().size(), 1U);
+    EXPECT_EQ(t.settings.find_project(default_project).value()->version, 1);
+    EXPECT_EQ(t.waivers.of(1).value().size(), extended() ? 1U : 0U);
+}
 
 TEST_P(schema_steps, everything_is_kept_and_the_service_can_work_with_it) {
     make_old();

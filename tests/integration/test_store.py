@@ -125,7 +125,7 @@ class OnPostgresql(StoreCase):
         self.store("restore", self.folder / "b.db", "--state", server, "--force")
         self.state = server
         self.assert_nothing_new()
-        self.assertIn("schema version 6", self.store("status", "--state", server))
+        self.assertIn("schema version 7", self.store("status", "--state", server))
 
 
 if __name__ == "__main__":
