@@ -50,7 +50,8 @@ struct background {
 class facades {
   public:
     /// @param serves the HTTP API too; a worker has none
-    facades(const foundation& on, bool serves);
+    /// @param address where it listens ("127.0.0.1:8080"), for links when no public_url is configured; empty: nowhere
+    facades(const foundation& on, bool serves, std::string_view address);
     ~facades();
     facades(const facades&) = delete;
     facades& operator=(const facades&) = delete;
@@ -59,9 +60,8 @@ class facades {
     task<http::reply> handle(http::exchange& x);
     /// What to run while the process lives. They stay valid as long as this.
     [[nodiscard]] std::vector<background> backgrounds();
-    /// A page where the first owner is made, once the service listens there ("127.0.0.1:8080"). Nothing: there is an
-    /// owner.
-    task<std::optional<secret>> first_owner_link(std::string_view address);
+    /// A page where the first owner is made. Nothing: there is an owner, or no address to name.
+    task<std::optional<secret>> first_owner_link();
 
   private:
     struct parts;

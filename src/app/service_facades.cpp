@@ -25,8 +25,8 @@ api::guard_options guard_of(const config& c) {
 }
 
 /// How people reach the service: as it is configured, else by the first address.
-/// @param address where it listens, port filled in; empty: not yet
-std::string public_url(const config_service& s, std::string_view address = {}) {
+/// @param address where it listens, port filled in
+std::string public_url(const config_service& s, std::string_view address) {
     if (!s.public_url.empty() || s.listen.empty()) return s.public_url;
     std::string at = s.listen.front();
     if (at.ends_with(":0") && !address.empty()) at.replace(at.size() - 1, 1, address.substr(address.rfind(':') + 1));
@@ -39,7 +39,8 @@ std::string public_url(const config_service& s, std::string_view address = {}) {
 
 /// In the order in which they are made; each may refer to those above it.
 struct facades::parts {
-    parts(const foundation& f, bool serves) : on(f), commands(f.db, f.woken) {
+    parts(const foundation& f, bool serves, std::string_view address)
+        : on(f), commands(f.db, f.woken), reached_by(public_url(f.settings().service, address)) {
         if (!serves) return;
         hashing = directory::hash_pool::shared();
         if (on.drivers != nullptr)
@@ -54,7 +55,7 @@ struct facades::parts {
                                 .woken = on.woken,
                                 .directory = asked ? &*asked : nullptr,
                                 .imports = &*imports,
-                                .public_url = public_url(on.settings().service),
+                                .public_url = reached_by,
                                 .old_server = &old_server,
                                 .counts = on.counts,
                                 .open_metrics = on.settings().service.metrics == config_metrics::open});
@@ -62,6 +63,7 @@ struct facades::parts {
 
     foundation on;
     jobs::commands commands;
+    std::string reached_by; ///< how people do; the beginning of links
     std::shared_ptr<directory::hash_pool> hashing;
     report_documents reports;
     server_login_check old_server{on};
@@ -70,17 +72,17 @@ struct facades::parts {
     std::optional<api::service> http; ///< last: its routes refer to all of the above
 };
 
-facades::facades(const foundation& on, bool serves) : parts_(std::make_unique<parts>(on, serves)) {}
+facades::facades(const foundation& on, bool serves, std::string_view address)
+    : parts_(std::make_unique<parts>(on, serves, address)) {}
 facades::~facades() = default;
 
 task<http::reply> facades::handle(http::exchange& x) { return parts_->http->handle(x); }
 
 std::vector<background> facades::backgrounds() { return {}; }
 
-task<std::optional<secret>> facades::first_owner_link(std::string_view address) {
-    const std::string at = public_url(parts_->on.settings().service, address);
-    if (at.empty()) co_return std::nullopt;
-    auto link = co_await api::new_first_owner_link(parts_->on.db, parts_->on.vault, at);
+task<std::optional<secret>> facades::first_owner_link() {
+    if (parts_->reached_by.empty()) co_return std::nullopt;
+    auto link = co_await api::new_first_owner_link(parts_->on.db, parts_->on.vault, parts_->reached_by);
     if (!link) co_return std::nullopt;
     co_return std::move(*link);
 }

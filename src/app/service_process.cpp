@@ -111,13 +111,10 @@ class service_process {
             metered_ = std::make_unique<metrics::metered_runner>(*runner_, *meters_);
             worker_ = std::make_unique<jobs::worker>(io_.get_executor(), *store_.db, *metered_, worker_options(jobs));
         }
-        facades_ = std::make_unique<facades>(base, call_.serves);
-        if (!call_.serves) return {};
-        auto server = http::server::listen(
-            io_.get_executor(), listen_options(call_.file->values.service),
-            [this](http::exchange& x) { return facades_->handle(x); }, on_request);
-        if (!server) return std::unexpected(std::move(server.error()));
-        server_ = std::move(*server);
+        // Bound first, begun last: links name the port that it got.
+        if (auto bound = call_.serves ? listen() : result<void>{}; !bound) return bound;
+        const auto addresses = server_ ? server_->addresses() : std::vector<std::string>{};
+        facades_ = std::make_unique<facades>(base, call_.serves, addresses.empty() ? "" : addresses.front());
         return {};
     }
 
@@ -127,6 +124,15 @@ class service_process {
     [[nodiscard]] int exit_code() const noexcept { return exit_code_; }
 
   private:
+    result<void> listen() {
+        auto server = http::server::listen(
+            io_.get_executor(), listen_options(call_.file->values.service),
+            [this](http::exchange& x) { return facades_->handle(x); }, on_request);
+        if (!server) return std::unexpected(std::move(server.error()));
+        server_ = std::move(*server);
+        return {};
+    }
+
     jobs::worker_options worker_options(std::uint32_t jobs) const {
         jobs::worker_options o{.name = call_.name, .version = POSTFERRY_VERSION, .jobs = static_cast<int>(jobs)};
         o.term = call_.file->values.service.lease;
@@ -188,9 +194,7 @@ class service_process {
                   store_.db->name());
         notify_system(fmt::format("READY=1\nSTATUS={}", where));
         if (!server_) co_return;
-        const auto addresses = server_->addresses();
-        show_first_owner_link(co_await facades_->first_owner_link(addresses.empty() ? "" : addresses.front()),
-                              call_.file->values.store.key_file);
+        show_first_owner_link(co_await facades_->first_owner_link(), call_.file->values.store.key_file);
     }
 
     task<> keep_books() {

@@ -104,13 +104,19 @@ class Links:
         self.assertEqual(service.over_tcp("GET", "//metrics").status, 401)
 
     def test_the_first_owner_begins_by_a_link(self):
-        service = self.service(sections={"service": {"public_url": "http://localhost:1", "metrics": "open"}})
+        # Where nobody has said how people reach it, links name the port that the service got.
+        service = self.service(sections={"service": {"metrics": "open"}})
         serve = service.serve()
+        reached_by = "http://{}:{}".format(*service.address)
+        batch = service.call("POST", "/batches", {"name": "one"})["id"]
+        place = {"source_url": "imap://old.example.org", "source_user": "a", "target_url": "imap://new.example.org", "target_user": "a"}
+        mailbox = service.call("POST", f"/batches/{batch}/mailboxes", place)["id"]
+        self.assertTrue(service.call("POST", f"/mailboxes/{mailbox}/recredential-link", {})["url"].startswith(f"{reached_by}/r/"))
         notice = service.key_file.parent / "first-owner-link"
         self.assertTrue(self.until(notice.exists))
         self.assertEqual(notice.stat().st_mode & 0o777, 0o600)
         self.assertNotIn("/first-owner/", serve.said())
-        path = "/" + notice.read_text().strip().removeprefix("http://localhost:1")
+        path = "/" + notice.read_text().strip().removeprefix(reached_by)
         self.assertEqual(service.over_tcp("GET", path).status, 200)
         secret = "correct horse battery"
         made = service.over_tcp("POST", path, form(name="Ada", password=secret, again=secret), headers=FORM)
