@@ -298,6 +298,8 @@ CREATE INDEX IF NOT EXISTS migration_source ON migration (source_server, id);
 CREATE INDEX IF NOT EXISTS migration_target ON migration (target_server, id);
 CREATE INDEX IF NOT EXISTS migration_pair ON migration (source_server, target_server, priority DESC, due, id)
   WHERE due IS NOT NULL;
+CREATE INDEX IF NOT EXISTS migration_source_user ON migration (lower(source_user), id);
+CREATE INDEX IF NOT EXISTS migration_target_user ON migration (lower(target_user), id);
 )";
 
 constexpr sql::spelling added_words{.sqlite = "TEXT NOT NULL DEFAULT ''",
