@@ -2,6 +2,7 @@
 #include "mailbox/detail/odd_filter.hpp"
 #include "mailbox/imap_mailbox.hpp"
 #include "message/fingerprint.hpp"
+#include "message/recipients.hpp"
 
 #include <fmt/format.h>
 
@@ -13,6 +14,12 @@ namespace postferry::mailbox {
 
 namespace {
 
+std::string_view fields_of(fetch_part part) noexcept {
+    if (part == fetch_part::recipients) return message::recipient_fields(false);
+    if (part == fetch_part::deliveries) return message::recipient_fields(true);
+    return message::fingerprint_fields();
+}
+
 class fetch_run final : public client::body_sink {
   public:
     fetch_run(client::imap_session& session, const imap_tuning& tuning, const client::server_habits& habits,
@@ -20,9 +27,9 @@ class fetch_run final : public client::body_sink {
         : session_(session), tuning_(tuning), habits_(habits),
           ranges_(detail::ranges_per_command(habits.command_octets)), requests_(requests), sink_(sink),
           out_(habits, sink), states_(requests.size()), whole_(part == fetch_part::whole) {
-        items_ = whole_ ? "(UID FLAGS INTERNALDATE BODY.PEEK[])"
-                        : fmt::format("(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS ({})])",
-                                      message::fingerprint_fields());
+        items_ =
+            whole_ ? "(UID FLAGS INTERNALDATE BODY.PEEK[])"
+                   : fmt::format("(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS ({})])", fields_of(part));
     }
 
     task<result<void>> run() {

@@ -1,4 +1,5 @@
 #include "message/fingerprint.hpp"
+#include "message/recipients.hpp"
 #include "support/mailbox_script.hpp"
 
 #include <fmt/format.h>
@@ -366,6 +367,21 @@ TEST(imap_fetch, fingerprints) {
                                   message::fingerprint_fields()),
                       fetch_part::fingerprint),
                 ElementsAre("0/3 (\\Seen) - 100 header: To: x\r\n", "0/4 () - 50 header: "));
+}
+
+TEST(imap_fetch, recipients_are_asked_for_by_their_fields_and_without_a_trace) {
+    for (const auto part : {fetch_part::recipients, fetch_part::deliveries})
+        EXPECT_THAT(fetch({{"x", "3"}},
+                          fmt::format(R"(
+            C: P1 EXAMINE x
+            C: P2 UID FETCH 3 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS ({0})])
+            S: * OK [UIDVALIDITY 7] v
+            S: P1 OK
+            S: * 1 FETCH (UID 3 FLAGS () INTERNALDATE NIL RFC822.SIZE 9 BODY[HEADER.FIELDS ({0})] "To: x")
+            S: P2 OK)",
+                                      message::recipient_fields(part == fetch_part::deliveries)),
+                          part),
+                    ElementsAre("0/3 () - 9 header: To: x"));
 }
 
 TEST(imap_fetch, a_literal_shorter_than_announced_is_no_message) {

@@ -76,6 +76,8 @@ class scan_sink {
 enum class fetch_part : std::uint8_t {
     whole,       ///< BODY.PEEK[]
     fingerprint, ///< size and the header fields that identify a message
+    recipients,  ///< the header fields that say for whom it was meant (message/recipients.hpp)
+    deliveries,  ///< and those that say to whom it was delivered
 };
 
 struct fetch_request {
@@ -102,7 +104,7 @@ class message_sink {
     virtual task<result<void>> begin(message_head head) = 0;
     virtual task<result<void>> chunk(const client::block_ref& owner, std::string_view octets) = 0;
     virtual task<result<void>> end() = 0;
-    /// fetch_part::fingerprint only: one call a message.
+    /// All parts but the whole: one call a message. A place that has nothing better gives the whole header.
     virtual void header(message_head head, std::string_view fields) = 0;
     /// Asked for, but the answer came without them: they are gone, or the server gave OK without a body (no `why`), or
     /// it refused (`why`).

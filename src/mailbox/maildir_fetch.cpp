@@ -255,7 +255,7 @@ class maildir_fetch {
             sink_.missing(request_, uid_set::of(item.entry.uid, item.entry.uid), std::move(item.failure));
             co_return result<void>{};
         }
-        if (part_ == fetch_part::fingerprint) {
+        if (part_ != fetch_part::whole) {
             sink_.header(head_of(item), item.text);
             co_return result<void>{};
         }

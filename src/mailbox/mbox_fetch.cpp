@@ -204,7 +204,7 @@ class mbox_fetch {
 
     void read(read_message& m) const {
         one_message message(fd_.get(), *m.entry, *index_, box_.options_.format);
-        const bool header = part_ == fetch_part::fingerprint;
+        const bool header = part_ != fetch_part::whole;
         const std::uint64_t raw = m.entry->end - m.entry->begin;
         const auto ok = message.read(header ? std::min<std::uint64_t>(raw, most_header) : raw);
         if (!ok) {
@@ -235,7 +235,7 @@ class mbox_fetch {
             sink_.missing(request_, uid_set::of(m.entry->uid, m.entry->uid), std::move(m.failure));
             co_return result<void>{};
         }
-        if (part_ == fetch_part::fingerprint) {
+        if (part_ != fetch_part::whole) {
             sink_.header(head_of(*m.entry), m.text);
             co_return result<void>{};
         }

@@ -1,8 +1,9 @@
-// Header fields, fingerprint and date of any octets: views stay inside the text, and what servers do to line ends,
-// 8-bit octets and white space does not change the fingerprint.
+// Header fields, fingerprint, date and recipients of any octets: views stay inside the text, and what servers do to
+// line ends, 8-bit octets and white space does not change the fingerprint.
 #include "message/fingerprint.hpp"
 #include "message/header_fields.hpp"
 #include "message/received_date.hpp"
+#include "message/recipients.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -50,6 +51,21 @@ void check_digest(std::string_view text) {
     require(whole.finish() == halves.finish());
 }
 
+void check_recipients(std::string_view text) {
+    for (const std::string_view one : addresses_in(text, 50)) {
+        const std::size_t at = one.find('@');
+        require(one.data() >= text.data() && one.data() + one.size() <= text.data() + text.size());
+        require(at > 0 && at + 1 < one.size() && one.size() <= 254);
+        const auto again = addresses_in(one, 2);
+        require(again.size() == 1 && again.front() == one);
+    }
+    if (const auto whom = received_for(text)) require(addresses_in(*whom, 2).size() == 1);
+    recipient_tally tally({"ada@x.example"}, true);
+    tally.add(text, std::nullopt);
+    for (const recipient& r : tally.found())
+        require(r.messages == 1 && !r.fields.empty() && r.address != "ada@x.example");
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -61,5 +77,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (const auto date = received_date(text)) require(date->zone_minutes > -1440 && date->zone_minutes < 1440);
     if (const auto date = parse_date_time(text)) require(date->unix_seconds < 253'402'400'000);
     check_digest(text);
+    check_recipients(text);
     return 0;
 }

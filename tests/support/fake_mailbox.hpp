@@ -397,7 +397,7 @@ class fake_mailbox final : public target {
                              message_sink& sink) {
         message_head head{.request = request, .uid = uid, .flags = m.flags, .date = m.date, .octets = m.body.size()};
         head.halves = server_.halves.contains(uid);
-        if (part == fetch_part::fingerprint) {
+        if (part != fetch_part::whole) {
             sink.header(std::move(head), std::string_view(m.body).substr(0, m.body.find("\r\n\r\n")));
             co_return result<void>{};
         }
