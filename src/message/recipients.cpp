@@ -192,8 +192,8 @@ recipient_tally::header_facts recipient_tally::read(std::string_view header) {
     return out;
 }
 
-recipient_tally::recipient_tally(const std::vector<std::string>& own, bool deliveries) : deliveries_(deliveries) {
-    for (const std::string& one : own) own_.insert(ascii_lower(one));
+recipient_tally::recipient_tally(const recipient_wish& wish) : deliveries_(wish.deliveries) {
+    for (const std::string& one : wish.own) own_.insert(ascii_lower(one));
 }
 
 bool recipient_tally::is_own(std::string_view address) const {

@@ -30,6 +30,20 @@ struct recipient {
     std::optional<std::int64_t> newest_unix;
 };
 
+/// Whose other addresses are looked for, and how far.
+struct recipient_wish {
+    std::vector<std::string> own; ///< the owner's addresses
+    bool deliveries = false;      ///< also in what mail servers write where they deliver
+};
+
+/// What a mailbox has shown.
+struct recipients_found {
+    std::vector<recipient> all; ///< the most messages first
+    std::uint64_t messages = 0; ///< whose headers were read
+    std::size_t folders = 0;
+    std::vector<std::string> notes = {}; ///< what was not looked at, and why
+};
+
 /// Counts, over the headers of a mailbox, messages that name other addresses than its owner's. In To an address counts
 /// only where it may be why the message came: not when the owner's own address stands in To or Cc, when the owner wrote
 /// it, or when it came over a mailing list (List-Id). Of a message from a list only the topmost field of a delivery
@@ -40,8 +54,7 @@ class recipient_tally {
     static constexpr std::size_t most_addresses = 10'000, most_of_a_field = 100, most_header = 64U << 10U;
     static constexpr std::uint32_t least_in_to = 3;
 
-    /// @param own addresses of the owner
-    recipient_tally(const std::vector<std::string>& own, bool deliveries);
+    explicit recipient_tally(const recipient_wish& wish);
 
     void add(std::string_view header, std::optional<std::int64_t> received_unix);
 

@@ -53,7 +53,7 @@ struct tallied : ::testing::Test {
 
     /// "address messages fields newest" of what was found.
     std::vector<std::string> of(std::initializer_list<std::string_view> headers) const {
-        recipient_tally tally(own, deliveries);
+        recipient_tally tally({.own = own, .deliveries = deliveries});
         std::int64_t when = 100;
         for (const std::string_view h : headers) tally.add(h, when++);
         std::vector<std::string> out;
@@ -100,14 +100,14 @@ TEST_F(tallied, of_a_mailing_list_only_the_last_delivery_counts) {
 }
 
 TEST_F(tallied, the_date_is_the_headers_where_the_place_tells_none) {
-    recipient_tally tally(own, true);
+    recipient_tally tally({.own = own, .deliveries = true});
     tally.add("Delivered-To: i@x.example\nDate: Thu, 1 Jan 1970 00:01:00 +0000\n", std::nullopt);
     ASSERT_EQ(tally.found().size(), 1U);
     EXPECT_EQ(tally.found().front().newest_unix, 60);
 }
 
 TEST_F(tallied, it_is_bounded) {
-    recipient_tally tally(own, true);
+    recipient_tally tally({.own = own, .deliveries = true});
     for (std::size_t i = 0; i < recipient_tally::most_addresses; ++i)
         tally.add(fmt::format("Delivered-To: {}@x.example\n", i), 1);
     EXPECT_FALSE(tally.full());

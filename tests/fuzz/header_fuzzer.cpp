@@ -60,7 +60,7 @@ void check_recipients(std::string_view text) {
         require(again.size() == 1 && again.front() == one);
     }
     if (const auto whom = received_for(text)) require(addresses_in(*whom, 2).size() == 1);
-    recipient_tally tally({"ada@x.example"}, true);
+    recipient_tally tally({.own = {"ada@x.example"}, .deliveries = true});
     tally.add(text, std::nullopt);
     for (const recipient& r : tally.found())
         require(r.messages == 1 && !r.fields.empty() && r.address != "ada@x.example");
