@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.parse
 
 # dash: the script that starts a server runs inside. coreutils, sed, grep: Courier's own scripts.
@@ -35,11 +36,15 @@ _NOT_NEEDED = re.compile(r"(exim4-.*|cron|cron-daemon-common|dpkg|tar|debconf|ad
                          r"libss2|libext2fs2|lib.*-perl|perl.*|sensible-utils|init-system-helpers|libpam-runtime|"
                          r"libclamav\d+|libmspack0|gnutls-bin|lsb-base|sysvinit-utils)")
 _MERGED = ("bin", "sbin", "lib", "lib64")
+_MINUTES = 3  # for all of a root; with a mirror that is slower its tests skip themselves
 _PLACES = ("dev", "etc", "lab", "proc", "run", "tmp")
 
 
 class Unavailable(RuntimeError):
     """There is no such root and it cannot be made; the text says why."""
+
+
+_failed: dict[str, str] = {}  # why; a process tries once
 
 
 def folder() -> pathlib.Path:
@@ -56,6 +61,8 @@ def root(name: str) -> pathlib.Path:
     if not _is_mount_point("/"):
         raise Unavailable("this is a chroot whose root is no mount point, so what is mounted for a server could be seen outside; "
                           "bind it onto itself first (mount --bind), as containers do")
+    if name in _failed:
+        raise Unavailable(_failed[name])
     # Another recipe is another folder, so that a change here never meets an old root.
     recipe = hashlib.sha256(repr((PACKAGES[name], _NOT_NEEDED.pattern, _PLACES)).encode()).hexdigest()[:8]
     place = folder() / f"{name}-{recipe}"
@@ -66,9 +73,13 @@ def root(name: str) -> pathlib.Path:
         with _lock(folder() / f"{name}.lock"):
             if not (place / "packages.json").exists():
                 _make(name, place)
+    except subprocess.TimeoutExpired as error:
+        _failed[name] = f"the root of {name} could not be made: apt had its packages not within {_MINUTES} minutes"
+        raise Unavailable(_failed[name]) from error
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or str(error)
-        raise Unavailable(f"the root of {name} could not be made: {said.strip().splitlines()[-1]}") from error
+        _failed[name] = f"the root of {name} could not be made: {said.strip().splitlines()[-1]}"
+        raise Unavailable(_failed[name]) from error
     return place
 
 
@@ -89,12 +100,13 @@ def _lock(path: pathlib.Path):
 
 
 def _make(name: str, place: pathlib.Path) -> None:
+    until = time.monotonic() + 60 * _MINUTES
     work = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}.", dir=folder()))
     try:
-        packages = _closure(PACKAGES[name])
+        packages = _closure(PACKAGES[name], until)
         debs = work / "debs"
         debs.mkdir()
-        _apt("download", *(f"{package}={version}" for package, version in packages.items()), cwd=debs)
+        _apt("download", *(f"{package}={version}" for package, version in packages.items()), until=until, cwd=debs)
         tree = work / "root"
         _unpack(sorted(debs.glob("*.deb")), tree)
         (tree / "packages.json").write_text(json.dumps(packages, indent=1, sort_keys=True) + "\n")
@@ -104,14 +116,14 @@ def _make(name: str, place: pathlib.Path) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _closure(packages: tuple[str, ...]) -> dict[str, str]:
+def _closure(packages: tuple[str, ...], until: float) -> dict[str, str]:
     """package -> version of all that apt would install on a machine that has nothing."""
     try:
-        listed = _apt("install", "--print-uris", "-y", *packages)
+        listed = _apt("install", "--print-uris", "-y", *packages, until=until)
     except subprocess.CalledProcessError:
         # This machine's lists are empty or too old. Fetch lists of our own: the host's are not ours to change.
-        _apt("update")
-        listed = _apt("install", "--print-uris", "-y", *packages)
+        _apt("update", until=until)
+        listed = _apt("install", "--print-uris", "-y", *packages, until=until)
     found = {}
     for line in listed.splitlines():
         if match := re.match(r"'[^']*' ([^_ ]+)_([^_ ]+)_[^_ ]+\.deb ", line):
@@ -120,18 +132,18 @@ def _closure(packages: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _apt(command: str, *arguments: str, cwd=None) -> str:
+def _apt(command: str, *arguments: str, until: float, cwd=None) -> str:
     own = folder() / "apt"
     (own / "archives" / "partial").mkdir(parents=True, exist_ok=True)
     # Without archives of our own apt leaves out what the host's cache happens to hold.
     options = ["Dir::State::status=/dev/null", f"Dir::Cache::archives={own}/archives", "APT::Install-Recommends=false",
-               "Debug::NoLocking=true", "APT::Sandbox::User=root"]
+               "Debug::NoLocking=true", "APT::Sandbox::User=root", "Acquire::Retries=2", "Acquire::http::Timeout=20"]
     if command == "update" or (own / "lists").exists():
         (own / "lists" / "partial").mkdir(parents=True, exist_ok=True)
         options += [f"Dir::State::lists={own}/lists", f"Dir::Cache={own}"]
     line = ["apt-get", "-qq", *(word for option in options for word in ("-o", option)), command, *arguments]
     return subprocess.run(line, cwd=cwd, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL,
-                          timeout=600, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}).stdout
+                          timeout=max(1.0, until - time.monotonic()), env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}).stdout
 
 
 def _unpack(debs: list[pathlib.Path], tree: pathlib.Path) -> None:
