@@ -30,6 +30,7 @@ using std::chrono::seconds;
 constexpr seconds tick{1};
 constexpr seconds look_at_least_every{3};
 constexpr seconds patience{300}; ///< with a service that has gone, as when it is started anew
+constexpr seconds farewell{30};  ///< for news on their way, when all is done
 constexpr std::size_t most_names = 100'000;
 
 std::size_t terminal_rows() {
@@ -55,13 +56,22 @@ class frame {
     std::size_t lines_ = 0;
 };
 
+std::string newest_event(std::string_view batch) { return fmt::format("/batches/{}/events?limit=1", batch); }
+
+/// 0: there is none.
+std::uint64_t event_of(const remote_reply& newest) {
+    const json::array& items = array_at(whole(newest), "items");
+    return items.empty() || !items[0].is_object() ? 0 : count_at(items[0].get_object(), "id");
+}
+
 class watcher {
   public:
     /// @param after the last event that is no news
-    watcher(noun_context& c, const json::object& batch, std::string after)
+    watcher(noun_context& c, const json::object& batch, std::uint64_t after)
         : c_(c), io_(c.api.io()), batch_(batch), id_(text_at(batch, "id")), asks_(io_.get_executor(), c.api.place()),
-          feed_(io_.get_executor(), c.api.place(), "/events/stream?batch=" + id_, std::move(after)), timer_(io_),
-          signals_(io_, SIGINT, SIGTERM), terminal_(!c.json() && !c.quiet() && terminal_columns().has_value()) {}
+          heard_(after), feed_(io_.get_executor(), c.api.place(), "/events/stream?batch=" + id_, std::to_string(after)),
+          timer_(io_), signals_(io_, SIGINT, SIGTERM),
+          terminal_(!c.json() && !c.quiet() && terminal_columns().has_value()) {}
 
     result<int> run() {
         signals_.async_wait([this](boost::system::error_code ec, int number) {
@@ -84,7 +94,10 @@ class watcher {
         dirty_ = true;
         boost::system::error_code ec;
         json::value event = json::parse(e.data, ec);
-        if (!ec && event.is_object() && !terminal_) news_.push_back(std::move(event.get_object()));
+        if (!ec && event.is_object() && !terminal_) {
+            heard_ = std::max(heard_, count_at(event.get_object(), "id"));
+            news_.push_back(std::move(event.get_object()));
+        }
         if (!terminal_) timer_.cancel();
     }
 
@@ -97,13 +110,25 @@ class watcher {
             if (signal_ != 0) co_return interrupted();
             if (reader_has_left()) co_return exit_codes::incomplete;
             if (feed_.failed()) co_return std::unexpected(*feed_.failed());
-            // What came while it was looked at is told first.
-            if (lost_since_ == time_point{} && standing_of(batch_).at_rest && news_.empty() && !dirty_)
+            if (lost_since_ == time_point{} && standing_of(batch_).at_rest && co_await nothing_on_its_way())
                 co_return ended();
             if (!news_.empty()) continue;
             timer_.expires_after(tick);
             co_await timer_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
         }
+    }
+
+    /// Of a batch at rest. The stream comes from behind, the more so when it was lost: what has happened until now is
+    /// told before the end.
+    task<bool> nothing_on_its_way() {
+        if (terminal_ || c_.quiet()) co_return !dirty_; // no events are shown
+        if (!news_.empty() || dirty_) co_return false;
+        const auto now = std::chrono::steady_clock::now();
+        if (!last_) {
+            auto newest = co_await asks_.ask({.target = newest_event(id_), .patience = seconds(20)});
+            if (newest) last_ = {.event = event_of(*newest), .until = now + farewell};
+        }
+        co_return last_ && (heard_ >= last_->event || now >= last_->until) && news_.empty();
     }
 
     /// Asks for the batch. A service that does not answer is waited for.
@@ -113,6 +138,7 @@ class watcher {
         if (now && now->json.is_object()) {
             batch_ = now->json.get_object();
             lost_since_ = {};
+            if (!standing_of(batch_).at_rest) last_.reset();
             if (terminal_) co_return co_await draw();
             co_return result<void>{};
         }
@@ -224,12 +250,18 @@ class watcher {
     json::object batch_;
     std::string id_;
     remote_session asks_;
+    std::uint64_t heard_; ///< the last event
     remote_feed feed_;
     boost::asio::steady_timer timer_;
     boost::asio::signal_set signals_;
     bool terminal_, dirty_ = true;
     int signal_ = 0;
     time_point looked_{}, lost_since_{};
+    struct last_news {
+        std::uint64_t event = 0; ///< its number
+        time_point until;        ///< is waited for it
+    };
+    std::optional<last_news> last_; ///< once the batch is at rest
     std::deque<json::object> news_;
     std::map<std::string, std::string, std::less<>> names_;
     frame frame_;
@@ -238,13 +270,9 @@ class watcher {
 } // namespace
 
 result<int> watch_batch(noun_context& c, const json::object& batch) {
-    auto last = c.api.get(fmt::format("/batches/{}/events?limit=1", text_at(batch, "id")));
+    auto last = c.api.get(newest_event(text_at(batch, "id")));
     if (!last) return std::unexpected(std::move(last.error()));
-    std::string after = "0";
-    if (last->json.is_object())
-        for (const json::value& e : array_at(last->json.get_object(), "items"))
-            if (e.is_object()) after = text_at(e.get_object(), "id");
-    watcher w(c, batch, std::move(after));
+    watcher w(c, batch, event_of(*last));
     return w.run();
 }
 
