@@ -5,14 +5,21 @@
 
 namespace postferry::store {
 
+void job_queue::call_one() {
+    if (idle_.empty()) return; // who is at work looks again before it waits
+    sleeper& one = *idle_.back();
+    idle_.pop_back();
+    one.called = true;
+    one.wake.notify_one();
+}
+
 void job_queue::push(std::unique_ptr<database_job> job) {
     {
         const std::lock_guard lock(mutex_);
-        if (!stopped_ && waiting_.size() < max_length) waiting_.push_back(std::move(job));
-    }
-    if (!job) {
-        wake_.notify_one();
-        return;
+        if (!stopped_ && waiting_.size() < max_length) {
+            waiting_.push_back(std::move(job));
+            return call_one();
+        }
     }
     job->fail(fail(retry_class::local, phase::ledger, full_).error());
     job->complete();
@@ -20,7 +27,11 @@ void job_queue::push(std::unique_ptr<database_job> job) {
 
 job_group job_queue::next(std::size_t most) {
     std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return stopped_ || !waiting_.empty(); });
+    while (waiting_.empty() && !stopped_) {
+        sleeper me;
+        idle_.push_back(&me);
+        me.wake.wait(lock, [&] { return me.called; });
+    }
     const auto alone = [](const auto& job) { return job->what() == database_job::kind::alone; };
     auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(std::min(waiting_.size(), most));
     if (!waiting_.empty() && alone(waiting_.front()))
@@ -33,24 +44,21 @@ job_group job_queue::next(std::size_t most) {
 }
 
 void job_queue::stop() {
-    {
-        const std::lock_guard lock(mutex_);
-        stopped_ = true;
-    }
-    wake_.notify_all();
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    while (!idle_.empty()) call_one();
+    over_.notify_all();
 }
 
 void job_queue::hurry() {
-    {
-        const std::lock_guard lock(mutex_);
-        hurried_ = true;
-    }
-    wake_.notify_all();
+    const std::lock_guard lock(mutex_);
+    hurried_ = true;
+    over_.notify_all();
 }
 
 bool job_queue::pause(std::chrono::milliseconds how_long, bool server_gone) {
     std::unique_lock lock(mutex_);
-    return !wake_.wait_for(lock, how_long, [&] { return stopped_ || (server_gone && hurried_); });
+    return !over_.wait_for(lock, how_long, [&] { return stopped_ || (server_gone && hurried_); });
 }
 
 } // namespace postferry::store

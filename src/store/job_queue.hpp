@@ -36,10 +36,20 @@ class job_queue {
     void hurry();
 
   private:
+    /// A thread that waits for a job, on a condition of its own: with one for all a call could reach a thread in
+    /// pause(), and glibc before 2.41 may lose one altogether where several wait (its bug 25847).
+    struct sleeper {
+        std::condition_variable wake;
+        bool called = false;
+    };
+    /// With the mutex held: as soon as it is free, the other may be gone, and the queue with it.
+    void call_one();
+
     std::string full_; ///< what a job is told that found no place
     std::mutex mutex_;
-    std::condition_variable wake_;
+    std::condition_variable over_; ///< what pause() waits for
     std::deque<std::unique_ptr<database_job>> waiting_;
+    std::vector<sleeper*> idle_; ///< the last one is the one whose memory is warmest
     bool stopped_ = false, hurried_ = false;
 };
 
