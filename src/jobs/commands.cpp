@@ -92,26 +92,14 @@ struct bite_result {
     bool more = false;
 };
 
-/// A worker may change the mailbox between our look and our lock: then it is looked at again. Nothing: it stays.
-result<std::optional<store::migration>> apply(tables& t, store::migration m, command c, const batch_settings& settings,
-                                              unix_ms now, const std::string& actor) {
-    for (int attempt = 0; attempt < 10; ++attempt) {
+/// What becomes of those of them that take the command, as they are now; the others stay.
+result<std::vector<store::migration>> apply(tables& t, const std::vector<store::record_id>& ids, command c,
+                                            const batch_settings& settings, unix_ms now, const std::string& actor) {
+    return store::change_states(t, ids, [&](const store::migration& m) {
         auto change = change_of(m, c, settings, now, actor);
-        if (!change) return std::nullopt;
-        change->from = m.version;
-        auto changed = store::change_state(t, m.id, *change);
-        if (changed) return std::optional(std::move(*changed));
-        if (!refusal::is(changed.error(), refusal::conflict)) {
-            if (refusal::is(changed.error(), refusal::not_allowed) || refusal::is(changed.error(), refusal::missing))
-                return std::nullopt;
-            return std::unexpected(std::move(changed.error()));
-        }
-        auto again = t.migrations.find(m.id);
-        if (!again) return std::unexpected(std::move(again.error()));
-        if (!*again) return std::nullopt;
-        m = std::move(**again);
-    }
-    return std::nullopt;
+        if (!change || (m.state != change->to && !store::allowed(m.state, change->to))) return store::changes{};
+        return store::changes{std::move(*change)};
+    });
 }
 
 result<bite_result> take_bite(tables& t, store::record_id batch, store::record_id after, command c,
@@ -126,12 +114,14 @@ result<bite_result> take_bite(tables& t, store::record_id batch, store::record_i
     if (!settings) return std::unexpected(std::move(settings.error()));
     auto page = t.migrations.list({.batch = batch}, {.after = after, .limit = commands::bite});
     if (!page) return std::unexpected(std::move(page.error()));
-    for (const store::migration& m : page->rows) {
-        out.last = m.id;
-        auto changed = apply(t, m, c, *settings, *now, actor);
-        if (!changed) return std::unexpected(std::move(changed.error()));
-        ++(*changed ? out.counted.changed : out.counted.left);
-    }
+    std::vector<store::record_id> ids;
+    for (const store::migration& m : page->rows)
+        if (taken_by(c).has(m.state)) ids.push_back(m.id);
+    auto changed = apply(t, ids, c, *settings, *now, actor);
+    if (!changed) return std::unexpected(std::move(changed.error()));
+    out.counted.changed = static_cast<std::int64_t>(changed->size());
+    out.counted.left = static_cast<std::int64_t>(page->rows.size() - changed->size());
+    if (!page->rows.empty()) out.last = page->rows.back().id;
     out.more = page->more;
     return out;
 }
@@ -192,12 +182,12 @@ task<result<store::migration>> commands::mailbox(store::record_id id, command wh
         if (!batch) return std::unexpected(std::move(batch.error()));
         auto settings = parse_settings(*batch ? (*batch)->settings : "{}");
         if (!settings) return std::unexpected(std::move(settings.error()));
-        auto done = apply(t, **m, what, *settings, *now, actor);
+        auto done = apply(t, {id}, what, *settings, *now, actor);
         if (!done) return std::unexpected(std::move(done.error()));
-        if (!*done)
+        if (done->empty())
             return refusal::refuse(refusal::not_allowed, fmt::format("A mailbox that is {} does not take \"{}\"",
                                                                      store::name_of((*m)->state), name_of(what)));
-        return std::move(**done);
+        return std::move(done->front());
     });
     if (changed && woken_) woken_();
     if (changed)

@@ -1,6 +1,7 @@
 #include "jobs/commands.hpp"
 #include "store/change_state.hpp"
 #include "store/refusal.hpp"
+#include "support/counting_connection.hpp"
 #include "support/test_store.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -23,6 +24,9 @@ class jobs_commands : public testing::TestWithParam<sql::dialect> {
     void SetUp() override {
         store::database_options options;
         options.clock = [this] { return now_.load(); };
+        options.in_front = [this](auto db) {
+            return std::make_unique<support::counting_connection>(std::move(db), asked_);
+        };
         auto opened = store::database::open(place_.url(), options);
         ASSERT_TRUE(opened) << opened.error().message();
         db_ = std::move(*opened);
@@ -53,6 +57,7 @@ class jobs_commands : public testing::TestWithParam<sql::dialect> {
         return must(db_->read([id = batch_](tables& t) { return t.batches.find(id); })).value().state;
     }
 
+    support::asked asked_;
     support::test_database place_{GetParam()};
     std::atomic<unix_ms> now_ = 1'795'370'400'000;
     asio::io_context io_;
@@ -81,7 +86,9 @@ TEST_P(jobs_commands, a_large_batch_is_taken_in_bites) {
     for (int i = 0; i < commands::bite * 2 + 1; ++i)
         all.push_back(store::test_store::mailbox(batch_, i, mailbox_state::ready));
     must(db_->alone([all](tables& t) { return t.migrations.add(all); }));
+    const int before = asked_.statements;
     EXPECT_EQ(must(commands_->batch(batch_, command::start, "person/1")).changed, commands::bite * 2 + 1);
+    EXPECT_LE(asked_.statements - before, 100) << "some twenty a bite, and some about the batch";
     EXPECT_EQ(must(commands_->batch(batch_, command::start, "person/1")).changed, 0);
 }
 

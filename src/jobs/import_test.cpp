@@ -8,6 +8,7 @@ namespace {
 
 using store::batch_mode;
 using store::tables;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -16,6 +17,21 @@ using stage = import_view::stage;
 class jobs_import : public accounts_test {};
 INSTANTIATE_TEST_SUITE_P(on, jobs_import, testing::Values(sql::dialect::sqlite, sql::dialect::postgresql),
                          [](const auto& p) { return p.param == sql::dialect::sqlite ? "sqlite" : "postgresql"; });
+
+TEST_P(jobs_import, where_notices_go_is_kept_and_checked) {
+    const auto bad = preview("target_user,target_password,notify\na@new.org,p,perhaps\n", form(batch_mode::upsert));
+    EXPECT_THAT(faults(bad), Contains(HasSubstr("notify: must be yes, no, or the address")));
+    const auto seen =
+        preview("source_user,source_password,target_user,target_password,notify\n"
+                "a,p,a@new.org,p,YES\nb,p,b@new.org,p,0\nc,p,c@new.org,p,Own@else.org\nd,p,d@new.org,p,\n",
+                form(batch_mode::upsert));
+    EXPECT_THAT(faults(seen), IsEmpty());
+    EXPECT_THAT(seen.notes, Contains(HasSubstr("notify is kept with each mailbox; no notices are sent yet")));
+    commit(seen);
+    std::vector<std::string> kept;
+    for (const store::migration& m : mailboxes()) kept.push_back(m.notify);
+    EXPECT_THAT(kept, ElementsAre("yes", "no", "own@else.org", ""));
+}
 
 constexpr const char* two = "source_user,source_password,target_user,target_password,aliases,quota\n"
                             "alice, a1,Alice@new.org,n1,al info@other.org,5 GB\n"
@@ -127,7 +143,7 @@ TEST_P(jobs_import, every_fault_bears_row_and_column) {
 TEST_P(jobs_import, modes_ask_for_what_they_need) {
     commit(preview("target_user,target_password\nthere@new.org,p\n", form(batch_mode::create_only, "made")));
     const auto there = account("there@new.org").value();
-    must([&](tables& t) { return t.directory.set_state(there.id, store::account_state::active, ""); });
+    must([&](tables& t) { return t.directory.set_states({{there.id, store::account_state::active, ""}}); });
     const std::string csv = "target_user,target_password\nthere@new.org,p\n";
     EXPECT_THAT(faults(preview(csv, form(batch_mode::create_only, "again"))),
                 ElementsAre("row 2, target_user: the account there@new.org exists already"));

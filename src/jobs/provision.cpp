@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
 
 namespace postferry::jobs {
 
@@ -27,17 +28,6 @@ constexpr unix_ms claim_term = 600'000;
 
 bool sets_passwords(batch_mode mode) noexcept { return mode != batch_mode::messages_only; }
 bool makes_accounts(batch_mode mode) noexcept { return mode == batch_mode::create_only || mode == batch_mode::upsert; }
-
-/// The account's own password, else the one that logs in on the new server.
-result<std::optional<secret>> password_for(tables& t, store::vault& vault, store::record_id mailbox) {
-    for (const std::string_view purpose : {"account", "target"}) {
-        auto kept = vault.get(
-            t,
-            {.kind = store::owner_kind::migration, .owner = std::to_string(mailbox), .purpose = std::string(purpose)});
-        if (!kept || *kept) return kept;
-    }
-    return std::nullopt;
-}
 
 error needs_password(std::string what) {
     return {.cls = retry_class::auth,
@@ -85,6 +75,119 @@ directory::new_password password_of(secret text) {
             .value = std::move(text)};
 }
 
+/// The batch, the caller's mailbox and those that are done along with it.
+result<void> provisioner_desk::begin(tables& t, plan& p, store::record_id migration, unix_ms now) {
+    auto first = t.migrations.find(migration);
+    if (!first) return std::unexpected(std::move(first.error()));
+    if (!*first) return refusal::refuse(refusal::missing, "There is no such mailbox");
+    auto batch = t.batches.find((*first)->batch);
+    if (!batch) return std::unexpected(std::move(batch.error()));
+    if (!*batch) return refusal::refuse(refusal::missing, "There is no such batch");
+    p.batch = std::move(**batch);
+    auto settings = parse_settings(p.batch.settings);
+    if (!settings) return std::unexpected(std::move(settings.error()));
+    p.settings = std::move(*settings);
+    auto company = company_settings(t);
+    if (!company) return std::unexpected(std::move(company.error()));
+    p.company = std::move(*company);
+    p.orders.push_back({.mailbox = std::move(**first)});
+    // A hook runs for each mailbox, and is the worker's.
+    if (!ends_with_account(p.batch.mode) || !p.settings.hook.command.empty()) return {};
+    p.claimed_until = now + claim_term;
+    auto more = t.migrations.claim(p.batch.id, now, p.claimed_until, bite - 1);
+    if (!more) return std::unexpected(std::move(more.error()));
+    for (store::migration& m : *more) p.orders.push_back({.mailbox = std::move(m)});
+    return {};
+}
+
+/// Those of the mailboxes, and the domains of those that are to be made or changed.
+result<void> provisioner_desk::find_accounts(tables& t, plan& p) {
+    std::set<store::record_id> wanted;
+    for (const order& o : p.orders)
+        if (o.mailbox.account) wanted.insert(*o.mailbox.account);
+    auto found = t.directory.accounts_of({wanted.begin(), wanted.end()});
+    if (!found) return std::unexpected(std::move(found.error()));
+    std::map<store::record_id, const store::account*> by_id;
+    for (const store::account& a : *found) by_id.emplace(a.id, &a);
+    std::set<store::record_id> domains;
+    for (order& o : p.orders) {
+        if (!o.mailbox.account) {
+            if (ends_with_account(p.batch.mode)) o.why = refused("the mailbox names no account");
+            o.good = !o.why;
+            continue;
+        }
+        const auto at = by_id.find(*o.mailbox.account);
+        if (at == by_id.end()) {
+            o.why = refused("its account was removed");
+            continue;
+        }
+        o.account = *at->second;
+        o.was_active = o.account->state == store::account_state::active;
+        o.good = o.was_active && p.batch.mode != batch_mode::passwords_only;
+        if (!o.good) domains.insert(o.account->domain);
+    }
+    auto their = t.directory.domains_of({domains.begin(), domains.end()});
+    if (!their) return std::unexpected(std::move(their.error()));
+    for (store::domain& d : *their) p.domains.emplace(d.id, std::move(d));
+    return {};
+}
+
+/// The account's own password, else the one that logs in on the new server.
+result<void> provisioner_desk::find_passwords(tables& t, store::vault& vault, plan& p) {
+    if (!sets_passwords(p.batch.mode)) return {};
+    std::vector<std::string> owners;
+    for (const order& o : p.orders)
+        if (o.account && !o.good) owners.push_back(std::to_string(o.mailbox.id));
+    auto found = t.credentials.of(store::owner_kind::migration, owners);
+    if (!found) return std::unexpected(std::move(found.error()));
+    std::map<std::pair<std::string_view, std::string_view>, const store::credential*> kept;
+    for (const store::credential& c : *found) kept.emplace(std::pair(c.key.owner, c.key.purpose), &c);
+    for (order& o : p.orders) {
+        if (!o.account || o.good) continue;
+        const std::string owner = std::to_string(o.mailbox.id);
+        auto at = kept.find({owner, "account"});
+        if (at == kept.end()) at = kept.find({owner, "target"});
+        if (at != kept.end()) {
+            auto plain = vault.unseal(*at->second);
+            if (!plain)
+                o.why = needs_password(plain.error().what);
+            else
+                o.password = password_of(std::move(*plain));
+        }
+        if (!o.why && o.password.form == directory::new_password::kind::none && p.batch.mode != batch_mode::upsert)
+            o.why = needs_password("there is no password for the account");
+    }
+    return {};
+}
+
+/// On what is about to be made, so that an attempt that is cut off is known for one.
+result<void> provisioner_desk::mark(tables& t, plan& p, const std::string& attempt) {
+    if (!makes_accounts(p.batch.mode)) return {};
+    std::map<store::record_id, store::directory_repository::account_change> marks; // two sources, one target
+    for (order& o : p.orders) {
+        if (!o.account || o.good) continue;
+        o.begun_before = o.account->reason.starts_with(being_made);
+        if (o.account->state != store::account_state::suspended)
+            marks.try_emplace(o.account->id,
+                              store::directory_repository::account_change{
+                                  .account = o.account->id, .state = store::account_state::planned, .reason = attempt});
+    }
+    const auto all = std::views::values(marks);
+    return t.directory.set_states(std::vector(all.begin(), all.end()));
+}
+
+result<void> provisioner_desk::find_aliases(tables& t, plan& p, const std::vector<std::string>& onto) {
+    auto aliases = t.directory.find_aliases_onto(onto);
+    if (!aliases) return std::unexpected(std::move(aliases.error()));
+    p.aliases = std::move(*aliases);
+    std::set<std::string> names;
+    for (const store::alias& a : p.aliases) names.insert(a.address);
+    auto same = t.directory.find_aliases({names.begin(), names.end()});
+    if (!same) return std::unexpected(std::move(same.error()));
+    p.same_address = std::move(*same);
+    return {};
+}
+
 /// Everything that is to be known, and a mark on what is about to be made, in one transaction.
 task<result<provisioner_desk::plan>> provisioner_desk::look(store::record_id migration, std::string actor) {
     const std::string attempt = fmt::format("{}{}", being_made, new_worker_id().substr(0, 8));
@@ -93,73 +196,15 @@ task<result<provisioner_desk::plan>> provisioner_desk::look(store::record_id mig
         p.actor = actor;
         auto now = t.now();
         if (!now) return std::unexpected(std::move(now.error()));
-        auto first = t.migrations.find(migration);
-        if (!first) return std::unexpected(std::move(first.error()));
-        if (!*first) return refusal::refuse(refusal::missing, "There is no such mailbox");
-        auto batch = t.batches.find((*first)->batch);
-        if (!batch) return std::unexpected(std::move(batch.error()));
-        if (!*batch) return refusal::refuse(refusal::missing, "There is no such batch");
-        p.batch = std::move(**batch);
-        auto settings = parse_settings(p.batch.settings);
-        if (!settings) return std::unexpected(std::move(settings.error()));
-        p.settings = std::move(*settings);
-        auto company = company_settings(t);
-        if (!company) return std::unexpected(std::move(company.error()));
-        p.company = std::move(*company);
-        p.orders.push_back({.mailbox = std::move(**first)});
-        // A hook runs for each mailbox, and is the worker's.
-        if (ends_with_account(p.batch.mode) && p.settings.hook.command.empty()) {
-            p.claimed_until = *now + claim_term;
-            auto more = t.migrations.claim(p.batch.id, *now, p.claimed_until, bite - 1);
-            if (!more) return std::unexpected(std::move(more.error()));
-            for (store::migration& m : *more) p.orders.push_back({.mailbox = std::move(m)});
-        }
+        auto done = begin(t, p, migration, *now);
+        if (done) done = find_accounts(t, p);
+        if (done) done = find_passwords(t, vault, p);
+        if (done) done = mark(t, p, attempt);
         std::vector<std::string> addresses;
-        for (order& o : p.orders) {
-            if (!o.mailbox.account) {
-                if (ends_with_account(p.batch.mode)) o.why = refused("the mailbox names no account");
-                o.good = !o.why;
-                continue;
-            }
-            auto account = t.directory.find_account(*o.mailbox.account);
-            if (!account) return std::unexpected(std::move(account.error()));
-            if (!*account) {
-                o.why = refused("its account was removed");
-                continue;
-            }
-            o.account = std::move(**account);
-            o.was_active = o.account->state == store::account_state::active;
-            o.good = o.was_active && p.batch.mode != batch_mode::passwords_only;
-            if (o.good) continue;
-            if (!p.domains.contains(o.account->domain)) {
-                auto domain = t.directory.find_domain(o.account->domain);
-                if (!domain) return std::unexpected(std::move(domain.error()));
-                if (*domain) p.domains.emplace((*domain)->id, std::move(**domain));
-            }
-            if (sets_passwords(p.batch.mode)) {
-                auto kept = password_for(t, vault, o.mailbox.id);
-                if (!kept && kept.error().response_code.empty()) return std::unexpected(std::move(kept.error()));
-                if (!kept) o.why = needs_password(kept.error().what);
-                if (kept && *kept) o.password = password_of(std::move(**kept));
-                if (!o.why && o.password.form == directory::new_password::kind::none &&
-                    p.batch.mode != batch_mode::upsert)
-                    o.why = needs_password("there is no password for the account");
-            }
-            if (!makes_accounts(p.batch.mode)) continue;
-            addresses.push_back(o.account->address);
-            o.begun_before = o.account->reason.starts_with(being_made) && o.account->reason != attempt;
-            if (o.account->state == store::account_state::suspended) continue;
-            auto marked = t.directory.set_state(o.account->id, store::account_state::planned, attempt);
-            if (!marked) return std::unexpected(std::move(marked.error()));
-        }
-        auto aliases = t.directory.find_aliases_onto(addresses);
-        if (!aliases) return std::unexpected(std::move(aliases.error()));
-        p.aliases = std::move(*aliases);
-        std::vector<std::string> names;
-        for (const store::alias& a : p.aliases) names.push_back(a.address);
-        auto same = t.directory.find_aliases(names);
-        if (!same) return std::unexpected(std::move(same.error()));
-        p.same_address = std::move(*same);
+        for (const order& o : p.orders)
+            if (o.account && !o.good && makes_accounts(p.batch.mode)) addresses.push_back(o.account->address);
+        if (done) done = find_aliases(t, p, addresses);
+        if (!done) return std::unexpected(std::move(done.error()));
         return p;
     });
 }
@@ -206,71 +251,75 @@ task<provision_end> provisioner_desk::run(work what, std::string actor, std::sto
     co_return end;
 }
 
-namespace {
-
-/// What has become of a claimed mailbox. Others may have taken it, paused or cancelled it meanwhile: then it stays.
-result<void> finish(tables& t, const store::migration& was, unix_ms claimed_until, const batch_settings& settings,
-                    bool good, const std::optional<error>& why, const std::string& actor, unix_ms now) {
-    auto found = t.migrations.find(was.id);
-    if (!found) return std::unexpected(std::move(found.error()));
-    const auto& m = *found;
-    if (!m || m->state != mailbox_state::queued || m->due != claimed_until) return {};
-    const bool passing = why && (why->cls == retry_class::transient || why->cls == retry_class::throttled);
-    // A worker takes it by itself then, and counts the attempts.
-    if (passing || (!good && !why))
-        return t.migrations.set_due(m->id, passing ? now + pause_before(1, m->id) : now, m->next_pass);
-    auto at_work = store::change_state(t, m->id, {.to = mailbox_state::provisioning, .actor = actor});
-    if (!at_work) return std::unexpected(std::move(at_work.error()));
-    store::mailbox_change c{.to = mailbox_state::completed, .actor = actor};
-    if (why) {
-        c = after_pass({.mailbox = *at_work, .settings = settings, .now = now},
-                       {.what = pass_end::how::failed, .why = why})
-                .change;
-        c.actor = actor;
-    }
-    auto done = store::change_state(t, m->id, c);
+/// What has become of the claimed mailboxes. Others may have taken one, paused or cancelled it meanwhile: then it
+/// stays.
+result<void> provisioner_desk::finish(tables& t, const plan& p, unix_ms now) {
+    std::map<store::record_id, const order*> claimed;
+    for (const order& o : p.orders) claimed.emplace(o.mailbox.id, &o);
+    claimed.erase(p.orders.front().mailbox.id); // the caller's
+    const auto keys = std::views::keys(claimed);
+    std::vector<store::migration_repository::next_turn> later;
+    auto done = store::change_states(t, {keys.begin(), keys.end()}, [&](const store::migration& m) {
+        const order& o = *claimed.at(m.id);
+        if (m.state != mailbox_state::queued || m.due != p.claimed_until) return store::changes{};
+        const bool passing = o.why && (o.why->cls == retry_class::transient || o.why->cls == retry_class::throttled);
+        // A worker takes it by itself then, and counts the attempts.
+        if (passing || (!o.good && !o.why)) {
+            later.push_back({m.id, passing ? now + pause_before(1, m.id) : now, m.next_pass});
+            return store::changes{};
+        }
+        const store::mailbox_change to_work{.to = mailbox_state::provisioning, .actor = p.actor};
+        store::mailbox_change end{.to = mailbox_state::completed, .actor = p.actor};
+        if (o.why) {
+            store::migration at_work = m;
+            at_work.state = to_work.to;
+            end = after_pass({.mailbox = at_work, .settings = p.settings, .now = now},
+                             {.what = pass_end::how::failed, .why = o.why})
+                      .change;
+            end.actor = p.actor;
+        }
+        return store::changes{to_work, std::move(end)};
+    });
     if (!done) return std::unexpected(std::move(done.error()));
-    return {};
+    return t.migrations.set_due(later);
 }
 
-} // namespace
+result<void> provisioner_desk::keep_accounts(tables& t, const plan& p, unix_ms now) {
+    std::map<store::record_id, store::directory_repository::account_change> changed;
+    std::vector<store::event> events;
+    for (const order& o : p.orders) {
+        if (!o.account || (!o.touched && !o.why)) continue;
+        const bool planned =
+            o.account->state == store::account_state::planned || o.account->state == store::account_state::failed;
+        store::account_state to = o.account->state;
+        if (planned) to = o.good ? store::account_state::active : store::account_state::failed;
+        const bool may_pass = o.why && o.why->cls != retry_class::config && o.why->cls != retry_class::permanent;
+        if (planned && may_pass) to = store::account_state::planned;
+        changed.insert_or_assign(
+            o.account->id, store::directory_repository::account_change{
+                               .account = o.account->id, .state = to, .reason = o.why ? o.why->message() : o.note});
+        events.push_back(
+            {.at = now,
+             .actor = p.actor,
+             .kind = "account.state",
+             .batch = p.batch.id,
+             .migration = o.mailbox.id,
+             .before = std::string(store::name_of(o.account->state)),
+             .after = std::string(store::name_of(to)),
+             .detail = boost::json::serialize(boost::json::object{{"account", o.account->id}, {"change", o.what}})});
+    }
+    const auto all = std::views::values(changed);
+    auto done = t.directory.set_states(std::vector(all.begin(), all.end()));
+    return done ? t.events.add(events) : done;
+}
 
 task<result<void>> provisioner_desk::keep(plan& p) {
     co_return co_await db_.synced([p](tables& t) -> result<void> {
         auto now = t.now();
         if (!now) return std::unexpected(std::move(now.error()));
-        for (const order& o : p.orders) {
-            const bool mine = &o == &p.orders.front();
-            if (o.account && (o.touched || o.why)) {
-                const bool planned = o.account->state == store::account_state::planned ||
-                                     o.account->state == store::account_state::failed;
-                store::account_state to = o.account->state;
-                if (planned) to = o.good ? store::account_state::active : store::account_state::failed;
-                const bool may_pass =
-                    o.why && o.why->cls != retry_class::config && o.why->cls != retry_class::permanent;
-                if (planned && may_pass) to = store::account_state::planned;
-                auto set = t.directory.set_state(o.account->id, to, o.why ? o.why->message() : o.note);
-                if (!set && !refusal::is(set.error(), refusal::missing)) return set;
-                auto told = t.events.add({.at = *now,
-                                          .actor = p.actor,
-                                          .kind = "account.state",
-                                          .batch = p.batch.id,
-                                          .migration = o.mailbox.id,
-                                          .before = std::string(store::name_of(o.account->state)),
-                                          .after = std::string(store::name_of(to)),
-                                          .detail = boost::json::serialize(
-                                              boost::json::object{{"account", o.account->id}, {"change", o.what}})});
-                if (!told) return std::unexpected(std::move(told.error()));
-            }
-            if (mine) continue;
-            auto ended = finish(t, o.mailbox, p.claimed_until, p.settings, o.good, o.why, p.actor, *now);
-            if (!ended) return ended;
-        }
-        for (const store::alias& a : p.changed) {
-            auto set = t.directory.set_alias_state(a.id, a.state, a.reason);
-            if (!set && !refusal::is(set.error(), refusal::missing)) return set;
-        }
-        return {};
+        auto done = keep_accounts(t, p, *now);
+        if (done) done = finish(t, p, *now);
+        return done ? t.directory.set_states(p.changed) : done;
     });
 }
 

@@ -64,10 +64,17 @@ class provisioner_desk {
     struct plan;
 
     task<result<plan>> look(store::record_id migration, std::string actor);
+    static result<void> begin(store::tables& t, plan& p, store::record_id migration, unix_ms now);
+    static result<void> find_accounts(store::tables& t, plan& p);
+    static result<void> find_passwords(store::tables& t, store::vault& vault, plan& p);
+    static result<void> mark(store::tables& t, plan& p, const std::string& attempt);
+    static result<void> find_aliases(store::tables& t, plan& p, const std::vector<std::string>& onto);
     task<> make_domains(plan& p, directory::provisioner& with);
     task<> make_accounts(plan& p, directory::provisioner& with);
     task<> make_aliases(plan& p, directory::provisioner& with);
     task<result<void>> keep(plan& p);
+    static result<void> keep_accounts(store::tables& t, const plan& p, unix_ms now);
+    static result<void> finish(store::tables& t, const plan& p, unix_ms now);
 
     store::database& db_;
     store::vault& vault_;

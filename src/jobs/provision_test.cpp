@@ -19,11 +19,14 @@ class jobs_provision : public accounts_test {
     /// Imports, queues all of the batch, and has the desk called for the first of it as a worker would.
     void given(const std::string& csv, import_form with) {
         commit(preview(csv, std::move(with)));
-        for (const store::migration& m : mailboxes())
-            if (m.state == mailbox_state::ready)
-                must([this, id = m.id](tables& t) {
-                    return store::change_state(t, id, {.to = mailbox_state::queued, .actor = "t", .due = now_.load()});
-                });
+        std::vector<store::record_id> ids;
+        for (const store::migration& m : mailboxes()) ids.push_back(m.id);
+        must([&](tables& t) {
+            return store::change_states(t, ids, [this](const store::migration& m) {
+                if (m.state != mailbox_state::ready) return store::changes{};
+                return store::changes{{.to = mailbox_state::queued, .actor = "t", .due = now_.load()}};
+            });
+        });
     }
     provision_end run(const store::migration& m) {
         must([&](tables& t) {
@@ -75,6 +78,30 @@ TEST_P(jobs_provision, a_batch_that_only_creates_is_done_in_bites) {
     EXPECT_TRUE(directory_->domains.contains("new.org"));
 }
 
+TEST_P(jobs_provision, a_bite_costs_few_statements_however_many_accounts_it_has) {
+    const int all = provisioner_desk::bite;
+    given(create_csv(all), form(batch_mode::create_only));
+    const auto first = mailboxes().at(0);
+    must([&](tables& t) {
+        return store::change_state(t, first.id, {.to = mailbox_state::provisioning, .actor = "worker/w"});
+    });
+    const int before = asked_.statements;
+    EXPECT_EQ(wait_for(desk_->run(work_of(first), "worker/w", {})).what, how::done);
+    // A statement has 256 rows at most, one of new rows a power of four: some 20 of them write or read every row.
+    EXPECT_LE(asked_.statements - before, 20 + 20 * all / 256);
+    EXPECT_THAT(directory_->bites, ElementsAre(static_cast<std::size_t>(all)));
+    const auto done =
+        must([](tables& t) { return t.migrations.ids({.states = {mailbox_state::completed}}, {.limit = 5'000}); });
+    EXPECT_EQ(done.rows.size(), static_cast<std::size_t>(all - 1));
+    // What happened to one is told as if it had been alone.
+    std::string told;
+    for (const store::event& e :
+         must([&](tables& t) { return t.events.list({.migration = done.rows.back()}, {}); }).rows)
+        told += fmt::format("{} {} {}\n", e.kind, e.before, e.after);
+    EXPECT_EQ(told, "mailbox.state ready queued\naccount.state planned active\nmailbox.state queued provisioning\n"
+                    "mailbox.state provisioning completed\n");
+}
+
 TEST_P(jobs_provision, an_account_that_is_there_is_an_error_and_nothing_of_it_is_touched) {
     directory_->accounts.emplace(
         "u1@new.org", memory_directory::entry{.spec = {.address = directory::address::parse("u1@new.org").value()}});
@@ -96,7 +123,7 @@ TEST_P(jobs_provision, an_attempt_that_was_cut_off_is_no_reason_to_call_an_accou
     EXPECT_EQ(account("u0@new.org")->state, account_state::planned);
     // Between the driver's answer and the store's the process died: the mark of the attempt is still there.
     must([id = account("u0@new.org")->id](tables& t) {
-        return t.directory.set_state(id, account_state::planned, "being made, attempt 01234567");
+        return t.directory.set_states({{id, account_state::planned, "being made, attempt 01234567"}});
     });
     directory_->gone = false;
     directory_->accounts.emplace(

@@ -3,6 +3,7 @@
 #include "jobs/import.hpp"
 #include "jobs/provision.hpp"
 #include "store/key_file.hpp"
+#include "support/counting_connection.hpp"
 #include "support/test_store.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -122,6 +123,9 @@ class accounts_test : public testing::TestWithParam<sql::dialect> {
         folder_ = mkdtemp(pattern.data());
         store::database_options options;
         options.clock = [this] { return now_.load(); };
+        options.in_front = [this](auto db) {
+            return std::make_unique<support::counting_connection>(std::move(db), asked_);
+        };
         auto opened = store::database::open(place_.url(), options);
         ASSERT_TRUE(opened) << opened.error().message();
         db_ = std::move(*opened);
@@ -182,6 +186,7 @@ class accounts_test : public testing::TestWithParam<sql::dialect> {
         return kept ? std::string(kept->reveal()) : "(none)";
     }
 
+    support::asked asked_;
     support::test_database place_{GetParam()};
     std::filesystem::path folder_;
     std::atomic<unix_ms> now_ = 1'795'370'400'000;

@@ -3,6 +3,9 @@
 #include "store/detail/counts.hpp"
 #include "store/detail/rows.hpp"
 
+#include <array>
+#include <functional>
+
 namespace postferry::store {
 
 using detail::one;
@@ -144,13 +147,25 @@ result<void> batch_repository::remove(record_id id, row_version from) {
     return {};
 }
 
-result<void> batch_repository::count(const tally_change& change) {
-    const message_counts &a = change.add, &t = change.take;
-    auto done = run(
-        db_,
-        "INSERT INTO batch_tally (batch, state, shard, mailboxes, messages_source, messages_copied, messages_present, "
-        "messages_skipped, messages_failed, octets_source, octets_copied) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (batch, state, shard) DO UPDATE SET "
+result<void> batch_repository::count(const std::vector<tally_change>& changes) {
+    using line = std::pair<std::pair<record_id, std::string_view>, std::array<std::int64_t, 8>>;
+    std::map<line::first_type, line::second_type> sums;
+    for (const tally_change& c : changes) {
+        const message_counts &a = c.add, &t = c.take;
+        const line::second_type one{c.mailboxes,
+                                    difference(a.messages_source, t.messages_source),
+                                    difference(a.messages_copied, t.messages_copied),
+                                    difference(a.messages_present, t.messages_present),
+                                    difference(a.messages_skipped, t.messages_skipped),
+                                    difference(a.messages_failed, t.messages_failed),
+                                    difference(a.octets_source, t.octets_source),
+                                    difference(a.octets_copied, t.octets_copied)};
+        line::second_type& sum = sums[{c.batch, name_of(c.state)}];
+        std::ranges::transform(sum, one, sum.begin(), std::plus{});
+    }
+    return detail::insert_rows(
+        db_, fmt::format("INSERT INTO batch_tally (batch, state, shard, mailboxes, {}) VALUES", detail::count_columns),
+        " ON CONFLICT (batch, state, shard) DO UPDATE SET "
         "mailboxes = batch_tally.mailboxes + excluded.mailboxes, "
         "messages_source = batch_tally.messages_source + excluded.messages_source, "
         "messages_copied = batch_tally.messages_copied + excluded.messages_copied, "
@@ -159,12 +174,12 @@ result<void> batch_repository::count(const tally_change& change) {
         "messages_failed = batch_tally.messages_failed + excluded.messages_failed, "
         "octets_source = batch_tally.octets_source + excluded.octets_source, "
         "octets_copied = batch_tally.octets_copied + excluded.octets_copied",
-        change.batch, name_of(change.state), shard_, change.mailboxes, difference(a.messages_source, t.messages_source),
-        difference(a.messages_copied, t.messages_copied), difference(a.messages_present, t.messages_present),
-        difference(a.messages_skipped, t.messages_skipped), difference(a.messages_failed, t.messages_failed),
-        difference(a.octets_source, t.octets_source), difference(a.octets_copied, t.octets_copied));
-    if (!done) return pass_on(done);
-    return {};
+        std::vector<line>(sums.begin(), sums.end()),
+        [this](const line& l, std::vector<sql::value>& values) {
+            detail::put(values, l.first.first, l.first.second, shard_);
+            for (const std::int64_t n : l.second) values.emplace_back(n);
+        },
+        [](const sql::query&) {});
 }
 
 result<void> batch_repository::set_state(record_id id, batch_state state) {

@@ -51,8 +51,9 @@ class batch_repository {
     [[nodiscard]] result<std::map<record_id, std::string>> worst_grades(const std::vector<record_id>& batches);
     /// One without mailboxes, with its tallies and log. `not_allowed`: it has mailboxes; `conflict`.
     [[nodiscard]] result<void> remove(record_id id, row_version from);
-    /// Counts a change; nothing but change_state() and migration_repository calls it.
-    [[nodiscard]] result<void> count(const tally_change& change);
+    /// Counts changes, in the order of batches and states, whichever order they come in: two callers do not wait for
+    /// each other crosswise. Nothing but change_state() and migration_repository calls it.
+    [[nodiscard]] result<void> count(const std::vector<tally_change>& changes);
 
   private:
     friend class state_changer;

@@ -1,30 +1,31 @@
 #include "store/change_state.hpp"
 
-#include "store/detail/statements.hpp"
-#include "store/refusal.hpp"
-
-#include <fmt/format.h>
+#include "store/detail/many_rows.hpp"
 
 #include <algorithm>
+#include <array>
+#include <map>
 
 namespace postferry::store {
 
 using detail::pass_on;
 using detail::run;
 
+using wanted_changes = std::function<changes(const migration&)>;
+
 /// May see what the repositories keep for whoever changes states.
 class state_changer {
   public:
-    static result<migration> change(tables& t, record_id id, const mailbox_change& change);
+    static result<std::vector<migration>> change(tables& t, const std::vector<record_id>& ids,
+                                                 const wanted_changes& wanted);
     static result<batch> change(tables& t, record_id id, const batch_change& change);
 
   private:
     static result<void> may(const migration& m, const mailbox_change& change);
     static void add_time(migration& m, unix_ms now, std::uint64_t stalled_ms);
-    static result<void> store(tables& t, const migration& m);
-    static result<void> tell(tables& t, const migration& before, const migration& m, const mailbox_change& change,
-                             unix_ms now);
-    static result<void> move_tally(tables& t, const migration& m, mailbox_state from);
+    static void apply(migration& m, const mailbox_change& change, unix_ms now);
+    static event event_of(const migration& m, mailbox_state from, const mailbox_change& change, unix_ms now);
+    static result<void> store(tables& t, const std::vector<migration>& all);
 };
 
 namespace {
@@ -96,63 +97,8 @@ void state_changer::add_time(migration& m, unix_ms now, std::uint64_t stalled_ms
     m.since = now;
 }
 
-result<void> state_changer::store(tables& t, const migration& m) {
-    auto done = run(t.db,
-                    "UPDATE migration SET state = $1, reason = $2, reason_class = $3, until = $4, throttled_by = $5, "
-                    "due = $6, next_pass = $7, since = $8, queued_ms = $9, running_ms = $10, throttled_ms = $11, "
-                    "stalled_ms = $12, version = $13 WHERE id = $14",
-                    name_of(m.state), m.reason, m.reason_class, m.until, m.throttled_by, m.due, m.next_pass, m.since,
-                    m.queued_ms, m.running_ms, m.throttled_ms, m.stalled_ms, m.version, m.id);
-    if (!done) return pass_on(done);
-    return {};
-}
-
-result<void> state_changer::move_tally(tables& t, const migration& m, mailbox_state from) {
-    // In the order of the states, whichever way it goes: two that move opposite ways must not wait for each other.
-    tally_change out{.batch = m.batch, .state = from, .mailboxes = -1, .add = {}, .take = m.counts};
-    tally_change in{.batch = m.batch, .state = m.state, .mailboxes = 1, .add = m.counts, .take = {}};
-    const bool out_first = name_of(from) < name_of(m.state);
-    auto done = t.batches.count(out_first ? out : in);
-    return done ? t.batches.count(out_first ? in : out) : done;
-}
-
-result<void> state_changer::tell(tables& t, const migration& before, const migration& m, const mailbox_change& change,
-                                 unix_ms now) {
-    details d;
-    d.add("reason", m.reason);
-    d.add("class", m.reason_class);
-    d.add("until", m.until);
-    d.add("by", m.throttled_by);
-    auto told = t.events.add({.at = now,
-                              .actor = change.actor,
-                              .kind = "mailbox.state",
-                              .batch = m.batch,
-                              .migration = m.id,
-                              .before = std::string(name_of(before.state)),
-                              .after = std::string(name_of(m.state)),
-                              .detail = std::move(d).done()});
-    if (!told) return pass_on(told);
-    return {};
-}
-
-result<migration> state_changer::change(tables& t, record_id id, const mailbox_change& change) {
-    auto now = t.now();
-    if (!now) return pass_on(now);
-    if (change.token) {
-        // Before the mailbox itself is locked: everybody locks in this order.
-        auto holds = t.leases.holds(id, *change.token);
-        if (!holds) return pass_on(holds);
-        if (!*holds)
-            return refusal::refuse(refusal::lease_lost, "the lease on the mailbox is lost: another worker has it");
-    }
-    auto found = t.migrations.lock(id);
-    if (!found) return pass_on(found);
-    if (!*found) return refusal::refuse(refusal::missing, "there is no such mailbox");
-    const migration before = **found;
-    if (auto ok = may(before, change); !ok) return pass_on(ok);
-    const bool moves = before.state != change.to;
-    migration& m = **found;
-    if (moves) add_time(m, *now, change.stalled_ms);
+void state_changer::apply(migration& m, const mailbox_change& change, unix_ms now) {
+    if (m.state != change.to) add_time(m, now, change.stalled_ms);
     m.state = change.to;
     m.reason = change.reason;
     m.reason_class = change.reason_class;
@@ -161,11 +107,70 @@ result<migration> state_changer::change(tables& t, record_id id, const mailbox_c
     m.due = change.due ? std::optional(std::max<unix_ms>(*change.due, 1)) : std::nullopt;
     if (change.next_pass) m.next_pass = *change.next_pass;
     ++m.version;
-    auto done = store(t, m);
-    if (done && moves) done = move_tally(t, m, before.state);
-    if (done && moves) done = tell(t, before, m, change, *now);
+}
+
+event state_changer::event_of(const migration& m, mailbox_state from, const mailbox_change& change, unix_ms now) {
+    details d;
+    d.add("reason", m.reason);
+    d.add("class", m.reason_class);
+    d.add("until", m.until);
+    d.add("by", m.throttled_by);
+    return {.at = now,
+            .actor = change.actor,
+            .kind = "mailbox.state",
+            .batch = m.batch,
+            .migration = m.id,
+            .before = std::string(name_of(from)),
+            .after = std::string(name_of(m.state)),
+            .detail = std::move(d).done()};
+}
+
+result<void> state_changer::store(tables& t, const std::vector<migration>& all) {
+    using detail::typed_column;
+    static constexpr std::array columns{typed_column{"id", "BIGINT"},         typed_column{"state", "TEXT"},
+                                        typed_column{"reason", "TEXT"},       typed_column{"reason_class", "TEXT"},
+                                        typed_column{"until", "BIGINT"},      typed_column{"throttled_by", "TEXT"},
+                                        typed_column{"due", "BIGINT"},        typed_column{"next_pass", "TEXT"},
+                                        typed_column{"since", "BIGINT"},      typed_column{"queued_ms", "BIGINT"},
+                                        typed_column{"running_ms", "BIGINT"}, typed_column{"throttled_ms", "BIGINT"},
+                                        typed_column{"stalled_ms", "BIGINT"}, typed_column{"version", "BIGINT"}};
+    return detail::update_rows(
+        t.db, "migration", columns, "", all, [](const migration& m, std::vector<sql::value>& values) {
+            detail::put(values, m.id, name_of(m.state), m.reason, m.reason_class, m.until, m.throttled_by, m.due,
+                        m.next_pass, m.since, m.queued_ms, m.running_ms, m.throttled_ms, m.stalled_ms, m.version);
+        });
+}
+
+result<std::vector<migration>> state_changer::change(tables& t, const std::vector<record_id>& ids,
+                                                     const wanted_changes& wanted) {
+    auto now = t.now();
+    if (!now) return pass_on(now);
+    auto found = t.migrations.lock(ids);
+    if (!found) return pass_on(found);
+    std::vector<migration> changed;
+    std::vector<tally_change> tallies;
+    std::vector<event> events;
+    for (migration& m : *found) {
+        const changes steps = wanted(m);
+        if (steps.empty()) continue;
+        const mailbox_state first = m.state;
+        for (const mailbox_change& step : steps) {
+            if (auto ok = may(m, step); !ok) return pass_on(ok);
+            const mailbox_state from = m.state;
+            apply(m, step, *now);
+            if (m.state != from) events.push_back(event_of(m, from, step, *now));
+        }
+        if (m.state != first) {
+            tallies.push_back({.batch = m.batch, .state = first, .mailboxes = -1, .add = {}, .take = m.counts});
+            tallies.push_back({.batch = m.batch, .state = m.state, .mailboxes = 1, .add = m.counts, .take = {}});
+        }
+        changed.push_back(std::move(m));
+    }
+    auto done = store(t, changed);
+    if (done) done = t.batches.count(tallies);
+    if (done) done = t.events.add(events);
     if (!done) return pass_on(done);
-    return std::move(m);
+    return changed;
 }
 
 result<batch> state_changer::change(tables& t, record_id id, const batch_change& change) {
@@ -198,8 +203,23 @@ result<batch> state_changer::change(tables& t, record_id id, const batch_change&
     return std::move(b);
 }
 
+result<std::vector<migration>> change_states(tables& t, const std::vector<record_id>& ids,
+                                             const wanted_changes& wanted) {
+    return state_changer::change(t, ids, wanted);
+}
+
 result<migration> change_state(tables& t, record_id id, const mailbox_change& change) {
-    return state_changer::change(t, id, change);
+    if (change.token) {
+        // Before the mailbox itself is locked: everybody locks in this order.
+        auto holds = t.leases.holds(id, *change.token);
+        if (!holds) return pass_on(holds);
+        if (!*holds)
+            return refusal::refuse(refusal::lease_lost, "the lease on the mailbox is lost: another worker has it");
+    }
+    auto changed = state_changer::change(t, {id}, [&](const migration&) { return changes{change}; });
+    if (!changed) return pass_on(changed);
+    if (changed->empty()) return refusal::refuse(refusal::missing, "there is no such mailbox");
+    return std::move(changed->front());
 }
 
 result<batch> change_state(tables& t, record_id id, const batch_change& change) {
@@ -222,25 +242,27 @@ result<last_word> last_word_of(tables& t, const lease& l) {
     return out;
 }
 
-result<bool> requeue(tables& t, record_id id, const std::string& actor, const std::string& reason, unix_ms now,
-                     unix_ms heard) {
-    auto m = t.migrations.find(id);
-    if (!m) return pass_on(m);
-    if (!*m || !running_states.has((*m)->state)) return false;
-    auto changed =
-        change_state(t, id,
-                     mailbox_change{.to = mailbox_state::queued,
-                                    .actor = actor,
-                                    .reason = reason,
-                                    .due = now,
-                                    .stalled_ms = static_cast<std::uint64_t>(std::max<unix_ms>(now - heard, 0)),
-                                    .from = (*m)->version});
-    // Somebody else was quicker, or the mailbox has ended meanwhile: nothing is left to do.
-    if (!changed &&
-        (refusal::is(changed.error(), refusal::conflict) || refusal::is(changed.error(), refusal::not_allowed)))
-        return false;
+/// Whom nobody is at work on any more: why, and when its worker was last heard of.
+struct left_behind {
+    std::string reason;
+    unix_ms heard = 0;
+};
+
+/// Those that are still at work: somebody may have been quicker, or the mailbox has ended meanwhile.
+result<int> requeue(tables& t, const std::map<record_id, left_behind>& all, const std::string& actor, unix_ms now) {
+    std::vector<record_id> ids;
+    for (const auto& [id, _] : all) ids.push_back(id);
+    auto changed = change_states(t, ids, [&](const migration& m) {
+        if (!running_states.has(m.state)) return changes{};
+        const left_behind& why = all.at(m.id);
+        return changes{{.to = mailbox_state::queued,
+                        .actor = actor,
+                        .reason = why.reason,
+                        .due = now,
+                        .stalled_ms = static_cast<std::uint64_t>(std::max<unix_ms>(now - why.heard, 0))}};
+    });
     if (!changed) return pass_on(changed);
-    return true;
+    return static_cast<int>(changed->size());
 }
 
 } // namespace
@@ -250,26 +272,22 @@ result<int> requeue_lapsed(tables& t, const std::string& actor, const lease_watc
     if (!now) return pass_on(now);
     auto lapsed = t.leases.lapsed(*now);
     if (!lapsed) return pass_on(lapsed);
-    int count = 0;
+    std::map<record_id, left_behind> waiting;
     for (const lease& l : *lapsed) {
         auto last = last_word_of(t, l);
         if (!last) return pass_on(last);
         if (watch != nullptr && !last->gone && !watch->silent(l)) continue;
         auto released = t.leases.release(l.migration, l.token);
         if (!released) return pass_on(released);
-        auto back = requeue(t, l.migration, actor, fmt::format("worker {} was not heard of any more", l.worker), *now,
-                            last->heard);
-        if (!back) return pass_on(back);
-        count += *back ? 1 : 0;
+        waiting.insert_or_assign(
+            l.migration,
+            left_behind{.reason = fmt::format("worker {} was not heard of any more", l.worker), .heard = last->heard});
     }
     auto orphans = t.leases.orphans();
     if (!orphans) return pass_on(orphans);
-    for (const record_id id : *orphans) {
-        auto back = requeue(t, id, actor, "no worker was at it", *now, *now);
-        if (!back) return pass_on(back);
-        count += *back ? 1 : 0;
-    }
-    return count;
+    for (const record_id id : *orphans)
+        waiting.try_emplace(id, left_behind{.reason = "no worker was at it", .heard = *now});
+    return requeue(t, waiting, actor, *now);
 }
 
 } // namespace postferry::store

@@ -3,8 +3,10 @@
 // asked, the time spent in the old state is added up, the batch's tally moves, and an event tells it.
 #include "store/clock_watch.hpp"
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace postferry::store {
 
@@ -27,6 +29,16 @@ struct mailbox_change {
 /// The mailbox as it is now. `missing`; `not_allowed` when the state cannot follow (the words say which is which). To
 /// the state that it has already: until, reason and due are changed, without an event.
 [[nodiscard]] result<migration> change_state(tables& t, record_id id, const mailbox_change& change);
+
+/// What a mailbox goes through, one change after the other: each has its event. None: it stays as it is.
+using changes = std::vector<mailbox_change>;
+
+/// Many mailboxes in few statements. All are locked first; then `wanted` is asked what becomes of each, as it is now.
+/// Answers those that were changed, by id; mailboxes that are not there are passed over. When a state cannot follow, or
+/// a version is not the stored one, nothing is changed and the failure is as above. Not for changes under a lease
+/// (mailbox_change::token).
+[[nodiscard]] result<std::vector<migration>> change_states(tables& t, const std::vector<record_id>& ids,
+                                                           const std::function<changes(const migration&)>& wanted);
 
 struct batch_change {
     batch_state to = batch_state::ready;

@@ -1,6 +1,6 @@
 #include "store/credential_repository.hpp"
 
-#include "store/detail/rows.hpp"
+#include "store/detail/many_rows.hpp"
 
 namespace postferry::store {
 
@@ -49,6 +49,15 @@ result<std::vector<credential>> credential_repository::of(owner_kind kind, const
     auto done = detail::each_row(
         db_, select("WHERE owner_kind = $1 AND owner = $2 ORDER BY purpose"),
         [&](const sql::query& q) { out.push_back(read_credential(q)); }, name_of(kind), owner);
+    if (!done) return pass_on(done);
+    return out;
+}
+
+result<std::vector<credential>> credential_repository::of(owner_kind kind, const std::vector<std::string>& owners) {
+    std::vector<credential> out;
+    auto done = detail::each_among(
+        db_, select(""), "owner", owners, [&](const sql::query& q) { out.push_back(read_credential(q)); },
+        fmt::format(" AND owner_kind = '{}'", name_of(kind)));
     if (!done) return pass_on(done);
     return out;
 }

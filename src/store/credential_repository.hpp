@@ -17,6 +17,8 @@ class credential_repository {
     [[nodiscard]] result<void> put(const std::vector<credential>& all);
     [[nodiscard]] result<std::optional<credential>> find(const credential_key& key);
     [[nodiscard]] result<std::vector<credential>> of(owner_kind kind, const std::string& owner);
+    /// Of many owners, each once among them; in any order.
+    [[nodiscard]] result<std::vector<credential>> of(owner_kind kind, const std::vector<std::string>& owners);
     /// Those sealed with another key than this one, by ascending id.
     [[nodiscard]] result<slice<credential>> not_sealed_with(const std::string& key_id, const paging& page);
     /// If it is still the same; false: somebody has put another one there since.

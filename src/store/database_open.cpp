@@ -165,6 +165,8 @@ result<std::vector<std::unique_ptr<sql::connection>>> connect(const sql::locatio
         if (!reader) return std::unexpected(std::move(reader.error()));
         all.push_back(std::move(*reader));
     }
+    if (options.in_front)
+        for (auto& one : all) one = options.in_front(std::move(one));
     return all;
 }
 

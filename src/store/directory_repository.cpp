@@ -1,8 +1,9 @@
 #include "store/directory_repository.hpp"
 
-#include "store/detail/rows.hpp"
+#include "store/detail/many_rows.hpp"
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 
 namespace postferry::store {
@@ -51,7 +52,8 @@ account read_account(const sql::query& q) {
             .version = q.get<row_version>(11)};
 }
 
-constexpr std::string_view alias_columns = "id, domain, address, goes_to, origin, state, reason";
+constexpr std::string_view alias_columns =
+    "id, domain, address, goes_to, origin, state, reason, seen_in, seen_messages, COALESCE(seen_newest, 0)";
 
 alias read_alias(const sql::query& q) {
     return {.id = q.get<record_id>(0),
@@ -60,7 +62,10 @@ alias read_alias(const sql::query& q) {
             .goes_to = text(q, 3),
             .origin = word<alias_origin>(q, 4),
             .state = word<alias_state>(q, 5),
-            .reason = text(q, 6)};
+            .reason = text(q, 6),
+            .seen_in = text(q, 7),
+            .seen_messages = q.get<std::uint64_t>(8),
+            .seen_newest = detail::optional_number<unix_ms>(q, 9)};
 }
 
 std::string select(std::string_view columns, std::string_view rest) {
@@ -151,36 +156,41 @@ result<std::optional<account>> directory_repository::find_account(const std::str
     return one(db_, select(account_columns, "account WHERE address = $1"), read_account, address);
 }
 
-/// `head` ends with a column: those whose column is one of the texts.
-template <class Row, class Read>
-result<std::vector<Row>> directory_repository::among(std::string_view head, const std::vector<std::string>& texts,
-                                                     Read read) {
-    static constexpr std::size_t bite = 64; // one statement, prepared once: what is left over asks for "" too
-    std::string sql = fmt::format("{} IN (", head);
-    for (std::size_t i = 1; i <= bite; ++i) fmt::format_to(std::back_inserter(sql), "{}${}", i == 1 ? "" : ", ", i);
-    sql += ")";
-    std::vector<Row> found;
-    std::vector<sql::value> values(bite);
-    for (std::size_t at = 0; at < texts.size(); at += bite) {
-        for (std::size_t i = 0; i < bite; ++i)
-            values[i] = at + i < texts.size() ? std::string_view(texts[at + i]) : std::string_view();
-        auto q = db_.prepare(sql);
-        if (!q) return pass_on(q);
-        auto row = q->first_of(values);
-        for (; row && *row; row = q->next()) found.push_back(read(*q));
-        if (!row) return pass_on(row);
-    }
+namespace {
+
+/// Those of a table whose column is one of the keys.
+template <class Read, class Key>
+auto rows_of(sql::connection& db, std::string_view columns, std::string_view table, std::string_view column,
+             const std::vector<Key>& keys, Read read)
+    -> result<std::vector<std::invoke_result_t<Read&, const sql::query&>>> {
+    std::vector<std::invoke_result_t<Read&, const sql::query&>> found;
+    auto done = detail::each_among(db, select(columns, table), column, keys,
+                                   [&](const sql::query& q) { found.push_back(read(q)); });
+    if (!done) return pass_on(done);
     return found;
 }
 
-result<std::vector<account>> directory_repository::find_accounts(const std::vector<std::string>& addresses) {
-    auto all = among<account>(select(account_columns, "account WHERE address"), addresses, read_account);
-    if (!all) return pass_on(all);
-    std::vector<account>& found = *all;
-    std::ranges::sort(found, {}, &account::address);
-    const auto repeated = std::ranges::unique(found, {}, &account::address);
-    found.erase(repeated.begin(), repeated.end());
+/// Keys that come twice may be in two statements.
+template <class Row, class Key> result<std::vector<Row>> each_once(result<std::vector<Row>> found, Key by) {
+    if (!found) return found;
+    std::ranges::sort(*found, {}, by);
+    const auto repeated = std::ranges::unique(*found, {}, by);
+    found->erase(repeated.begin(), repeated.end());
     return found;
+}
+
+} // namespace
+
+result<std::vector<domain>> directory_repository::domains_of(const std::vector<record_id>& ids) {
+    return rows_of(db_, domain_columns, "domain", "id", ids, read_domain);
+}
+
+result<std::vector<account>> directory_repository::accounts_of(const std::vector<record_id>& ids) {
+    return rows_of(db_, account_columns, "account", "id", ids, read_account);
+}
+
+result<std::vector<account>> directory_repository::find_accounts(const std::vector<std::string>& addresses) {
+    return each_once(rows_of(db_, account_columns, "account", "address", addresses, read_account), &account::address);
 }
 
 result<slice<account>> directory_repository::accounts(const account_filter& filter, const paging& page) {
@@ -205,12 +215,13 @@ result<account> directory_repository::update(const account& a) {
     return std::move(**stored);
 }
 
-result<void> directory_repository::set_state(record_id account, account_state state, const std::string& reason) {
-    auto done = run(db_, "UPDATE account SET state = $1, reason = $2, version = version + 1 WHERE id = $3",
-                    name_of(state), reason, account);
-    if (!done) return pass_on(done);
-    if (*done == 0) return refusal::refuse(refusal::missing, "there is no such account");
-    return {};
+result<void> directory_repository::set_states(const std::vector<account_change>& all) {
+    static constexpr std::array columns{detail::typed_column{"id", "BIGINT"}, detail::typed_column{"state", "TEXT"},
+                                        detail::typed_column{"reason", "TEXT"}};
+    return detail::update_rows(db_, "account", columns, "version = version + 1, ", all,
+                               [](const account_change& c, std::vector<sql::value>& values) {
+                                   detail::put(values, c.account, name_of(c.state), c.reason);
+                               });
 }
 
 result<bool> directory_repository::remove_account(record_id id, row_version from) {
@@ -230,10 +241,13 @@ result<std::vector<record_id>> directory_repository::add(const std::vector<alias
     for (std::size_t i = 0; i < aliases.size(); ++i) place.try_emplace(key(aliases[i].address, aliases[i].goes_to), i);
     std::vector<record_id> ids(aliases.size());
     auto done = detail::insert_rows(
-        db_, "INSERT INTO alias (domain, address, goes_to, origin, state, reason) VALUES",
+        db_,
+        "INSERT INTO alias (domain, address, goes_to, origin, state, reason, seen_in, seen_messages, seen_newest) "
+        "VALUES",
         " ON CONFLICT DO NOTHING RETURNING id, address, goes_to", aliases,
         [](const alias& a, std::vector<sql::value>& values) {
-            detail::put(values, a.domain, a.address, a.goes_to, name_of(a.origin), name_of(a.state), a.reason);
+            detail::put(values, a.domain, a.address, a.goes_to, name_of(a.origin), name_of(a.state), a.reason,
+                        a.seen_in, a.seen_messages, a.seen_newest);
         },
         [&](const sql::query& q) {
             if (const auto at = place.find(key(q.text(1), q.text(2))); at != place.end())
@@ -247,24 +261,12 @@ result<std::optional<alias>> directory_repository::find_alias(record_id id) {
     return one(db_, select(alias_columns, "alias WHERE id = $1"), read_alias, id);
 }
 
-namespace {
-
-result<std::vector<alias>> each_once(result<std::vector<alias>> found) {
-    if (!found) return found;
-    std::ranges::sort(*found, {}, &alias::id);
-    const auto repeated = std::ranges::unique(*found, {}, &alias::id);
-    found->erase(repeated.begin(), repeated.end());
-    return found;
-}
-
-} // namespace
-
 result<std::vector<alias>> directory_repository::find_aliases(const std::vector<std::string>& addresses) {
-    return each_once(among<alias>(select(alias_columns, "alias WHERE address"), addresses, read_alias));
+    return each_once(rows_of(db_, alias_columns, "alias", "address", addresses, read_alias), &alias::id);
 }
 
 result<std::vector<alias>> directory_repository::find_aliases_onto(const std::vector<std::string>& targets) {
-    return each_once(among<alias>(select(alias_columns, "alias WHERE goes_to"), targets, read_alias));
+    return each_once(rows_of(db_, alias_columns, "alias", "goes_to", targets, read_alias), &alias::id);
 }
 
 result<slice<alias>> directory_repository::aliases(const alias_filter& filter, const paging& page) {
@@ -279,6 +281,21 @@ result<void> directory_repository::set_alias_state(record_id alias, alias_state 
     auto done = run(db_, "UPDATE alias SET state = $1, reason = $2 WHERE id = $3", name_of(state), reason, alias);
     if (!done) return pass_on(done);
     if (*done == 0) return refusal::refuse(refusal::missing, "there is no such alias");
+    return {};
+}
+
+result<void> directory_repository::set_states(const std::vector<alias>& all) {
+    static constexpr std::array columns{detail::typed_column{"id", "BIGINT"}, detail::typed_column{"state", "TEXT"},
+                                        detail::typed_column{"reason", "TEXT"}};
+    return detail::update_rows(db_, "alias", columns, "", all, [](const alias& a, std::vector<sql::value>& values) {
+        detail::put(values, a.id, name_of(a.state), a.reason);
+    });
+}
+
+result<void> directory_repository::set_alias_seen(const alias& a) {
+    auto done = run(db_, "UPDATE alias SET seen_in = $1, seen_messages = $2, seen_newest = $3 WHERE id = $4", a.seen_in,
+                    a.seen_messages, a.seen_newest, a.id);
+    if (!done) return pass_on(done);
     return {};
 }
 

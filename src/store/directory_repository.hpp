@@ -41,13 +41,21 @@ class directory_repository {
     [[nodiscard]] result<std::vector<record_id>> add(const std::vector<account>& accounts);
     [[nodiscard]] result<std::optional<account>> find_account(record_id id);
     [[nodiscard]] result<std::optional<account>> find_account(const std::string& address);
+    /// Those that are there, of ids each once among them, in any order.
+    [[nodiscard]] result<std::vector<domain>> domains_of(const std::vector<record_id>& ids);
+    [[nodiscard]] result<std::vector<account>> accounts_of(const std::vector<record_id>& ids);
     /// Those that are there, by ascending address; at most a few thousand addresses in a call.
     [[nodiscard]] result<std::vector<account>> find_accounts(const std::vector<std::string>& addresses);
     [[nodiscard]] result<slice<account>> accounts(const account_filter& filter, const paging& page);
     /// Everything but domain and address, if a.version is still the stored one; else `conflict`.
     [[nodiscard]] result<account> update(const account& a);
-    /// What a driver has made of it; any version.
-    [[nodiscard]] result<void> set_state(record_id account, account_state state, const std::string& reason);
+    struct account_change {
+        record_id account = 0;
+        account_state state = account_state::planned;
+        std::string reason = {};
+    };
+    /// What a driver has made of them, each once among them; any version. What is not there is passed over.
+    [[nodiscard]] result<void> set_states(const std::vector<account_change>& all);
     [[nodiscard]] result<bool> remove_account(record_id id, row_version from);
 
     /// As for accounts; 0: that alias is there already.
@@ -59,12 +67,13 @@ class directory_repository {
     [[nodiscard]] result<slice<alias>> aliases(const alias_filter& filter, const paging& page);
     /// `missing` when it is not there.
     [[nodiscard]] result<void> set_alias_state(record_id alias, alias_state state, const std::string& reason);
+    /// State and reason of many, each once among them, as they are in these; what is not there is passed over.
+    [[nodiscard]] result<void> set_states(const std::vector<alias>& all);
+    /// What speaks for it: seen_in, seen_messages, seen_newest.
+    [[nodiscard]] result<void> set_alias_seen(const alias& a);
     [[nodiscard]] result<bool> remove_alias(record_id id);
 
   private:
-    template <class Row, class Read>
-    result<std::vector<Row>> among(std::string_view head, const std::vector<std::string>& texts, Read read);
-
     sql::connection& db_;
 };
 

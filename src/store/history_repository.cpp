@@ -173,6 +173,17 @@ result<record_id> event_repository::add(const event& e) {
                           e.before, e.after, e.detail);
 }
 
+result<void> event_repository::add(const std::vector<event>& all) {
+    return detail::insert_rows(
+        db_, "INSERT INTO event (at, actor, kind, audit, project, batch, migration, before, after, detail) VALUES", "",
+        all,
+        [](const event& e, std::vector<sql::value>& values) {
+            detail::put(values, e.at, e.actor, e.kind, e.kind.starts_with(audit_prefix), e.project, e.batch,
+                        e.migration, e.before, e.after, e.detail);
+        },
+        [](const sql::query&) {});
+}
+
 result<slice<event>> event_repository::list(const event_filter& filter, const paging& page) {
     selection wanted(select_events);
     const std::string end = filter.kind_prefix.empty() ? "" : filter.kind_prefix + "\x7f";

@@ -79,6 +79,8 @@ class event_repository {
   public:
     explicit event_repository(sql::connection& db) noexcept : db_(db) {}
     [[nodiscard]] result<record_id> add(const event& e);
+    /// Thousands at once, numbered in this order.
+    [[nodiscard]] result<void> add(const std::vector<event>& all);
     [[nodiscard]] result<slice<event>> list(const event_filter& filter, const paging& page);
     /// For those who follow along: what comes behind the cursor, ascending, and nothing that could be overtaken. On
     /// PostgreSQL an event may become visible behind a younger one; the tail stops before a number that is missing

@@ -1,8 +1,9 @@
 #include "store/migration_repository.hpp"
 
+#include "store/detail/many_rows.hpp"
 #include "store/detail/migration_row.hpp"
 
-#include <map>
+#include <array>
 #include <set>
 #include <unordered_map>
 
@@ -44,17 +45,7 @@ void fill(const migration& m, std::vector<sql::value>& values) {
                 m.throttled_by, bounded_priority(m.priority), m.next_pass, moment(m.due), c.messages_source,
                 c.messages_copied, c.messages_present, c.messages_skipped, c.messages_failed, c.octets_source,
                 c.octets_copied, m.grade, m.passes, m.since, m.queued_ms, m.running_ms, m.throttled_ms, m.stalled_ms,
-                m.position, m.created);
-}
-
-void sum(message_counts& to, const message_counts& c) noexcept {
-    to.messages_source += c.messages_source;
-    to.messages_copied += c.messages_copied;
-    to.messages_present += c.messages_present;
-    to.messages_skipped += c.messages_skipped;
-    to.messages_failed += c.messages_failed;
-    to.octets_source += c.octets_source;
-    to.octets_copied += c.octets_copied;
+                m.position, m.created, m.notify);
 }
 
 detail::selection filtered(std::string_view head, const migration_filter& filter, const std::string& pattern) {
@@ -83,7 +74,7 @@ result<std::vector<record_id>> migration_repository::add(const std::vector<migra
         fmt::format("INSERT INTO migration (batch, account, source_url, target_url, source_user, target_user, "
                     "source_server, target_server, ledger_mailbox, state, reason, reason_class, until, throttled_by, "
                     "priority, next_pass, due, {}, grade, passes, since, queued_ms, running_ms, throttled_ms, "
-                    "stalled_ms, position, created) VALUES",
+                    "stalled_ms, position, created, notify) VALUES",
                     detail::count_columns),
         " ON CONFLICT DO NOTHING RETURNING id, batch, source_url, source_user, target_url, target_user", mailboxes,
         fill, [&](const sql::query& q) {
@@ -91,17 +82,13 @@ result<std::vector<record_id>> migration_repository::add(const std::vector<migra
             if (at != index.end()) ids[at->second] = q.get<record_id>(0);
         });
     if (!done) return pass_on(done);
-    std::map<std::pair<record_id, mailbox_state>, tally_change> tallies;
+    std::vector<tally_change> tallies;
     for (std::size_t i = 0; i < mailboxes.size(); ++i) {
+        const migration& m = mailboxes[i];
         if (ids[i] == 0) continue;
-        tally_change& t = tallies[{mailboxes[i].batch, mailboxes[i].state}];
-        t.batch = mailboxes[i].batch;
-        t.state = mailboxes[i].state;
-        ++t.mailboxes;
-        sum(t.add, mailboxes[i].counts);
+        tallies.push_back({.batch = m.batch, .state = m.state, .mailboxes = 1, .add = m.counts, .take = {}});
     }
-    for (const auto& [_, change] : tallies)
-        if (auto counted = batches_.count(change); !counted) return pass_on(counted);
+    if (auto counted = batches_.count(tallies); !counted) return pass_on(counted);
     return ids;
 }
 
@@ -112,6 +99,19 @@ result<std::optional<migration>> migration_repository::find(record_id id) {
 result<std::optional<migration>> migration_repository::lock(record_id id) {
     if (db_.dialect() == sql::dialect::sqlite) return find(id); // BEGIN IMMEDIATE has locked it all
     return one(db_, select_migrations("WHERE m.id = $1 FOR UPDATE"), read_migration, id);
+}
+
+result<std::vector<migration>> migration_repository::lock(std::vector<record_id> ids) {
+    // In one order, whoever asks: two who want some of the same do not wait for each other crosswise.
+    std::ranges::sort(ids);
+    const auto repeated = std::ranges::unique(ids);
+    ids.erase(repeated.begin(), repeated.end());
+    std::vector<migration> found;
+    auto done = detail::each_among(
+        db_, select_migrations(""), "m.id", ids, [&](const sql::query& q) { found.push_back(read_migration(q)); },
+        db_.dialect() == sql::dialect::postgresql ? " ORDER BY m.id FOR UPDATE" : " ORDER BY m.id");
+    if (!done) return pass_on(done);
+    return found;
 }
 
 result<std::optional<migration>> migration_repository::find_same(const migration& m) {
@@ -133,16 +133,21 @@ result<std::vector<migration>> migration_repository::claim(record_id batch, unix
         fmt::format(" ORDER BY m.id LIMIT {}{}", most,
                     db_.dialect() == sql::dialect::postgresql ? " FOR UPDATE OF m SKIP LOCKED" : ""));
     if (!done) return pass_on(done);
-    for (migration& m : found) {
-        auto put = run(db_, "UPDATE migration SET due = $1 WHERE id = $2", until, m.id);
-        if (!put) return pass_on(put);
-        m.due = until;
-    }
+    for (migration& m : found) m.due = until;
+    static constexpr std::array columns{detail::typed_column{"id", "BIGINT"}, detail::typed_column{"due", "BIGINT"}};
+    done = detail::update_rows(
+        db_, "migration", columns, "", found,
+        [](const migration& m, std::vector<sql::value>& values) { detail::put(values, m.id, m.due); });
+    if (!done) return pass_on(done);
     return found;
 }
 
+bool migration_repository::asks_once(const migration_filter& filter) noexcept {
+    return filter.states.size() <= 1 && !filter.server;
+}
+
 result<slice<migration>> migration_repository::list(const migration_filter& filter, const paging& page) {
-    if (filter.states.size() > 1 || filter.server) {
+    if (!asks_once(filter)) {
         auto ids = merged_ids(filter, page);
         if (!ids) return pass_on(ids);
         detail::selection wanted(select_migrations(""));
@@ -156,6 +161,25 @@ result<slice<migration>> migration_repository::list(const migration_filter& filt
     }
     const std::string pattern = detail::containing(filter.user_contains);
     return filtered(select_migrations(""), filter, pattern).page(db_, page, "m.id", read_migration);
+}
+
+result<migration_repository::page_end> migration_repository::each(const migration_filter& filter, const paging& page,
+                                                                  const std::function<void(const migration&)>& each) {
+    if (!asks_once(filter)) {
+        auto found = list(filter, page);
+        if (!found) return pass_on(found);
+        for (const migration& m : found->rows) each(m);
+        return page_end{.last = found->rows.empty() ? 0 : found->rows.back().id, .more = found->more};
+    }
+    const std::string pattern = detail::containing(filter.user_contains);
+    migration m;
+    auto more =
+        filtered(select_migrations(""), filter, pattern).each_of_page(db_, page, "m.id", [&](const sql::query& q) {
+            detail::read_migration_into(m, q);
+            each(m);
+        });
+    if (!more) return pass_on(more);
+    return page_end{.last = m.id, .more = *more};
 }
 
 result<slice<record_id>> migration_repository::merged_ids(const migration_filter& filter, const paging& page) {
@@ -196,7 +220,7 @@ result<slice<record_id>> migration_repository::merged_ids(const migration_filter
 }
 
 result<slice<record_id>> migration_repository::ids(const migration_filter& filter, const paging& page) {
-    if (filter.states.size() > 1 || filter.server) return merged_ids(filter, page);
+    if (!asks_once(filter)) return merged_ids(filter, page);
     const std::string pattern = detail::containing(filter.user_contains);
     return filtered("SELECT m.id FROM migration AS m", filter, pattern)
         .page(db_, page, "m.id", [](const sql::query& q) { return q.get<record_id>(0); });
@@ -243,6 +267,32 @@ result<void> migration_repository::set_due(record_id id, std::optional<unix_ms> 
                            moment(due), next_pass, id));
 }
 
+result<void> migration_repository::set_due(const std::vector<next_turn>& all) {
+    static constexpr std::array columns{detail::typed_column{"id", "BIGINT"}, detail::typed_column{"due", "BIGINT"},
+                                        detail::typed_column{"next_pass", "TEXT"}};
+    return detail::update_rows(db_, "migration", columns, "version = version + 1, ", all,
+                               [](const next_turn& one, std::vector<sql::value>& values) {
+                                   detail::put(values, one.mailbox, moment(one.due), one.next_pass);
+                               });
+}
+
+result<std::string> migration_repository::aliases_sought(record_id id) {
+    auto word = one(
+        db_, "SELECT aliases_sought FROM migration WHERE id = $1", [](const sql::query& q) { return text(q, 0); }, id);
+    if (!word) return pass_on(word);
+    return word->value_or("");
+}
+
+result<void> migration_repository::set_aliases_sought(record_id id, const std::string& depth) {
+    return must_change(run(db_, "UPDATE migration SET aliases_sought = $1 WHERE id = $2", depth, id));
+}
+
+result<bool> migration_repository::has_target_user(const std::string& user) {
+    auto id = detail::number(db_, "SELECT id FROM migration WHERE lower(target_user) = lower($1) LIMIT 1", user);
+    if (!id) return pass_on(id);
+    return *id != 0;
+}
+
 result<void> migration_repository::set_ledger_mailbox(record_id id, std::int64_t ledger_mailbox) {
     return must_change(run(db_, "UPDATE migration SET ledger_mailbox = $1 WHERE id = $2", ledger_mailbox, id));
 }
@@ -258,16 +308,21 @@ result<void> migration_repository::set_counts(record_id id, const message_counts
                     counts.messages_source, counts.messages_copied, counts.messages_present, counts.messages_skipped,
                     counts.messages_failed, counts.octets_source, counts.octets_copied, id);
     if (!done) return pass_on(done);
-    return batches_.count({.batch = (*before)->batch,
-                           .state = (*before)->state,
-                           .mailboxes = 0,
-                           .add = counts,
-                           .take = (*before)->counts});
+    return batches_.count({{.batch = (*before)->batch,
+                            .state = (*before)->state,
+                            .mailboxes = 0,
+                            .add = counts,
+                            .take = (*before)->counts}});
 }
 
 result<void> migration_repository::add_pass(record_id id, const std::string& grade) {
     return must_change(run(
         db_, "UPDATE migration SET passes = passes + 1, grade = $1, version = version + 1 WHERE id = $2", grade, id));
+}
+
+result<void> migration_repository::refresh_statistics() {
+    if (db_.dialect() == sql::dialect::sqlite) return {}; // goes by its indexes
+    return db_.script("ANALYZE migration");
 }
 
 result<void> migration_repository::remove(record_id id) {
@@ -284,7 +339,7 @@ result<void> migration_repository::remove(record_id id) {
     auto gone = run(db_, "DELETE FROM credential WHERE owner_kind = 'migration' AND owner = $1", std::to_string(id));
     if (!gone) return pass_on(gone);
     return batches_.count(
-        {.batch = (*m)->batch, .state = (*m)->state, .mailboxes = -1, .add = {}, .take = (*m)->counts});
+        {{.batch = (*m)->batch, .state = (*m)->state, .mailboxes = -1, .add = {}, .take = (*m)->counts}});
 }
 
 result<slice<migration_repository::stray>> migration_repository::strays(const paging& page) {

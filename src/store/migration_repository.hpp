@@ -4,6 +4,7 @@
 #include "store/batch_repository.hpp"
 #include "store/paging.hpp"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,6 +36,16 @@ class migration_repository {
     /// By id. Several states, or a server, are asked for one by one and put together, so that an index serves each and
     /// a page costs the same among a million.
     [[nodiscard]] result<slice<migration>> list(const migration_filter& filter, const paging& page);
+    struct page_end {
+        record_id last = 0; ///< of the page; 0: it is empty
+        bool more = false;  ///< there is a page behind it
+    };
+    /// The same one by one: `each` is told of every mailbox of the page, and keeps nothing of it. No room is made for
+    /// rows that are only written down.
+    [[nodiscard]] result<page_end> each(const migration_filter& filter, const paging& page,
+                                        const std::function<void(const migration&)>& each);
+    /// Whether list() and each() ask a single statement (database::read_single).
+    [[nodiscard]] static bool asks_once(const migration_filter& filter) noexcept;
     /// The ids alone, for commands that go over all of them in bites.
     [[nodiscard]] result<slice<record_id>> ids(const migration_filter& filter, const paging& page);
     /// What somebody may edit (places, users, servers, account, priority, next pass), if m.version is still the stored
@@ -43,11 +54,26 @@ class migration_repository {
     [[nodiscard]] result<void> set_priority(record_id id, int priority);
     /// When a worker may take it next, and for what; nothing changes for one that has ended.
     [[nodiscard]] result<void> set_due(record_id id, std::optional<unix_ms> due, const std::string& next_pass);
+    struct next_turn {
+        record_id mailbox = 0;
+        std::optional<unix_ms> due = {};
+        std::string next_pass = {};
+    };
+    /// The same for many, each once among them; what is not there is passed over.
+    [[nodiscard]] result<void> set_due(const std::vector<next_turn>& all);
+    /// How far its mail was searched for aliases: "standard", "extended"; "" when it was not.
+    [[nodiscard]] result<std::string> aliases_sought(record_id id);
+    [[nodiscard]] result<void> set_aliases_sought(record_id id, const std::string& depth);
+    /// Whether some mailbox, of whichever batch, goes to that user; ASCII letters of either case.
+    [[nodiscard]] result<bool> has_target_user(const std::string& user);
     [[nodiscard]] result<void> set_ledger_mailbox(record_id id, std::int64_t ledger_mailbox);
     /// How far a pass has come; the tally follows. Neither version nor event: it comes several times a second.
     [[nodiscard]] result<void> set_counts(record_id id, const message_counts& counts);
     /// A pass has ended: one more, with its grade.
     [[nodiscard]] result<void> add_pass(record_id id, const std::string& grade);
+    /// After thousands were added at once: a server learns anew how many there are, which its plans go by. It would by
+    /// itself, a minute later; until then it sorts all rows of the new batch for every page of it.
+    [[nodiscard]] result<void> refresh_statistics();
     /// Takes it out of its batch with its credentials, passes and log lines; events stay. `conflict` while a worker
     /// holds it.
     [[nodiscard]] result<void> remove(record_id id);
@@ -67,6 +93,8 @@ class migration_repository {
     friend class lease_repository;
     /// Held until the transaction ends.
     [[nodiscard]] result<std::optional<migration>> lock(record_id id);
+    /// Those that are there, by id.
+    [[nodiscard]] result<std::vector<migration>> lock(std::vector<record_id> ids);
 
     sql::connection& db_;
     batch_repository& batches_;

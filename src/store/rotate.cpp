@@ -86,18 +86,15 @@ result<int> ask_again(tables& t, const std::string& key_id, const std::string& a
     for (bool more = true; more;) {
         auto ids = t.credentials.migrations_of_key(key_id, page);
         if (!ids) return pass_on(ids);
-        for (const record_id id : ids->rows) {
-            page.after = id;
-            auto m = t.migrations.find(id);
-            if (!m) return pass_on(m);
-            if (!*m || !allowed((*m)->state, mailbox_state::needs_credentials)) continue;
-            auto changed = change_state(t, id,
-                                        mailbox_change{.to = mailbox_state::needs_credentials,
-                                                       .actor = actor,
-                                                       .reason = "sealed with a key that is not here"});
-            if (!changed) return pass_on(changed);
-            ++count;
-        }
+        if (!ids->rows.empty()) page.after = ids->rows.back();
+        auto changed = change_states(t, ids->rows, [&](const migration& m) {
+            if (!allowed(m.state, mailbox_state::needs_credentials)) return changes{};
+            return changes{{.to = mailbox_state::needs_credentials,
+                            .actor = actor,
+                            .reason = "sealed with a key that is not here"}};
+        });
+        if (!changed) return pass_on(changed);
+        count += static_cast<int>(changed->size());
         more = ids->more;
     }
     return count;

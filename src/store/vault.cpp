@@ -107,15 +107,21 @@ result<std::optional<secret>> vault::get(tables& t, const credential_key& wanted
     auto stored = t.credentials.find(wanted);
     if (!stored) return pass_on(stored);
     if (!*stored) return std::nullopt;
-    const auto key = find((*stored)->key_id);
+    auto plain = unseal(**stored);
+    if (!plain) return pass_on(plain);
+    return std::optional(std::move(*plain));
+}
+
+result<secret> vault::unseal(const credential& stored) {
+    const auto key = find(stored.key_id);
     if (!key)
         return refusal::refuse(refusal::no_key, "sealed with a key that is not here",
                                "Bring the key file back, or give the password again");
-    auto plain = key->open((*stored)->sealed, bond_of(wanted));
+    auto plain = key->open(stored.sealed, bond_of(stored.key));
     if (!plain)
         return refusal::refuse(refusal::tampered, "the stored password is not as it was sealed",
                                "Give the password again; somebody or something has changed the database");
-    return std::optional(std::move(*plain));
+    return std::move(*plain);
 }
 
 result<std::vector<lost_key>> vault::attach(tables& t, bool take_anyway) {

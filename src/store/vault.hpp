@@ -42,6 +42,8 @@ class vault {
     [[nodiscard]] result<void> put(tables& t, const std::vector<credential_value>& all);
     /// nullopt: there is none. `no_key` and `tampered`: it is there and cannot be opened; ask for it again.
     [[nodiscard]] result<std::optional<secret>> get(tables& t, const credential_key& key);
+    /// The secret in what the store has. `no_key` and `tampered` as above.
+    [[nodiscard]] result<secret> unseal(const credential& stored);
 
     /// Once at the start, in a write: makes our first key the store's when it has none, and says which credentials are
     /// lost. `no_key` when the store's current key is not in our file and something is sealed with it: this is the

@@ -45,6 +45,18 @@ template <class... A> result<std::int64_t> number(sql::connection& db, std::stri
     return found->value_or(0);
 }
 
+inline sql::value value_of(std::string_view text) { return text; }
+inline sql::value value_of(const std::string& text) { return std::string_view(text); }
+inline sql::value value_of(const char* text) { return std::string_view(text); }
+inline sql::value value_of(const std::vector<std::uint8_t>& blob) { return sql::octets(blob); }
+template <std::integral T> sql::value value_of(T n) { return static_cast<std::int64_t>(n); }
+template <class T> sql::value value_of(const std::optional<T>& v) { return v ? value_of(*v) : sql::value(); }
+
+/// Appends the values of a row, in the order of its columns.
+template <class... A> void put(std::vector<sql::value>& values, const A&... row) {
+    (values.push_back(value_of(row)), ...);
+}
+
 /// A SELECT whose conditions depend on what is asked for. Values are views: they live until rows() has returned.
 class selection {
   public:
@@ -78,39 +90,41 @@ class selection {
         sql_.back() = ')';
     }
     /// As many parameters as the next power of two, the last repeated: few texts, each prepared once.
-    template <class Names> void none_of(std::string_view column, const Names& names) {
-        if (!names.empty())
-            among(column, "NOT IN", names, [](const auto& n) {
-                if constexpr (std::is_integral_v<std::remove_cvref_t<decltype(n)>>)
-                    return sql::value(n);
-                else
-                    return sql::value(std::string_view(n));
-            });
+    template <class Keys> void none_of(std::string_view column, const Keys& keys) {
+        if (!keys.empty()) among(column, "NOT IN", keys);
     }
-    /// No ids: no rows.
-    void any_of(std::string_view column, const std::vector<record_id>& ids) {
-        if (ids.empty()) return where("1 = 0");
-        among(column, "IN", ids, [](record_id id) { return sql::value(id); });
+    /// No keys: no rows. For many: each_among() (store/detail/many_rows.hpp).
+    template <class Keys> void any_of(std::string_view column, const Keys& keys) {
+        if (keys.empty()) return where("1 = 0");
+        among(column, "IN", keys);
     }
 
     /// A page of it, by `key`.
     template <class Read>
     auto page(sql::connection& db, const paging& p, std::string_view key, Read read)
         -> result<slice<std::invoke_result_t<Read&, const sql::query&>>> {
+        slice<std::invoke_result_t<Read&, const sql::query&>> out;
+        auto more = each_of_page(db, p, key, [&](const sql::query& q) { out.rows.push_back(read(q)); });
+        if (!more) return pass_on(more);
+        out.more = *more;
+        return out;
+    }
+
+    /// The same row by row through `read(query)`. True: there is a page behind it.
+    template <class Read>
+    result<bool> each_of_page(sql::connection& db, const paging& p, std::string_view key, Read read) {
         const auto limit = static_cast<std::size_t>(std::clamp(p.limit, 1, paging::max_limit));
         if (p.after > 0) where(fmt::format("{} {}", key, p.newest_first ? "<" : ">"), p.after);
         values_.emplace_back(static_cast<std::int64_t>(limit + 1));
         fmt::format_to(std::back_inserter(sql_), " ORDER BY {}{} LIMIT ${}", key, p.newest_first ? " DESC" : "",
                        values_.size());
-        slice<std::invoke_result_t<Read&, const sql::query&>> out;
-        auto done = rows(db, [&](const sql::query& q) {
-            if (out.rows.size() == limit)
-                out.more = true;
-            else
-                out.rows.push_back(read(q));
-        });
-        if (!done) return pass_on(done);
-        return out;
+        auto q = db.prepare(sql_);
+        if (!q) return pass_on(q);
+        q->expect_few();
+        std::size_t had = 0;
+        auto row = q->first_of(values_);
+        for (; row && *row && had < limit; row = q->next(), ++had) read(*q);
+        return row;
     }
 
     template <class Read> result<void> rows(sql::connection& db, Read read, std::string_view tail = {}) {
@@ -134,16 +148,15 @@ class selection {
     }
 
   private:
-    template <class All, class Value>
-    void among(std::string_view column, std::string_view how, const All& all, Value value_of_one) {
+    template <class Keys> void among(std::string_view column, std::string_view how, const Keys& keys) {
         begin_condition();
         fmt::format_to(std::back_inserter(sql_), "{} {} (", column, how);
         const auto put = [&](const auto& one) {
-            values_.push_back(value_of_one(one));
+            values_.push_back(value_of(one));
             fmt::format_to(std::back_inserter(sql_), "${},", values_.size());
         };
-        for (const auto& one : all) put(one);
-        for (std::size_t i = all.size(); i < std::bit_ceil(all.size()); ++i) put(*all.rbegin());
+        for (const auto& one : keys) put(one);
+        for (std::size_t i = keys.size(); i < std::bit_ceil(keys.size()); ++i) put(*keys.rbegin());
         sql_.back() = ')';
     }
     void begin_condition() {
@@ -165,16 +178,19 @@ inline std::string containing(std::string_view part) {
     return pattern + "%";
 }
 
-/// One statement for several rows spares a server's round trips. `head`: "INSERT INTO t (a, b) VALUES"; `fill(row,
+/// Rows of one statement at most.
+inline constexpr std::size_t most_rows = 256;
+
+/// One statement for many rows spares a server's round trips. `head`: "INSERT INTO t (a, b) VALUES"; `fill(row,
 /// values)` appends as many values as there are columns; `read(query)` is told the rows of a RETURNING in `tail`.
 template <class T, class Fill, class Read>
 result<void> insert_rows(sql::connection& db, std::string_view head, std::string_view tail, const std::vector<T>& rows,
                          Fill fill, Read read) {
     std::vector<sql::value> values;
     for (std::size_t at = 0; at < rows.size();) {
-        // Few sizes: each is a statement that is prepared and kept.
-        const std::size_t left = rows.size() - at;
-        const std::size_t bite = left >= 64 ? 64 : left >= 8 ? 8 : 1;
+        // Few sizes, powers of four: each is a statement that is prepared and kept.
+        const auto width = static_cast<unsigned>(std::bit_width(std::min(rows.size() - at, most_rows)));
+        const std::size_t bite = std::size_t{1} << ((width - 1) & ~1U);
         values.clear();
         for (std::size_t i = 0; i < bite; ++i) fill(rows[at + i], values);
         const std::size_t columns = values.size() / bite;
@@ -191,18 +207,6 @@ result<void> insert_rows(sql::connection& db, std::string_view head, std::string
         at += bite;
     }
     return {};
-}
-
-inline sql::value value_of(std::string_view text) { return text; }
-inline sql::value value_of(const std::string& text) { return std::string_view(text); }
-inline sql::value value_of(const char* text) { return std::string_view(text); }
-inline sql::value value_of(const std::vector<std::uint8_t>& blob) { return sql::octets(blob); }
-template <std::integral T> sql::value value_of(T n) { return static_cast<std::int64_t>(n); }
-template <class T> sql::value value_of(const std::optional<T>& v) { return v ? value_of(*v) : sql::value(); }
-
-/// Appends the values of a row, in the order of its columns.
-template <class... A> void put(std::vector<sql::value>& values, const A&... row) {
-    (values.push_back(value_of(row)), ...);
 }
 
 /// What an INSERT ... ON CONFLICT DO NOTHING, or an UPDATE that names a version, has answered: the row, or a refusal.
