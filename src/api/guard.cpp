@@ -35,26 +35,6 @@ std::string_view cookie_in(std::string_view header, std::string_view name) {
     return {};
 }
 
-/// A token or session, whose it is, and what time it is: all of one moment.
-template <class Row> struct held_by {
-    std::optional<Row> row = {};
-    std::optional<store::person> person = {};
-    unix_ms now = 0;
-};
-
-template <class Row> result<held_by<Row>> with_person(tables& t, result<std::optional<Row>> row) {
-    if (!row) return std::unexpected(std::move(row.error()));
-    held_by<Row> found{.row = std::move(*row)};
-    auto now = t.now();
-    if (!now) return std::unexpected(std::move(now.error()));
-    found.now = *now;
-    if (!found.row) return found;
-    auto person = t.people.find(found.row->person);
-    if (!person) return std::unexpected(std::move(person.error()));
-    found.person = std::move(*person);
-    return found;
-}
-
 std::unexpected<problem> not_signed_in(std::string detail) {
     auto p = refuse(401, std::move(detail));
     p.error().fields.emplace_back("WWW-Authenticate", "Bearer");
@@ -68,6 +48,65 @@ caller caller_of(const store::person& p) {
             .role = p.role,
             .most = access_of(p.role)};
 }
+
+caller caller_of(const store::held_by<store::api_token>& held) {
+    caller who = caller_of(held.person);
+    who.actor = fmt::format("token/{}", held.row.id);
+    who.name = fmt::format("{} (token {})", held.person.name, held.row.name);
+    who.most = std::min(who.most, access_of_scopes(held.row.scopes));
+    who.token = held.row.hash;
+    return who;
+}
+
+caller caller_of(const store::held_by<store::session>& held) {
+    caller who = caller_of(held.person);
+    who.csrf = held.row.csrf;
+    who.session = held.row.hash;
+    return who;
+}
+
+bool is_over(const store::api_token& t, unix_ms now) noexcept { return t.expires && *t.expires <= now; }
+bool is_over(const store::session& s, unix_ms now) noexcept { return s.expires <= now; }
+/// Its use is to be written down, once a minute.
+bool is_unnoticed(const store::api_token& t, unix_ms now) noexcept { return t.used.value_or(0) + minute <= now; }
+bool is_unnoticed(const store::session& s, unix_ms now) noexcept { return s.seen + minute <= now; }
+
+/// What was shown, and what time it is.
+template <class Row> struct looked_up {
+    std::optional<store::held_by<Row>> held = {};
+    unix_ms now = 0;
+};
+
+template <class Row> result<looked_up<Row>> at_what_time(tables& t, result<std::optional<store::held_by<Row>>> held) {
+    if (!held) return std::unexpected(std::move(held.error()));
+    const unix_ms told = *held ? (*held)->told : 0;
+    return looked_up<Row>{.held = std::move(*held), .now = t.now_or(told)};
+}
+
+/// Whom a request waits for.
+template <class Find> auto look_up(store::database& db, std::string shown, Find find) {
+    return db.read_single([shown = std::move(shown), find](tables& t) { return at_what_time(t, find(t, shown)); });
+}
+
+/// Looks again, behind the back of who is known, whether they still are. Whose use is to be written down, or who is not
+/// valid any more, is left to be found out in front.
+template <class Find>
+void look_again(store::database& db, const std::shared_ptr<known_callers>& known, std::string shown, Find find) {
+    db.leave(
+        [known, shown = std::move(shown), read_in = known->generation(), find](tables& t) -> result<void> {
+            auto held = find(t, shown);
+            if (!held) return std::unexpected(std::move(held.error()));
+            if (!*held) return {};
+            const unix_ms now = t.now_or((*held)->told);
+            if ((*held)->person.disabled || is_over((*held)->row, now) || is_unnoticed((*held)->row, now)) return {};
+            known->keep(shown, caller_of(**held), read_in);
+            return {};
+        },
+        store::database_job::kind::single_read);
+}
+
+constexpr auto find_token = [](tables& t, const std::string& shown) { return t.people.find_token(shown); };
+constexpr auto find_session = [](tables& t, const std::string& shown) { return t.people.find_session(shown); };
 
 } // namespace
 
@@ -108,16 +147,12 @@ task<bool> guard::stands(const caller& who) {
     struct shown {
         bool good = false;
     };
-    auto found = co_await db_.read([session = who.session, token = who.token](tables& t) -> result<shown> {
-        const auto good = [](const auto& held) { return held.row && held.person && !held.person->disabled; };
-        if (!session.empty()) {
-            auto held = with_person(t, t.people.find_session(session));
+    auto found = co_await db_.read_single([session = who.session, token = who.token](tables& t) -> result<shown> {
+        const auto look = [&t](auto held) -> result<shown> {
             if (!held) return std::unexpected(std::move(held.error()));
-            return shown{.good = good(*held) && held->row->expires > held->now};
-        }
-        auto held = with_person(t, t.people.find_token(token));
-        if (!held) return std::unexpected(std::move(held.error()));
-        return shown{.good = good(*held) && held->row->expires.value_or(held->now + 1) > held->now};
+            return shown{.good = *held && !(*held)->person.disabled && !is_over((*held)->row, t.now_or((*held)->told))};
+        };
+        return session.empty() ? look(find_token(t, token)) : look(find_session(t, session));
     });
     co_return found && found->good;
 }
@@ -149,24 +184,23 @@ task<outcome<caller>> guard::identify(http::exchange& x) {
 
 task<outcome<caller>> guard::by_token(std::string token) {
     const std::string shown = hash_of(token);
-    if (auto lately = known_.find(shown)) co_return std::move(*lately);
-    const auto read_in = known_.generation();
-    auto known = co_await db_.read([shown](tables& t) { return with_person(t, t.people.find_token(shown)); });
+    if (auto lately = known_->find(shown)) {
+        if (lately->ages) look_again(db_, known_, shown, find_token);
+        co_return std::move(lately->who);
+    }
+    const auto read_in = known_->generation();
+    auto known = co_await look_up(db_, shown, find_token);
     if (!known) co_return refuse(known.error());
-    if (!known->row || !known->person || known->person->disabled) co_return not_signed_in("This token is not valid");
-    const store::api_token& t = *known->row;
-    if (t.expires && *t.expires <= known->now) co_return not_signed_in("This token has expired");
-    if (t.used.value_or(0) + minute <= known->now) {
+    if (!known->held || known->held->person.disabled) co_return not_signed_in("This token is not valid");
+    const store::api_token& t = known->held->row;
+    if (is_over(t, known->now)) co_return not_signed_in("This token has expired");
+    if (is_unnoticed(t, known->now)) {
         auto touched =
             co_await db_.write([id = t.id, now = known->now](tables& all) { return all.people.touch_token(id, now); });
         if (!touched) co_return refuse(touched.error());
     }
-    caller who = caller_of(*known->person);
-    who.actor = fmt::format("token/{}", t.id);
-    who.name = fmt::format("{} (token {})", known->person->name, t.name);
-    who.most = std::min(who.most, access_of_scopes(t.scopes));
-    who.token = t.hash;
-    known_.keep(shown, who, read_in);
+    caller who = caller_of(*known->held);
+    known_->keep(shown, who, read_in);
     co_return who;
 }
 
@@ -177,15 +211,18 @@ task<outcome<caller>> guard::by_cookie(http::exchange& x, std::string cookie) {
             return refuse(403, "The X-CSRF-Token of this session is missing or wrong");
         return who;
     };
-    if (auto lately = known_.find(shown)) co_return wary(std::move(*lately));
-    const auto read_in = known_.generation();
-    auto known = co_await db_.read([shown](tables& t) { return with_person(t, t.people.find_session(shown)); });
+    if (auto lately = known_->find(shown)) {
+        if (lately->ages) look_again(db_, known_, shown, find_session);
+        co_return wary(std::move(lately->who));
+    }
+    const auto read_in = known_->generation();
+    auto known = co_await look_up(db_, shown, find_session);
     if (!known) co_return refuse(known.error());
-    const bool stands = known->row && known->person && !known->person->disabled && known->row->expires > known->now;
+    const bool stands = known->held && !known->held->person.disabled && !is_over(known->held->row, known->now);
     // An old cookie must not keep anybody from signing in anew.
     if (!stands) co_return caller{.actor = "anyone", .name = "Somebody whose session has ended"};
-    const store::session& s = *known->row;
-    if (s.seen + minute <= known->now) {
+    const store::session& s = known->held->row;
+    if (is_unnoticed(s, known->now)) {
         const unix_ms last = s.created + std::chrono::milliseconds(options_.longest).count();
         const unix_ms expires = std::min(known->now + std::chrono::milliseconds(options_.idle).count(), last);
         auto touched = co_await db_.write([hash = s.hash, now = known->now, expires](tables& t) {
@@ -193,10 +230,8 @@ task<outcome<caller>> guard::by_cookie(http::exchange& x, std::string cookie) {
         });
         if (!touched) co_return refuse(touched.error());
     }
-    caller who = caller_of(*known->person);
-    who.csrf = s.csrf;
-    who.session = s.hash;
-    known_.keep(shown, who, read_in);
+    caller who = caller_of(*known->held);
+    known_->keep(shown, who, read_in);
     co_return wary(std::move(who));
 }
 

@@ -27,13 +27,14 @@ struct guard_options {
 class guard {
   public:
     guard(store::database& db, std::shared_ptr<directory::hash_pool> hashing, guard_options options)
-        : db_(db), hashing_(std::move(hashing)), options_(options), known_(options.remember) {}
+        : db_(db), hashing_(std::move(hashing)), options_(options),
+          known_(std::make_shared<known_callers>(options.remember)) {}
 
     /// Nobody known is no failure: the caller may do what needs no sign-in. Refused (401): a token or a cookie that is
     /// not valid any more; 403: an unsafe request with a cookie and without its X-CSRF-Token.
     task<outcome<caller>> identify(http::exchange& x);
     /// Rights may have changed: whoever comes next is looked up.
-    void forget() { known_.forget(); }
+    void forget() { known_->forget(); }
     /// Whether what was shown still holds: for streams, which outlive it. False as well when the store does not answer.
     task<bool> stands(const caller& who);
     /// 401 or 403 unless `who` may do it.
@@ -66,7 +67,7 @@ class guard {
     std::shared_ptr<directory::hash_pool> hashing_;
     guard_options options_;
     login_throttle throttle_;
-    known_callers known_;
+    std::shared_ptr<known_callers> known_; ///< of reads that may be under way, too
     std::mutex mutex_;
     std::string
         decoy_; ///< under the mutex: hash of a password nobody has, so that unknown names take as long as known ones

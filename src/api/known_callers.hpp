@@ -11,8 +11,8 @@
 namespace postferry::api {
 
 /// Who has shown a token or a cookie a moment ago: whoever asks for page after page is looked up once in a while, not
-/// once a page. What changes rights in this process ends it at once; what another process changes is seen when the
-/// moment is over. From any thread.
+/// once a page, and behind their back: half a moment before it is over. What changes rights in this process ends it at
+/// once; what another process changes is seen when the moment is over. From any thread.
 class known_callers {
   public:
     using clock = std::chrono::steady_clock;
@@ -20,8 +20,12 @@ class known_callers {
 
     explicit known_callers(std::chrono::milliseconds fresh) : fresh_(fresh) {}
 
+    struct lately {
+        caller who;
+        bool ages = false; ///< half the moment has passed; said to one who asks, who is to look again
+    };
     /// @param hash of what was shown
-    [[nodiscard]] std::optional<caller> find(const std::string& hash, clock::time_point now = clock::now());
+    [[nodiscard]] std::optional<lately> find(const std::string& hash, clock::time_point now = clock::now());
     /// To be asked before the store is.
     [[nodiscard]] std::uint64_t generation() const;
     /// Nothing is kept of what was read before the last forget().
@@ -31,7 +35,7 @@ class known_callers {
   private:
     struct known {
         caller who;
-        clock::time_point until;
+        clock::time_point ages, until;
     };
     std::chrono::milliseconds fresh_;
     mutable std::mutex mutex_;

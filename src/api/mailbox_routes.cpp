@@ -37,6 +37,37 @@ outcome<store::migration_filter> filter_of(const context& c) {
     return f;
 }
 
+struct mailbox_page {
+    std::string text;
+    bool empty = false;
+};
+
+result<mailbox_page> read_page(tables& t, const store::migration_filter& filter, const store::paging& where) {
+    page_body body;
+    auto end = t.migrations.each(filter, where, [&](const migration& m) { body.add(m); });
+    if (!end) return std::unexpected(std::move(end.error()));
+    return mailbox_page{.text = std::move(body).done(end->more ? std::optional(end->last) : std::nullopt),
+                        .empty = end->last == 0};
+}
+
+/// @param batch_must_be_there where mailboxes are, their batch is; it is looked for only when there are none
+task<outcome<http::reply>> page_of(store::database& db, const context& c, store::migration_filter filter,
+                                   bool batch_must_be_there = false) {
+    auto page = c.page();
+    if (!page) co_return std::unexpected(std::move(page.error()));
+    const store::paging where{.after = page->after, .limit = page->limit};
+    const auto read = [filter, where](tables& t) { return read_page(t, filter, where); };
+    using kind = store::database_job::kind;
+    const kind how = store::migration_repository::asks_once(filter) ? kind::single_read : kind::read;
+    auto made = co_await db.ask(how, read);
+    if (!made) co_return refuse(made.error());
+    if (made->empty && batch_must_be_there) {
+        auto batch = co_await db.read_single([id = *filter.batch](tables& t) { return existing_batch(t, id); });
+        if (!batch) co_return refuse(batch.error());
+    }
+    co_return page_reply(std::move(made->text));
+}
+
 task<outcome<http::reply>> list_all(route_parts with, context& c) {
     auto filter = filter_of(c);
     if (!filter) co_return std::unexpected(std::move(filter.error()));
@@ -46,8 +77,7 @@ task<outcome<http::reply>> list_all(route_parts with, context& c) {
         *to = *id;
     }
     if (const auto server = c.query("server")) filter->server = server->substr(0, 300);
-    co_return co_await list(with.db, c,
-                            [f = *filter](tables& t, const store::paging& p) { return t.migrations.list(f, p); });
+    co_return co_await page_of(with.db, c, std::move(*filter));
 }
 
 task<outcome<http::reply>> list_of_batch(route_parts with, context& c) {
@@ -56,12 +86,7 @@ task<outcome<http::reply>> list_of_batch(route_parts with, context& c) {
     auto filter = filter_of(c);
     if (!filter) co_return std::unexpected(std::move(filter.error()));
     filter->batch = *id;
-    co_return co_await list(with.db, c,
-                            [f = *filter](tables& t, const store::paging& p) -> result<store::slice<migration>> {
-                                if (auto batch = existing_batch(t, *f.batch); !batch)
-                                    return std::unexpected(std::move(batch.error()));
-                                return t.migrations.list(f, p);
-                            });
+    co_return co_await page_of(with.db, c, std::move(*filter), true);
 }
 
 task<outcome<http::reply>> show_mailbox(route_parts with, context& c) {

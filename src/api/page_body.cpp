@@ -2,26 +2,26 @@
 
 #include "api/context.hpp"
 
-#include <boost/json/serialize.hpp>
-
 #include <string_view>
 #include <utility>
 
 namespace postferry::api {
 
-void page_body::add(const boost::json::object& row) {
-    if (!empty_) text_ += ',';
-    empty_ = false;
+void page_body::add_object(const boost::json::object& row) {
     serializer_.reset(&row);
     char some[4'096];
     while (!serializer_.done()) text_ += std::string_view(serializer_.read(some));
 }
 
-http::reply page_body::done(std::optional<store::record_id> next) && {
+std::string page_body::done(std::optional<store::record_id> next) && {
     text_ += "],\"next\":";
-    text_ += next ? boost::json::serialize(boost::json::value(cursor_of(*next))) : "null";
+    text_ += next ? '"' + cursor_of(*next) + '"' : "null";
     text_ += '}';
-    http::reply r{.body = std::move(text_)};
+    return std::move(text_);
+}
+
+http::reply page_reply(std::string body) {
+    http::reply r{.body = std::move(body)};
     r.fields.emplace_back("Cache-Control", "no-store");
     return r;
 }

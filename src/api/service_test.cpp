@@ -185,6 +185,43 @@ TEST_F(api_service, pages_through_lists) {
     EXPECT_EQ(as_root(method::get, "/users?cursor=12").status, 422U);
 }
 
+// A page is written without the object that a single mailbox is shown by.
+TEST_F(api_service, shows_a_mailbox_in_a_page_as_it_shows_it_alone) {
+    as_root(method::post, "/batches", R"({"name":"b"})");
+    as_root(method::post, "/batches", R"({"name":"empty"})");
+    for (int i = 1; i <= 3; ++i) {
+        store::migration m{.batch = 1,
+                           .source_url = fmt::format("imap://old.example:143/?n={}", i),
+                           .target_url = "imap://new.example:143/",
+                           .source_user = "quote \" back \\ bell \a tab \t \xc3\xa9",
+                           .reason = i == 2 ? "" : "why",
+                           .until = i == 2 ? std::nullopt : std::optional<store::unix_ms>(now_ + 250),
+                           .priority = -i,
+                           .counts = {.messages_source = 1, .messages_copied = 3, .octets_source = 1ULL << 62U}};
+        ASSERT_TRUE(wait_for(db_->write([m](store::tables& t) { return t.migrations.add({m}); })));
+    }
+    std::vector<boost::json::value> alone;
+    for (const char* id : {"1", "2", "3"})
+        alone.push_back(as_root(method::get, std::string("/mailboxes/") + id).json());
+    EXPECT_EQ(alone[0].at("until").as_string(), rfc3339_of(now_ + 250));
+    EXPECT_EQ(alone[1].at("until"), boost::json::value()) << "nothing is left of the row before";
+    EXPECT_EQ(alone[0].at("messages").at("residual").as_int64(), -2);
+    EXPECT_EQ(alone[0].at("source_user").as_string(), "quote \" back \\ bell \a tab \t \xc3\xa9");
+
+    const auto first = as_root(method::get, "/batches/1/mailboxes?limit=2").json();
+    EXPECT_THAT(first.at("items").as_array(), ElementsAre(alone[0], alone[1]));
+    const std::string next(first.at("next").as_string());
+    const auto rest = as_root(method::get, "/batches/1/mailboxes?limit=2&cursor=" + next).json();
+    EXPECT_THAT(rest.at("items").as_array(), ElementsAre(alone[2]));
+    EXPECT_TRUE(rest.at("next").is_null());
+    // Several states are several statements.
+    EXPECT_EQ(as_root(method::get, "/mailboxes?state=draft,ready&limit=2").json(), first);
+
+    EXPECT_EQ(as_root(method::get, "/batches/2/mailboxes").text, R"({"items":[],"next":null})");
+    EXPECT_EQ(as_root(method::get, "/batches/1/mailboxes?state=failed").text, R"({"items":[],"next":null})");
+    EXPECT_EQ(as_root(method::get, "/batches/3/mailboxes").status, 404U) << "there is no such batch";
+}
+
 TEST_F(api_service, keeps_a_record_of_every_change) {
     add_ada();
     const auto etag = as_root(method::get, "/users/1").field("ETag");

@@ -27,6 +27,18 @@ json::value text_or_null(const std::string& text) {
     return json::value(text);
 }
 
+/// What is written in one place for pages, and read from there for single rows.
+template <class Write> json::object as_object(Write write) {
+    std::string text;
+    json_writer to(text);
+    write(to);
+    boost::system::error_code ec;
+    json::parse_options any_octets;
+    any_octets.allow_invalid_utf8 = true;
+    json::value v = json::parse(text, ec, {}, any_octets);
+    return ec ? json::object() : std::move(v).as_object();
+}
+
 } // namespace
 
 json::object view_of(const store::project& p) {
@@ -62,6 +74,16 @@ json::object view_of(const store::account& a) {
             {"created", rfc3339_of(a.created)}};
 }
 
+namespace {
+
+json::value seen_or_null(const store::alias& a) {
+    if (a.seen_messages == 0) return nullptr;
+    return json::object{
+        {"messages", a.seen_messages}, {"newest", moment_or_null(a.seen_newest)}, {"fields", a.seen_in}};
+}
+
+} // namespace
+
 json::object view_of(const store::alias& a) {
     return {{"id", a.id},
             {"domain", a.domain},
@@ -69,20 +91,37 @@ json::object view_of(const store::alias& a) {
             {"goes_to", a.goes_to},
             {"origin", store::name_of(a.origin)},
             {"state", store::name_of(a.state)},
-            {"reason", text_or_null(a.reason)}};
+            {"reason", text_or_null(a.reason)},
+            {"seen", seen_or_null(a)}};
 }
 
+namespace {
+
 // The names are those of the report (docs/json.md).
-json::object view_of(const store::message_counts& c) {
+void write_counts(json_writer& to, const store::message_counts& c) {
     const auto done = c.messages_copied + c.messages_present + c.messages_skipped + c.messages_failed;
-    return {{"messages", json::object{{"source", c.messages_source},
-                                      {"copied", c.messages_copied},
-                                      {"present", c.messages_present},
-                                      {"skipped", c.messages_skipped},
-                                      {"failed", c.messages_failed},
-                                      {"residual", static_cast<std::int64_t>(c.messages_source) -
-                                                       static_cast<std::int64_t>(done)}}},
-            {"bytes", json::object{{"source", c.octets_source}, {"copied", c.octets_copied}}}};
+    to.open("messages");
+    to.put("source", c.messages_source);
+    to.put("copied", c.messages_copied);
+    to.put("present", c.messages_present);
+    to.put("skipped", c.messages_skipped);
+    to.put("failed", c.messages_failed);
+    to.put("residual", static_cast<std::int64_t>(c.messages_source) - static_cast<std::int64_t>(done));
+    to.close();
+    to.open("bytes");
+    to.put("source", c.octets_source);
+    to.put("copied", c.octets_copied);
+    to.close();
+}
+
+} // namespace
+
+json::object view_of(const store::message_counts& c) {
+    return as_object([&](json_writer& to) {
+        to.open();
+        write_counts(to, c);
+        to.close();
+    });
 }
 
 json::object view_of(const store::batch& b, const std::vector<store::batch_tally>& tally) {
@@ -115,37 +154,43 @@ json::object view_of(const store::batch& b, const std::vector<store::batch_tally
     return view;
 }
 
+void write_view(json_writer& to, const store::migration& m) {
+    to.open();
+    to.put("id", m.id);
+    to.put("batch", m.batch);
+    to.put("account", m.account);
+    to.put("source_url", m.source_url);
+    to.put("source_user", m.source_user);
+    to.put("target_url", m.target_url);
+    to.put("target_user", m.target_user);
+    to.put("source_server", m.source_server);
+    to.put("target_server", m.target_server);
+    to.put("state", store::name_of(m.state));
+    to.put_moment("since", m.since);
+    to.put_or_null("reason", m.reason);
+    to.put_or_null("class", m.reason_class);
+    to.put_moment("until", m.until);
+    to.put_or_null("throttled_by", m.throttled_by);
+    to.put("priority", m.priority);
+    to.put_or_null("next_pass", m.next_pass);
+    to.put_moment("due", m.due);
+    to.put_or_null("grade", m.grade);
+    to.put("passes", m.passes);
+    to.put("row", m.position);
+    to.put_moment("created", m.created);
+    to.put_or_null("notify", m.notify);
+    to.open("seconds");
+    to.put("queued", m.queued_ms / 1000);
+    to.put("running", m.running_ms / 1000);
+    to.put("throttled", m.throttled_ms / 1000);
+    to.put("stalled", m.stalled_ms / 1000);
+    to.close();
+    write_counts(to, m.counts);
+    to.close();
+}
+
 json::object view_of(const store::migration& m) {
-    json::object view{{"id", m.id},
-                      {"batch", m.batch},
-                      {"account", or_null(m.account)},
-                      {"source_url", m.source_url},
-                      {"source_user", m.source_user},
-                      {"target_url", m.target_url},
-                      {"target_user", m.target_user},
-                      {"source_server", m.source_server},
-                      {"target_server", m.target_server},
-                      {"state", store::name_of(m.state)},
-                      {"since", rfc3339_of(m.since)},
-                      {"reason", text_or_null(m.reason)},
-                      {"class", text_or_null(m.reason_class)},
-                      {"until", moment_or_null(m.until)},
-                      {"throttled_by", text_or_null(m.throttled_by)},
-                      {"priority", m.priority},
-                      {"next_pass", text_or_null(m.next_pass)},
-                      {"due", moment_or_null(m.due)},
-                      {"grade", text_or_null(m.grade)},
-                      {"passes", m.passes},
-                      {"row", m.position},
-                      {"created", rfc3339_of(m.created)},
-                      {"seconds", json::object{{"queued", m.queued_ms / 1000},
-                                               {"running", m.running_ms / 1000},
-                                               {"throttled", m.throttled_ms / 1000},
-                                               {"stalled", m.stalled_ms / 1000}}},
-                      {"messages", nullptr}, // the object does not grow: pages have very many of them
-                      {"bytes", nullptr}};
-    for (auto& member : view_of(m.counts)) view[member.key()] = std::move(member.value());
-    return view;
+    return as_object([&](json_writer& to) { write_view(to, m); });
 }
 
 json::object view_of(const store::pass_record& p) {

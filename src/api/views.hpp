@@ -1,5 +1,6 @@
 #pragma once
 // Rows of the store as the API shows them (schemas of openapi.yaml). No secret is in them.
+#include "api/json_writer.hpp"
 #include "input/fields.hpp"
 #include "store/lease_repository.hpp"
 #include "store/records.hpp"
@@ -20,6 +21,8 @@ using input::rfc3339_of;
 /// @param tally one line for each state that its mailboxes are in
 [[nodiscard]] boost::json::object view_of(const store::batch& b, const std::vector<store::batch_tally>& tally);
 [[nodiscard]] boost::json::object view_of(const store::migration& m);
+/// The same as text: lists have very many of them.
+void write_view(json_writer& to, const store::migration& m);
 [[nodiscard]] boost::json::object view_of(const store::pass_record& p);
 [[nodiscard]] boost::json::object view_of(const store::event& e);
 [[nodiscard]] boost::json::object view_of(const store::log_line& l);

@@ -35,6 +35,8 @@ struct import_desk::held {
 namespace {
 
 constexpr std::size_t most_named = 100;
+/// Mailboxes of one import that change what a database should believe of its tables.
+constexpr std::uint64_t very_many = 5'000;
 
 std::unexpected<error> missing() {
     return refusal::refuse(refusal::missing, "There is no such import", "It is kept for an hour; send the file again");
@@ -250,6 +252,8 @@ task<result<import_view>> import_desk::commit(std::string id, bool skip_invalid,
     auto walked = co_await walk(h, actor);
     if (walked) walked = co_await tell(h, actor);
     const std::lock_guard lock(mutex_);
+    if (h->view.added.mailboxes >= very_many)
+        db_.leave([](store::tables& t) { return t.migrations.refresh_statistics(); });
     // What was written stays; another commit goes on.
     h->view.at = walked ? stage::committed : stage::checked;
     if (!walked) h->view.why = walked.error();

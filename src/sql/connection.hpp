@@ -60,6 +60,9 @@ class statement {
     /// true: a row is there; false: done. After a failure only reset() helps.
     [[nodiscard]] virtual result<bool> step() = 0;
     virtual void reset() noexcept = 0;
+    /// From now on its rows are fetched all at once: for statements with a LIMIT of some thousand. On a server one row
+    /// at a time costs as much again as the row; in a file there is no difference.
+    virtual void expect_few() noexcept {}
     [[nodiscard]] virtual std::int64_t integer(int column) const = 0;
     /// Views live until the next step() or reset(). NULL reads as 0 or as empty.
     [[nodiscard]] virtual std::string_view text(int column) const = 0;
@@ -120,6 +123,9 @@ class query {
     }
 
     [[nodiscard]] result<bool> next() { return statement_->step(); }
+
+    /// Before the first row: statement::expect_few().
+    void expect_few() noexcept { statement_->expect_few(); }
 
     /// Rows inserted, changed or deleted, once next() has answered that there are no more.
     [[nodiscard]] std::int64_t affected() const { return statement_->affected(); }
@@ -190,6 +196,10 @@ class connection {
     /// A failed commit may leave the transaction open; rollback() then.
     [[nodiscard]] virtual result<void> commit() = 0;
     virtual void rollback() noexcept = 0; ///< nothing happens outside a transaction
+    /// In place of begin(): until end_single() one statement is prepared, and reads. It is a snapshot by itself, so a
+    /// server is spared the two round trips of a transaction; a second one fails (trouble::other).
+    virtual void begin_single() noexcept = 0;
+    virtual void end_single() noexcept = 0;
     /// false after begin() means that a failure has rolled everything back, or that the connection is gone.
     [[nodiscard]] virtual bool in_transaction() const noexcept = 0;
     /// One level of undo inside a transaction.

@@ -2,6 +2,8 @@
 #include "sql/transaction.hpp"
 #include "support/postgres_server.hpp"
 
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <array>
 
@@ -239,6 +241,53 @@ TEST_P(database, transact_repeats_what_may_be_repeated_and_nothing_else) {
     const auto ms = [](int n) { return std::chrono::milliseconds(n); };
     EXPECT_EQ(pauses, (std::vector{ms(100), ms(200), ms(400), ms(800), ms(1600), ms(3200), ms(5000), ms(5000)}));
     db_->rollback();
+}
+
+TEST_P(database, rows_that_are_expected_to_be_few_are_the_same_rows) {
+    make_numbers();
+    for (int i = 1; i <= 40; ++i) ASSERT_TRUE(add(i));
+    auto q = db_->prepare("SELECT i, CASE WHEN i = 2 THEN NULL ELSE 'x' END FROM t WHERE i <= $1 ORDER BY i");
+    ASSERT_TRUE(q);
+    q->expect_few();
+    for (const int most : {40, 1, 0}) {
+        auto row = q->first(most);
+        for (int i = 1; i <= most; ++i, row = q->next()) {
+            ASSERT_TRUE(row && *row) << i;
+            EXPECT_EQ(q->get<int>(0), i);
+            EXPECT_EQ(q->text(1), i == 2 ? "" : "x");
+            EXPECT_EQ(count(*db_), 40) << "another statement in between";
+        }
+        ASSERT_TRUE(row);
+        EXPECT_FALSE(*row) << most;
+    }
+    ASSERT_TRUE(q->first(3).value());
+    ASSERT_TRUE(q->first(2).value()) << "begun anew before its end";
+    EXPECT_EQ(q->get<int>(0), 1);
+}
+
+TEST_P(database, a_single_read_is_one_statement_and_no_transaction) {
+    make_numbers();
+    ASSERT_TRUE(add(1));
+    std::int64_t found = 0;
+    bool inside = true;
+    EXPECT_TRUE(read_single(*db_, [&]() -> result<void> {
+        found = count(*db_);
+        inside = db_->in_transaction();
+        return {};
+    }));
+    EXPECT_EQ(found, 1);
+    EXPECT_FALSE(inside);
+    auto second = read_single(*db_, [&]() -> result<void> {
+        (void)count(*db_);
+        auto q = db_->prepare("SELECT 1");
+        if (!q) return std::unexpected(std::move(q.error()));
+        return {};
+    });
+    ASSERT_FALSE(second) << "two statements are two snapshots";
+    EXPECT_THAT(second.error().what, testing::HasSubstr("a second statement"));
+    EXPECT_EQ(db_->last_trouble(), trouble::other);
+    EXPECT_EQ(count(*db_), 1) << "and then as before";
+    EXPECT_EQ(count(*db_), 1);
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "sql/detail/pg_statement.hpp"
 #include "sql/detail/pg_text.hpp"
+#include "sql/detail/single_read.hpp"
 
 #include <fmt/format.h>
 
@@ -87,6 +88,11 @@ class pg_connection final : public connection, private detail::pg_line_keeper {
     result<void> commit() override;
     void rollback() noexcept override;
     bool in_transaction() const noexcept override { return open_ && link_.up(); }
+    void begin_single() noexcept override {
+        link_.remember(trouble::none);
+        single_.begin();
+    }
+    void end_single() noexcept override { single_.end(); }
     result<void> savepoint() override { return once("SAVEPOINT s"); }
     result<void> release_savepoint() override { return once("RELEASE SAVEPOINT s"); }
     result<void> rollback_to_savepoint() override { return once("ROLLBACK TO SAVEPOINT s; RELEASE SAVEPOINT s"); }
@@ -110,6 +116,7 @@ class pg_connection final : public connection, private detail::pg_line_keeper {
     bool read_only_;
     bool open_ = false;   ///< between begin() and its end, also when the line is lost meanwhile
     bool marked_ = false; ///< this transaction makes the table of commits
+    detail::single_read single_;
     bool forgot_ = false; ///< the server has forgotten what it had confirmed
 };
 
@@ -173,6 +180,7 @@ result<void> pg_connection::once(const std::string& sql) {
 }
 
 result<query> pg_connection::prepare(std::string_view sql) {
+    if (!single_.may_prepare()) return link_.failed(trouble::other, detail::single_read::refused);
     auto found = statements_.find(sql);
     if (found == statements_.end())
         found = statements_

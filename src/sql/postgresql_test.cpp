@@ -414,5 +414,25 @@ TEST(sqlstate, classes) {
         EXPECT_EQ(trouble_of_state(state), kind) << state;
 }
 
+TEST_F(postgresql, a_single_read_finds_a_line_that_was_cut_and_takes_another_at_once) {
+    auto db = ready();
+    ASSERT_TRUE(add(*db, 1));
+    int reads = 0;
+    std::int64_t found = 0;
+    const auto look = [&]() -> result<void> {
+        ++reads;
+        auto q = db->prepare("SELECT count(*) FROM t");
+        if (!q) return std::unexpected(std::move(q.error()));
+        auto row = q->first();
+        if (!row) return std::unexpected(std::move(row.error()));
+        found = q->get<std::int64_t>(0);
+        return {};
+    };
+    cut(*db);
+    EXPECT_TRUE(read_single(*db, look, {.total = std::chrono::milliseconds(0)})) << "without any patience";
+    EXPECT_EQ(found, 1);
+    EXPECT_EQ(reads, 2);
+}
+
 } // namespace
 } // namespace postferry::sql

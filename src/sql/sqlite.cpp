@@ -1,5 +1,7 @@
 #include "sql/sqlite.hpp"
 
+#include "sql/detail/single_read.hpp"
+
 #include <fmt/format.h>
 #include <sqlite3.h>
 
@@ -178,6 +180,13 @@ class sqlite_connection final : public connection {
 
     bool in_transaction() const noexcept override { return sqlite3_get_autocommit(db_.handle.get()) == 0; }
 
+    void begin_single() noexcept override {
+        db_.last = trouble::none;
+        single_.begin();
+    }
+
+    void end_single() noexcept override { single_.end(); }
+
     result<void> savepoint() override { return once("SAVEPOINT s"); }
 
     result<void> release_savepoint() override { return once("RELEASE s"); }
@@ -214,10 +223,15 @@ class sqlite_connection final : public connection {
     std::unordered_map<std::string, sqlite_statement, text_hash, std::equal_to<>> statements_;
     bool wal_ = false;
     bool read_only_ = false;
+    detail::single_read single_;
     durability now_ = durability::ordered;
 };
 
 result<query> sqlite_connection::prepare(std::string_view sql) {
+    if (!single_.may_prepare()) {
+        db_.last = trouble::other;
+        return std::unexpected(error_of(db_.name, SQLITE_MISUSE, detail::single_read::refused));
+    }
     auto found = statements_.find(sql);
     if (found == statements_.end()) {
         sqlite3_stmt* raw = nullptr;

@@ -73,4 +73,17 @@ result<void> transact(connection& db, durability how, const std::function<result
     }
 }
 
+result<void> read_single(connection& db, const std::function<result<void>()>& work, const patience& wait) {
+    waiting pauses(wait);
+    for (int attempts = 1;; ++attempts) {
+        db.begin_single();
+        auto done = work();
+        db.end_single();
+        if (done || !repeatable(db.last_trouble())) return done;
+        // A line that was cut while nobody used it shows only now: the first time there is nothing to wait for.
+        const bool at_once = attempts == 1 && db.last_trouble() == trouble::gone;
+        if (!at_once && !pauses.once_more()) return done;
+    }
+}
+
 } // namespace postferry::sql

@@ -29,4 +29,9 @@ struct patience {
 [[nodiscard]] result<void> transact(connection& db, durability how, const std::function<result<void>()>& work,
                                     const patience& wait = {});
 
+/// The same for `work` that asks one statement, which reads (connection::begin_single): no transaction is put around
+/// it.
+[[nodiscard]] result<void> read_single(connection& db, const std::function<result<void>()>& work,
+                                       const patience& wait = {});
+
 } // namespace postferry::sql

@@ -105,6 +105,30 @@ TEST_P(control, pages_neither_repeat_nor_skip_while_rows_come_and_go) {
     EXPECT_EQ(s_.tally(batch), "ready 24");
 }
 
+TEST_P(control, a_page_told_one_by_one_is_the_same_page) {
+    const record_id batch = s_.batch_of();
+    s_.add(batch, 5, mailbox_state::ready);
+    s_.add(s_.batch_of("other"), 4, mailbox_state::failed);
+    for (const migration_filter& filter :
+         {migration_filter{.batch = batch}, migration_filter{.states = {mailbox_state::failed}},
+          migration_filter{.states = {mailbox_state::ready, mailbox_state::failed}},
+          migration_filter{.states = {mailbox_state::paused}}}) {
+        for (const int limit : {3, 9, 100}) {
+            const paging where{.after = 1, .limit = limit};
+            const auto page = s_.must([&](tables& t) { return t.migrations.list(filter, where); });
+            std::vector<record_id> ids, told;
+            for (const migration& m : page.rows) ids.push_back(m.id);
+            const auto end = s_.must([&](tables& t) {
+                return t.migrations.each(filter, where, [&](const migration& m) { told.push_back(m.id); });
+            });
+            EXPECT_EQ(told, ids);
+            EXPECT_EQ(end.last, ids.empty() ? 0 : ids.back());
+            EXPECT_EQ(end.more, page.more);
+        }
+    }
+    EXPECT_TRUE(s_.in([](tables& t) { return t.migrations.refresh_statistics(); }));
+}
+
 TEST_P(control, mailboxes_are_found_by_everything_that_can_be_asked) {
     const auto batch = s_.batch_of();
     const auto ids = s_.add(batch, 12);

@@ -38,7 +38,7 @@ void database::hurry() {
 }
 
 void database::push(std::unique_ptr<database_job> job) {
-    const bool reads = job->what() == database_job::kind::read;
+    const bool reads = job->only_reads();
     if (reads && !parts_->readers.empty()) return parts_->reads.push(std::move(job));
     if (reads || !parts_->read_only) return parts_->writes.push(std::move(job));
     job->fail(

@@ -21,6 +21,7 @@ class database_job {
   public:
     enum class kind : std::uint8_t {
         read,
+        single_read, ///< of one statement, which is a snapshot by itself
         write,
         synced_write, ///< on the disk before it is answered
         /// A write to rows that no other process writes: it shares a transaction with others on PostgreSQL, too, where
@@ -36,6 +37,7 @@ class database_job {
     database_job& operator=(const database_job&) = delete;
 
     [[nodiscard]] kind what() const noexcept { return kind_; }
+    [[nodiscard]] bool only_reads() const noexcept { return kind_ == kind::read || kind_ == kind::single_read; }
     [[nodiscard]] bool is_synced() const noexcept {
         return kind_ == kind::synced_write || kind_ == kind::synced_record;
     }

@@ -65,15 +65,14 @@ std::size_t database_thread::may_share(some_jobs jobs) const {
     if (db_->dialect() == sql::dialect::sqlite) return jobs.size();
     const auto shares = [](const auto& job) {
         using enum database_job::kind;
-        return job->what() == read || job->what() == record || job->what() == synced_record;
+        return job->only_reads() || job->what() == record || job->what() == synced_record;
     };
     const auto end = std::ranges::find_if_not(jobs, shares);
     return std::max<std::size_t>(static_cast<std::size_t>(end - jobs.begin()), 1);
 }
 
 void database_thread::carry_out(some_jobs jobs) {
-    const bool writes =
-        std::ranges::any_of(jobs, [](const auto& job) { return job->what() != database_job::kind::read; });
+    const bool writes = std::ranges::any_of(jobs, [](const auto& job) { return !job->only_reads(); });
     if (writes && jobs.size() > 1 && run_together(jobs)) {
         for (const auto& job : jobs) job->complete();
         return;
@@ -118,7 +117,7 @@ bool database_thread::run_together(some_jobs jobs) {
 
 result<void> database_thread::run_all(some_jobs jobs) {
     for (const auto& job : jobs) {
-        if (job->what() == database_job::kind::read)
+        if (job->only_reads())
             (void)job->run(tables_); // its failure is its outcome
         else if (auto done = run_in_savepoint(*job); !done)
             return done;
@@ -139,19 +138,19 @@ result<void> database_thread::run_in_savepoint(database_job& job) {
 
 void database_thread::run_alone(database_job& job) {
     // A single read on the writer's connection: what it sees is committed, and nobody else writes there meanwhile.
-    if (job.what() == database_job::kind::read && !reads_only_ && db_->dialect() == sql::dialect::sqlite) {
+    if (job.only_reads() && !reads_only_ && db_->dialect() == sql::dialect::sqlite) {
         (void)job.run(tables_);
         return;
     }
     bool ran = true;
-    auto done = sql::transact(
-        *db_, job.is_synced() ? durability::synced : durability::ordered,
-        [&]() -> result<void> {
-            ran = job.run(tables_);
-            if (!ran) return undo();
-            return {};
-        },
-        wait());
+    const auto run = [&]() -> result<void> {
+        ran = job.run(tables_);
+        if (!ran) return undo();
+        return {};
+    };
+    auto done = job.what() == database_job::kind::single_read
+                    ? sql::read_single(*db_, run, wait())
+                    : sql::transact(*db_, job.is_synced() ? durability::synced : durability::ordered, run, wait());
     if (done) {
         if (board_.now()) board_.back();
     } else if (db_->last_trouble() == trouble::gone)

@@ -15,7 +15,7 @@ namespace {
 using kind = database_job::kind;
 
 /// What the connection was asked to do, in short: "begin", "begin synced", "savepoint", "release", "undo", "commit",
-/// "rollback".
+/// "rollback", "single".
 using transcript = std::vector<std::string>;
 
 /// A connection in memory that keeps a transcript, and whose next commits can be made to fail.
@@ -45,6 +45,11 @@ class watched_connection final : public sql::connection {
         db_->rollback();
     }
     bool in_transaction() const noexcept override { return db_->in_transaction(); }
+    void begin_single() noexcept override {
+        said_.emplace_back("single");
+        db_->begin_single();
+    }
+    void end_single() noexcept override { db_->end_single(); }
     result<void> savepoint() override { return said_.emplace_back("savepoint"), db_->savepoint(); }
     result<void> release_savepoint() override { return said_.emplace_back("release"), db_->release_savepoint(); }
     result<void> rollback_to_savepoint() override { return said_.emplace_back("undo"), db_->rollback_to_savepoint(); }
@@ -141,6 +146,36 @@ TEST_F(group_commit, writers_that_wait_share_one_commit) {
     end();
     EXPECT_EQ(said_,
               (transcript{"begin", "savepoint", "release", "savepoint", "release", "savepoint", "release", "commit"}));
+}
+
+TEST_F(group_commit, a_single_read_sees_what_its_group_has_written) {
+    EXPECT_EQ(together({{kind::write, add("a")}, {kind::single_read, find("a")}}), (told{"1", "1"}));
+    EXPECT_EQ(together({{kind::single_read, find("a")}}), told{"1"});
+}
+
+TEST(a_reader, puts_no_transaction_around_a_single_read) {
+    transcript said;
+    int no_failures = 0;
+    job_queue queue{"full"};
+    outage_board board;
+    auto thread = std::make_unique<database_thread>(
+        queue, board, std::make_unique<watched_connection>(said, no_failures), thread_settings{.name = "ledger"}, true);
+    const auto ask = [&](kind how) {
+        auto job = std::make_unique<test_job>(how, [](tables& t) -> result<std::int64_t> {
+            auto found = t.ledger.find_mailbox("a", "t");
+            if (!found) return std::unexpected(found.error());
+            return found->value_or(0);
+        });
+        auto told = job->told();
+        queue.push(std::move(job));
+        return told.get();
+    };
+    said.clear();
+    EXPECT_EQ(ask(kind::read), "0");
+    EXPECT_EQ(ask(kind::single_read), "0");
+    queue.stop();
+    thread.reset();
+    EXPECT_EQ(said, (transcript{"begin", "commit", "single"}));
 }
 
 TEST_F(group_commit, fifty_synced_writers_flush_the_disk_once) {

@@ -1,6 +1,7 @@
 #include "store/people_repository.hpp"
 
 #include "store/detail/rows.hpp"
+#include "store/tables.hpp"
 
 namespace postferry::store {
 
@@ -16,16 +17,18 @@ namespace {
 
 constexpr std::string_view person_columns = "id, name, display, role, password, created, disabled, version";
 
-person read_person(const sql::query& q) {
-    return {.id = q.get<record_id>(0),
-            .name = text(q, 1),
-            .display = text(q, 2),
-            .role = word<person_role>(q, 3),
-            .password = text(q, 4),
-            .created = q.get<unix_ms>(5),
-            .disabled = q.get<bool>(6),
-            .version = q.get<row_version>(7)};
+person read_person_from(const sql::query& q, int first) {
+    return {.id = q.get<record_id>(first),
+            .name = text(q, first + 1),
+            .display = text(q, first + 2),
+            .role = word<person_role>(q, first + 3),
+            .password = text(q, first + 4),
+            .created = q.get<unix_ms>(first + 5),
+            .disabled = q.get<bool>(first + 6),
+            .version = q.get<row_version>(first + 7)};
 }
+
+person read_person(const sql::query& q) { return read_person_from(q, 0); }
 
 std::string select_people(std::string_view rest) {
     return fmt::format("SELECT {} FROM person {}", person_columns, rest);
@@ -55,6 +58,32 @@ api_token read_token(const sql::query& q) {
             .created = q.get<unix_ms>(5),
             .expires = optional_number<unix_ms>(q, 6),
             .used = optional_number<unix_ms>(q, 7)};
+}
+
+/// "a, b" as "x.a, x.b".
+std::string of_table(char table, std::string_view columns) {
+    std::string out;
+    for (const char c : columns) {
+        if (out.empty() || out.back() == ' ') out += {table, '.'};
+        out += c;
+    }
+    return out;
+}
+
+/// A row of a table of eight columns with its person and the moment.
+template <class Read>
+auto with_person(sql::connection& db, std::string_view table, std::string_view columns, const std::string& hash,
+                 Read read) {
+    const auto sql =
+        fmt::format("SELECT {}, {}, {} FROM {} h JOIN person p ON p.id = h.person WHERE h.hash = $1",
+                    of_table('h', columns), of_table('p', person_columns), tables::moment.in(db.dialect()), table);
+    return one(
+        db, sql,
+        [&](const sql::query& q) {
+            return held_by<std::invoke_result_t<Read&, const sql::query&>>{
+                .row = read(q), .person = read_person_from(q, 8), .told = q.get<unix_ms>(16)};
+        },
+        hash);
 }
 
 /// The outcome of a statement that matters only when it fails.
@@ -142,8 +171,8 @@ result<void> people_repository::add(const session& s) {
                     s.hash, s.person, s.csrf, s.created, s.seen, s.expires, s.address, s.agent));
 }
 
-result<std::optional<session>> people_repository::find_session(const std::string& hash) {
-    return one(db_, fmt::format("SELECT {} FROM session WHERE hash = $1", session_columns), read_session, hash);
+result<std::optional<held_by<session>>> people_repository::find_session(const std::string& hash) {
+    return with_person(db_, "session", session_columns, hash, read_session);
 }
 
 result<std::vector<session>> people_repository::sessions_of(record_id person) {
@@ -182,8 +211,8 @@ result<api_token> people_repository::add(const api_token& t) {
                              refusal::duplicate, "there is such a token already");
 }
 
-result<std::optional<api_token>> people_repository::find_token(const std::string& hash) {
-    return one(db_, fmt::format("SELECT {} FROM token WHERE hash = $1", token_columns), read_token, hash);
+result<std::optional<held_by<api_token>>> people_repository::find_token(const std::string& hash) {
+    return with_person(db_, "token", token_columns, hash, read_token);
 }
 
 result<slice<api_token>> people_repository::tokens(std::optional<record_id> person, const paging& page) {

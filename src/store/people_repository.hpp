@@ -10,6 +10,13 @@
 
 namespace postferry::store {
 
+/// A token or a session that was shown, whose it is, and what time it is: all of one moment, by one statement.
+template <class Row> struct held_by {
+    Row row = {};
+    store::person person = {};
+    unix_ms told = 0; ///< for tables::now_or()
+};
+
 class people_repository {
   public:
     explicit people_repository(sql::connection& db) noexcept : db_(db) {}
@@ -27,7 +34,7 @@ class people_repository {
     [[nodiscard]] result<std::int64_t> owners(); ///< that are not disabled
 
     [[nodiscard]] result<void> add(const session& s);
-    [[nodiscard]] result<std::optional<session>> find_session(const std::string& hash);
+    [[nodiscard]] result<std::optional<held_by<session>>> find_session(const std::string& hash);
     [[nodiscard]] result<std::vector<session>> sessions_of(record_id person);
     [[nodiscard]] result<void> touch_session(const std::string& hash, unix_ms seen, unix_ms expires);
     [[nodiscard]] result<bool> remove_session(const std::string& hash);
@@ -35,7 +42,7 @@ class people_repository {
     [[nodiscard]] result<std::int64_t> remove_expired_sessions(unix_ms now);
 
     [[nodiscard]] result<api_token> add(const api_token& t);
-    [[nodiscard]] result<std::optional<api_token>> find_token(const std::string& hash);
+    [[nodiscard]] result<std::optional<held_by<api_token>>> find_token(const std::string& hash);
     [[nodiscard]] result<slice<api_token>> tokens(std::optional<record_id> person, const paging& page);
     [[nodiscard]] result<void> touch_token(record_id id, unix_ms used);
     [[nodiscard]] result<bool> remove_token(record_id id);

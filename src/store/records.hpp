@@ -74,6 +74,10 @@ struct alias {
     alias_origin origin = alias_origin::csv;
     alias_state state = alias_state::proposed;
     std::string reason = {};
+    // What speaks for one that was found in mail.
+    std::string seen_in = {}; ///< header fields: "To, Delivered-To"
+    std::uint64_t seen_messages = 0;
+    std::optional<unix_ms> seen_newest = {};
 };
 
 enum class batch_mode : std::uint8_t { create_only, upsert, messages_only, passwords_only };
@@ -130,6 +134,7 @@ struct migration {
     std::uint64_t queued_ms = 0, running_ms = 0, throttled_ms = 0, stalled_ms = 0; ///< until `since`
     std::uint32_t position = 0; ///< in the batch, from 1: row of the CSV
     unix_ms created = 0;
+    std::string notify = {}; ///< as the list says it: where notices to its owner go, "yes", "no", or nothing
     row_version version = 0;
 };
 

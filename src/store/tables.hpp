@@ -26,6 +26,10 @@ struct tables {
 
     /// One clock for all processes on one database: PostgreSQL's own. With SQLite there is one process, and it is its.
     [[nodiscard]] result<unix_ms> now();
+    /// An expression that asks for it along with something else; then now_or() of what it said.
+    static constexpr sql::spelling moment{
+        .sqlite = "0", .postgresql = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)"};
+    [[nodiscard]] unix_ms now_or(unix_ms told) const;
 
     sql::connection& db;
     ledger_repository ledger;

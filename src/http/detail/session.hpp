@@ -97,7 +97,7 @@ template <class Stream> class session final : public session_base, private excha
     task<reply> answer();
     task<bool> send(reply answer);
     task<bool> send_made(const body_maker& make, bool chunked);
-    task<bool> send_octets(std::string_view octets);
+    task<bool> send_octets(std::string_view octets, std::string_view more_octets = {});
     task<bool> drain();
     task<> close();
     [[nodiscard]] plain_stream& lowest() noexcept { return beast::get_lowest_layer(stream_); }

@@ -282,7 +282,7 @@ result<void> pg_link::prepare(const std::string& name, const std::string& sql) {
     return {};
 }
 
-result<void> pg_link::start(const std::string& name, const pg_parameters& parameters) {
+result<void> pg_link::start(const std::string& name, const pg_parameters& parameters, bool all_at_once) {
     if (!up()) return lost("the connection was lost");
     const std::size_t count = parameters.values.size();
     std::vector<const char*> values(count);
@@ -293,7 +293,7 @@ result<void> pg_link::start(const std::string& name, const pg_parameters& parame
     }
     auto done = sent(PQsendQueryPrepared(line_.get(), name.c_str(), static_cast<int>(count), values.data(),
                                          lengths.data(), parameters.formats.data(), 0));
-    if (done) PQsetSingleRowMode(line_.get());
+    if (done && !all_at_once) PQsetSingleRowMode(line_.get());
     return done;
 }
 

@@ -43,8 +43,9 @@ class pg_link {
     /// Statements without parameters, to their end; the last one's result.
     [[nodiscard]] result<pg_result> simple(const std::string& sql);
     [[nodiscard]] result<void> prepare(const std::string& name, const std::string& sql);
-    /// Then next() until it answers null. Rows come one at a time (PGRES_SINGLE_TUPLE).
-    [[nodiscard]] result<void> start(const std::string& name, const pg_parameters& parameters);
+    /// Then next() until it answers null. Rows come one at a time (PGRES_SINGLE_TUPLE), or all of them in the result
+    /// that ends them.
+    [[nodiscard]] result<void> start(const std::string& name, const pg_parameters& parameters, bool all_at_once);
     /// One row, or the result that ends the rows, or null: over. After an error it is over.
     [[nodiscard]] result<pg_result> next();
     void drain() noexcept; ///< throws the rest away

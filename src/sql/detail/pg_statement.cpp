@@ -39,7 +39,7 @@ void pg_statement::bind_null(int parameter) {
 result<void> pg_statement::start() {
     auto ready = keeper_.make_ready();
     if (ready) ready = prepare();
-    if (ready) ready = link_.start(name_, parameters_);
+    if (ready) ready = link_.start(name_, parameters_, few_);
     if (!ready) return ready;
     active_ = this;
     state_ = state::rows;
@@ -66,9 +66,19 @@ void pg_statement::finish(const PGresult* last) {
     active_ = nullptr;
 }
 
-result<bool> pg_statement::step() {
+void pg_statement::forget_row() noexcept {
     row_.reset();
+    at_ = in_row_ = 0;
     decoded_.clear();
+}
+
+result<bool> pg_statement::step() {
+    if (at_ + 1 < in_row_) {
+        ++at_;
+        decoded_.clear();
+        return true;
+    }
+    forget_row();
     if (state_ == state::over) return false;
     result<void> ready;
     if (state_ == state::unused) ready = start();
@@ -79,12 +89,13 @@ result<bool> pg_statement::step() {
         if (active_ == this) active_ = nullptr; // after an error the line is free
         return std::unexpected(std::move(one.error()));
     }
-    if (!*one || PQresultStatus(one->get()) != PGRES_SINGLE_TUPLE) {
-        finish(one->get());
-        return false;
-    }
+    const bool last = !*one || PQresultStatus(one->get()) != PGRES_SINGLE_TUPLE;
+    if (last) finish(one->get());
     row_ = std::move(*one);
-    return true;
+    in_row_ = row_ ? PQntuples(row_.get()) : 0; // of the last one: all rows, or none
+    if (in_row_ > 0) return true;
+    row_.reset();
+    return false;
 }
 
 result<void> pg_statement::make_room() {
@@ -115,19 +126,18 @@ void pg_statement::reset() noexcept {
         active_ = nullptr;
     }
     kept_.clear();
-    row_.reset();
-    decoded_.clear();
+    forget_row();
     state_ = state::unused;
     parameters_.nulls.assign(parameters_.nulls.size(), true);
 }
 
 bool pg_statement::has(int column) const noexcept {
-    return row_ && column < PQnfields(row_.get()) && PQgetisnull(row_.get(), 0, column) == 0;
+    return row_ && column < PQnfields(row_.get()) && PQgetisnull(row_.get(), at_, column) == 0;
 }
 
 std::string_view pg_statement::raw(int column) const noexcept {
     if (!has(column)) return {};
-    return {PQgetvalue(row_.get(), 0, column), static_cast<std::size_t>(PQgetlength(row_.get(), 0, column))};
+    return {PQgetvalue(row_.get(), at_, column), static_cast<std::size_t>(PQgetlength(row_.get(), at_, column))};
 }
 
 std::int64_t pg_statement::integer(int column) const { return to_integer(raw(column)); }

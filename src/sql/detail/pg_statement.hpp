@@ -36,6 +36,7 @@ class pg_statement final : public statement {
     void bind_null(int parameter) override;
     [[nodiscard]] result<bool> step() override;
     void reset() noexcept override;
+    void expect_few() noexcept override { few_ = true; }
     [[nodiscard]] std::int64_t integer(int column) const override;
     [[nodiscard]] std::string_view text(int column) const override;
     [[nodiscard]] octets blob(int column) const override;
@@ -52,6 +53,7 @@ class pg_statement final : public statement {
     [[nodiscard]] result<void> start();
     [[nodiscard]] result<pg_result> next_result();
     void finish(const PGresult* last);
+    void forget_row() noexcept;
     [[nodiscard]] bool has(int column) const noexcept;
     [[nodiscard]] std::string_view raw(int column) const noexcept;
 
@@ -62,7 +64,9 @@ class pg_statement final : public statement {
     std::uint64_t prepared_in_ = 0;
     pg_parameters parameters_;
     state state_ = state::unused;
-    pg_result row_;
+    bool few_ = false;
+    pg_result row_;           ///< what holds the row: one of its own, or all of them
+    int at_ = 0, in_row_ = 0; ///< which of how many rows of it
     std::deque<pg_result> kept_;
     mutable std::vector<decoded> decoded_; ///< of this row, for columns that had to be
     std::int64_t affected_ = 0;
