@@ -71,6 +71,7 @@ csv_row row_reader::read(const csv_record& record) {
         if (wants_.mailbox) read_mailbox(target_user);
         if (wants_.account) read_account(target_user);
         if (wants_.account) out_.batch = field(column::batch);
+        if (wants_.account) out_.notify = field(column::notify);
     }
     return std::move(out_);
 }

@@ -33,6 +33,7 @@ struct csv_row {
     std::optional<accounts::account> mailbox = {}; ///< none: not wanted, or faulty
     std::optional<wanted_account> account = {};    ///< the same
     std::string batch = {};
+    std::string notify = {}; ///< as written
     std::vector<csv_fault> faults = {};
 };
 

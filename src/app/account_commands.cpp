@@ -157,8 +157,18 @@ result<int> delete_account(noun_context& c) {
 
 // --- aliases ---
 
+/// The reason of its state; of one that was found in mail, what speaks for it.
+std::string why_of(const json::object& a) {
+    std::string why = text_at(a, "reason");
+    const json::object& seen = object_at(a, "seen");
+    if (!why.empty() || seen.empty()) return why;
+    const std::string newest = text_at(seen, "newest");
+    return fmt::format("seen in {}{} ({})", counted(count_at(seen, "messages"), "message"),
+                       newest.empty() ? "" : ", newest " + newest.substr(0, 10), text_at(seen, "fields"));
+}
+
 std::string alias_line(const json::object& a) {
-    const std::string why = text_at(a, "reason");
+    const std::string why = why_of(a);
     return fmt::format("{} -> {} (alias {}): {}{}{}\n", text_at(a, "address"), text_at(a, "goes_to"), text_at(a, "id"),
                        text_at(a, "state"), why.empty() ? "" : ": ", why);
 }
@@ -182,7 +192,7 @@ result<int> list_aliases(noun_context& c) {
     if (!query) return std::unexpected(std::move(query.error()));
     const auto row = [](const json::object& a) -> std::vector<std::string> {
         return {text_at(a, "id"),     text_at(a, "address"), text_at(a, "goes_to"),
-                text_at(a, "origin"), text_at(a, "state"),   text_at(a, "reason")};
+                text_at(a, "origin"), text_at(a, "state"),   why_of(a)};
     };
     return c.list("/aliases" + *query,
                   text_table({{"ID", true},

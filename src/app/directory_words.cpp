@@ -41,8 +41,11 @@ result<void> put_services(const noun_words& words, json::object& services) {
 
 result<void> put_domain_settings(const noun_words& words, json::object& settings) {
     for (const std::string& name : words.list("--unset")) settings.erase(name);
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 3> texts{
-        {{"--brand", "brand"}, {"--language", "language"}, {"--time-zone", "time_zone"}}};
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 4> texts{
+        {{"--brand", "brand"},
+         {"--language", "language"},
+         {"--time-zone", "time_zone"},
+         {"--alias-discovery", "alias_discovery"}}};
     for (const auto& [option, name] : texts)
         if (words.has(option)) settings[key(name)] = words.text(option);
     constexpr std::array<std::pair<std::string_view, std::string_view>, 3> sizes{

@@ -41,6 +41,11 @@ std::string shown(const json::object& m) {
                        text_at(m, "source_url"), text_at(m, "target_user"), text_at(m, "target_url"));
     out += fmt::format("  batch      {}, row {}, priority {}\n", text_at(m, "batch"), text_at(m, "row"),
                        text_at(m, "priority"));
+    if (const std::string notify = text_at(m, "notify"); !notify.empty())
+        out += fmt::format("  notices    {} (kept; none are sent yet)\n", notify == "yes"
+                                                                              ? "to " + text_at(m, "target_user")
+                                                                          : notify == "no" ? notify
+                                                                                           : "to " + notify);
     out += fmt::format(
         "  messages   {} = {} copied + {} there already + {} skipped by rule + {} failed + {} still to do\n",
         grouped(count_at(n, "source")), grouped(count_at(n, "copied")), grouped(count_at(n, "present")),

@@ -53,11 +53,11 @@ result<json::object> read_file(const std::string& file) {
 }
 
 result<json::value> delta_minutes(std::string_view text) {
-    if (text == "off") return json::value(nullptr);
+    if (text == "none" || text == "off") return json::value(0);
     auto span = parse_span(text, "--delta-every");
     if (!span) return std::unexpected(std::move(span.error()));
     const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(*span).count();
-    if (minutes < 5 || minutes > 7 * 24 * 60) return wrong("--delta-every takes 5m to 7d, or off");
+    if (minutes < 5 || minutes > 7 * 24 * 60) return wrong("--delta-every takes 5m to 7d, or none");
     return json::value(minutes);
 }
 
@@ -114,10 +114,12 @@ result<void> put_times(const noun_words& words, json::object& into) {
 }
 
 void put_texts(const noun_words& words, json::object& into) {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 4> one{{{"--provisioning", "provisioning"},
-                                                                                {"--existing", "existing"},
-                                                                                {"--since", "copy.since"},
-                                                                                {"--repair", "copy.repair"}}};
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 5> one{
+        {{"--provisioning", "provisioning"},
+         {"--existing", "existing"},
+         {"--alias-discovery", "alias_discovery"},
+         {"--since", "copy.since"},
+         {"--repair", "copy.repair"}}};
     for (const auto& [option, path] : one)
         if (words.has(option)) put(into, path, json::value(words.text(option)));
     constexpr std::array<std::pair<std::string_view, std::string_view>, 4> many{{{"--include", "copy.include"},

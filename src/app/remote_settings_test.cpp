@@ -52,12 +52,15 @@ TEST(remote_settings, options_become_a_merge_patch) {
         "hook": {"command": ["/bin/tell", "it"], "patience_seconds": 120}})"));
 }
 
-TEST(remote_settings, unset_takes_back_and_off_is_null) {
-    const auto patch = settings_patch(
-        words({"batch", "set", "b", "--unset", "windows", "--unset", "copy.since", "--delta-every", "off"}));
+TEST(remote_settings, unset_takes_back_and_none_is_said) {
+    const auto patch = settings_patch(words({"batch", "set", "b", "--unset", "windows", "--unset", "copy.since",
+                                             "--delta-every", "none", "--alias-discovery", "extended"}));
     ASSERT_TRUE(patch);
     EXPECT_EQ(boost::json::value(*patch),
-              boost::json::parse(R"({"windows": null, "copy": {"since": null}, "delta_every_minutes": null})"));
+              boost::json::parse(R"({"windows": null, "copy": {"since": null}, "delta_every_minutes": 0,
+                                      "alias_discovery": "extended"})"));
+    const auto back = settings_patch(words({"batch", "set", "b", "--unset", "delta_every_minutes"}));
+    EXPECT_EQ(boost::json::value(back.value()), boost::json::parse(R"({"delta_every_minutes": null})"));
     EXPECT_TRUE(settings_patch(words({"batch", "set", "b"}))->empty());
 }
 

@@ -104,6 +104,7 @@ domain_settings merge(const domain_settings& company, const domain_settings& dom
     take(out.alias_limit, domain.alias_limit);
     take(out.language, domain.language);
     take(out.time_zone, domain.time_zone);
+    take(out.alias_discovery, domain.alias_discovery);
     for (const auto& [name, state] : domain.services) out.services.insert_or_assign(name, state);
     return out;
 }

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "directory/provisioner.hpp"
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -15,6 +16,14 @@ enum class service_state : std::uint8_t { enabled, disabled, suspended };
 [[nodiscard]] std::string_view name_of(service_state s) noexcept;
 [[nodiscard]] std::optional<service_state> parse_service_state(std::string_view text) noexcept;
 
+/// Where the other addresses of a mailbox are looked for, to be proposed as aliases: nowhere (its user name is all that
+/// it has), in the To of its mail, or also in what mail servers wrote when they delivered it.
+enum class alias_discovery : std::uint8_t { username, standard, extended };
+inline constexpr std::array<std::string_view, 3> words_of_alias_discovery{"username", "standard", "extended"};
+[[nodiscard]] constexpr std::string_view name_of(alias_discovery d) noexcept {
+    return words_of_alias_discovery[static_cast<std::size_t>(d)];
+}
+
 /// Whatever is not set comes from the layer below: a domain's from the company's, the company's from the driver's.
 struct domain_settings {
     std::optional<std::string> brand = {};           ///< name of a set of templates; 1 .. 64 of a-z 0-9 - _
@@ -23,6 +32,7 @@ struct domain_settings {
     std::optional<std::uint32_t> user_limit = {}, alias_limit = {};        ///< 0: no limit
     std::optional<std::string> language = {};                              ///< RFC 5646: "de-AT"
     std::optional<std::string> time_zone = {};                             ///< IANA: "Europe/Vienna"
+    std::optional<directory::alias_discovery> alias_discovery = {};        ///< nowhere set: username
     std::map<std::string, service_state, std::less<>> services =
         {}; ///< "imap", "smtp" ...: 1 .. 32 of a-z 0-9 -, 32 at most
     bool operator==(const domain_settings&) const = default;

@@ -11,8 +11,11 @@ const domain_settings company{.brand = "blue",
                               .language = "de",
                               .time_zone = "Europe/Vienna",
                               .services = {{"imap", service_state::enabled}, {"smtp", service_state::enabled}}};
-const domain_settings own{
-    .account_quota = 0, .alias_limit = 5, .language = "pt-BR", .services = {{"smtp", service_state::suspended}}};
+const domain_settings own{.account_quota = 0,
+                          .alias_limit = 5,
+                          .language = "pt-BR",
+                          .alias_discovery = alias_discovery::standard,
+                          .services = {{"smtp", service_state::suspended}}};
 
 TEST(company_defaults_test, a_domain_overrides_what_it_names_and_zero_is_a_value) {
     const domain_settings m = merge(company, own);
@@ -21,6 +24,7 @@ TEST(company_defaults_test, a_domain_overrides_what_it_names_and_zero_is_a_value
     EXPECT_EQ(m.user_limit, 50U);
     EXPECT_EQ(m.alias_limit, 5U);
     EXPECT_EQ(m.language, "pt-BR");
+    EXPECT_EQ(m.alias_discovery, alias_discovery::standard);
     EXPECT_EQ(m.services.at("imap"), service_state::enabled);
     EXPECT_EQ(m.services.at("smtp"), service_state::suspended);
 }

@@ -100,12 +100,16 @@ batch_settings read_settings(fields f) {
     s.priority = static_cast<int>(f.integer("priority", -100, 100).value_or(0));
     if (auto windows = f.objects("windows", 50))
         for (fields& w : *windows) s.windows.push_back(read_window(std::move(w)));
-    if (const auto every = f.integer("delta_every_minutes", 5, 10'080))
+    if (const auto every = f.integer("delta_every_minutes", 0, 10'080)) {
+        if (*every > 0 && *every < 5) f.fault("delta_every_minutes", "must be 5 to 10080, or 0 for none");
         s.delta_every_minutes = static_cast<int>(*every);
+    }
     s.retries = static_cast<int>(f.integer("retries", 0, 100).value_or(s.retries));
     s.provisioning = f.text("provisioning", {.least = 1, .most = 100}).value_or(s.provisioning);
     if (const auto existing = f.word("existing", words_of_existing))
         s.existing = static_cast<batch_settings::existing_account>(*existing);
+    if (const auto how = f.word("alias_discovery", directory::words_of_alias_discovery))
+        s.alias_discovery = static_cast<directory::alias_discovery>(*how);
     if (auto copy = f.object("copy")) s.copy = read_copy(std::move(*copy));
     if (auto hook = f.object("hook")) s.hook = read_hook(std::move(*hook));
     f.done();
@@ -138,6 +142,8 @@ json::object json_of(const batch_settings& s) {
             {"retries", s.retries},
             {"provisioning", s.provisioning},
             {"existing", words_of_existing[static_cast<std::size_t>(s.existing)]},
+            {"alias_discovery",
+             s.alias_discovery ? json::value(directory::name_of(*s.alias_discovery)) : json::value(nullptr)},
             {"copy", json::object{{"map", texts(s.copy.map)},
                                   {"include", texts(s.copy.include)},
                                   {"exclude", texts(s.copy.exclude)},

@@ -1,5 +1,6 @@
 #pragma once
 // What somebody has set for a batch (store::batch::settings), as a value. Pure.
+#include "directory/company_defaults.hpp"
 #include "input/fields.hpp"
 #include "jobs/windows.hpp"
 
@@ -31,13 +32,14 @@ struct batch_settings {
     int mailboxes_at_a_time = 0;            ///< of this batch, over all workers; 0: no own limit
     int priority = 0;                       ///< -100..100; of its mailboxes, when they are added
     std::vector<window> windows;            ///< none: always
-    std::optional<int> delta_every_minutes; ///< 5..10080; none: no passes by themselves
+    std::optional<int> delta_every_minutes; ///< 5..10080; 0: no passes by themselves; none: as the configuration says
     int retries = 5;                        ///< after transient failures, with growing pauses; 0..100
     std::string provisioning = "none";      ///< name of a [provisioning.NAME], or "none"
     /// upsert: what becomes of an account that is on the new server already: it gets what is named, is left as it is,
     /// or is an error.
     enum class existing_account : std::uint8_t { update, keep, refuse };
     existing_account existing = existing_account::update;
+    std::optional<directory::alias_discovery> alias_discovery = {}; ///< none: as the account's domain says
     copy_settings copy;
     hook_settings hook;
 };

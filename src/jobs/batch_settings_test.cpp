@@ -23,5 +23,29 @@ TEST(batch_settings, rules_are_tried_before_any_mailbox_is) {
     EXPECT_THAT(faulty_fields(R"({"copy": {"repair": "all"}})"), testing::IsEmpty());
 }
 
+TEST(batch_settings, no_deltas_and_no_word_about_them_are_two_things) {
+    EXPECT_THAT(faulty_fields(R"({"delta_every_minutes": 4})"), testing::ElementsAre("/delta_every_minutes"));
+    const auto deltas = [](const char* text) {
+        // As it is stored, and read again.
+        return parse_settings(boost::json::serialize(json_of(parse_settings(text).value())))
+            .value()
+            .delta_every_minutes;
+    };
+    EXPECT_EQ(deltas(R"({"delta_every_minutes": 0})"), 0);
+    EXPECT_EQ(deltas(R"({"delta_every_minutes": 5})"), 5);
+    EXPECT_EQ(deltas(R"({"delta_every_minutes": null})"), std::nullopt);
+}
+
+TEST(batch_settings, aliases_are_discovered_when_it_is_asked_for) {
+    using directory::alias_discovery;
+    EXPECT_THAT(faulty_fields(R"({"alias_discovery": "all"})"), testing::ElementsAre("/alias_discovery"));
+    const auto how = [](const char* text) {
+        return parse_settings(boost::json::serialize(json_of(parse_settings(text).value()))).value().alias_discovery;
+    };
+    EXPECT_EQ(how(R"({"alias_discovery": "extended"})"), alias_discovery::extended);
+    EXPECT_EQ(how(R"({"alias_discovery": "username"})"), alias_discovery::username);
+    EXPECT_EQ(how("{}"), std::nullopt);
+}
+
 } // namespace
 } // namespace postferry::jobs

@@ -25,7 +25,8 @@ struct decision {
 /// `actor` of the change is left to the caller.
 [[nodiscard]] decision after_pass(const situation& s, const pass_end& end);
 
-/// What the end of a verification makes of the mailbox; nothing: it did not get that far.
+/// What the end of a verification makes of the mailbox; nothing: it did not get that far. What is waived does not
+/// count against it.
 [[nodiscard]] std::optional<store::mailbox_state> outcome_of_verify(const pass_end& end) noexcept;
 
 /// Pause before the n-th attempt (n >= 1) after failures that may go away by themselves: 30 s, doubling, at most an

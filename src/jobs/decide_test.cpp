@@ -87,6 +87,22 @@ TEST_F(jobs_decide, only_what_is_proven_is_completed) {
     EXPECT_THAT(after_pass(s_, end).change.reason, HasSubstr("differences"));
 }
 
+TEST_F(jobs_decide, what_is_waived_holds_nothing_up) {
+    s_.kind = pass_kind::verify;
+    s_.mailbox.state = mailbox_state::verifying;
+    pass_end end{.what = how::done, .proven = true, .waived = 2};
+    end.counts.messages_failed = 2;
+    EXPECT_EQ(after_pass(s_, end).change.to, mailbox_state::completed);
+    EXPECT_THAT(after_pass(s_, end).change.reason, HasSubstr("2 messages left behind and waived"));
+    end.counts.messages_failed = 3;
+    EXPECT_EQ(after_pass(s_, end).change.to, mailbox_state::completed_with_exceptions);
+}
+
+TEST_F(jobs_decide, none_is_said_for_deltas) {
+    s_.settings.delta_every_minutes = 0;
+    EXPECT_EQ(after(how::done).change.due, std::nullopt);
+}
+
 TEST_F(jobs_decide, a_refused_login_asks_for_credentials) {
     const auto d = after(how::failed, retry_class::auth);
     EXPECT_EQ(d.change.to, mailbox_state::needs_credentials);

@@ -53,6 +53,8 @@ domain_settings read_domain_settings(fields f) {
     s.alias_limit = names(f, "alias_limit");
     s.language = f.text("language", {.least = 1, .most = 35});
     s.time_zone = f.text("time_zone", {.least = 1, .most = 64});
+    if (const auto how = f.word("alias_discovery", directory::words_of_alias_discovery))
+        s.alias_discovery = static_cast<directory::alias_discovery>(*how);
     read_services(f, s);
     // Each by itself, so that the fault bears its field.
     const auto check = [&f](std::string_view name, const domain_settings& one) {
@@ -91,6 +93,7 @@ json::object json_of(const domain_settings& s) {
     put("alias_limit", s.alias_limit);
     put("language", s.language);
     put("time_zone", s.time_zone);
+    if (s.alias_discovery) out["alias_discovery"] = directory::name_of(*s.alias_discovery);
     json::object services;
     for (const auto& [name, state] : s.services) services[name] = directory::name_of(state);
     if (!services.empty()) out["services"] = std::move(services);

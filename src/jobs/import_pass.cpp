@@ -1,5 +1,6 @@
 #include "jobs/import_pass.hpp"
 
+#include "base/text.hpp"
 #include "base/words.hpp"
 #include "jobs/import_write.hpp"
 #include "mailbox/endpoint_url.hpp"
@@ -85,9 +86,28 @@ void import_pass::check(import_row& r) {
     if (batch.empty()) r.fault(column_of(column::batch), "is empty, and the import names no batch either");
     if (batch.size() > most_batch_name || has_control(batch))
         r.fault(column_of(column::batch), "is no name: at most 200 octets, no control characters");
+    check_notify(r);
     if (r.from.account) check_account(r);
     if (r.from.mailbox) check_mailbox(r, *r.from.mailbox);
     if (r.good()) check_repeated(r);
+}
+
+/// Whether notices go to the owner, and where.
+void import_pass::check_notify(import_row& r) {
+    const std::string_view text = r.from.notify;
+    const auto is_one_of = [&](std::initializer_list<std::string_view> words) {
+        return std::ranges::any_of(words, [&](std::string_view word) { return iequals(text, word); });
+    };
+    if (text.empty()) return;
+    if (is_one_of({"yes", "true", "1"})) {
+        r.mailbox.notify = "yes";
+    } else if (is_one_of({"no", "false", "0"})) {
+        r.mailbox.notify = "no";
+    } else if (auto address = directory::address::parse(text)) {
+        r.mailbox.notify = address->text();
+    } else {
+        r.fault(column_of(column::notify), "must be yes, no, or the address that notices go to");
+    }
 }
 
 void import_pass::check_account(import_row& r) {
@@ -212,7 +232,8 @@ std::vector<std::string> import_pass::notes() const {
     std::vector<std::string> out;
     if (reader_ && reader_->dialect().latin_1)
         out.push_back(fmt::format("{} is not UTF-8; it is read as Latin-1 (Windows-1252)", form_.name));
-    if (stream_ && stream_->columns().has(column::notify)) out.emplace_back("the column notify is not used");
+    if (stream_ && stream_->columns().has(column::notify))
+        out.emplace_back("the column notify is kept with each mailbox; no notices are sent yet");
     if (shared_targets_ > 0)
         out.push_back(fmt::format("{} to a mailbox that another row goes to as well: what they hold becomes one",
                                   shared_targets_ == 1 ? "1 row goes" : grouped(shared_targets_) + " rows go"));

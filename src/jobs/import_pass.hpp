@@ -57,6 +57,7 @@ class import_pass {
     result<std::vector<accounts::csv_row>> read_some();
     void check(import_row& r);
     void check_account(import_row& r);
+    void check_notify(import_row& r);
     void check_mailbox(import_row& r, const accounts::account& m);
     void check_repeated(import_row& r);
     [[nodiscard]] std::string column_of(accounts::column c) const { return stream_->columns().name(c); }

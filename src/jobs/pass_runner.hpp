@@ -3,6 +3,7 @@
 // without any mail.
 #include "jobs/batch_settings.hpp"
 #include "jobs/lease_clock.hpp"
+#include "message/recipients.hpp"
 #include "net/awaitable.hpp"
 #include "store/records.hpp"
 #include "transfer/report.hpp"
@@ -23,6 +24,8 @@ struct work {
     std::int64_t token = 0;                   ///< of the lease; every write to the ledger bears it
     std::shared_ptr<const lease_clock> lease; ///< nothing may be written to the target when it has run out
     int connections = 1;                      ///< to each end, at most
+    /// When the pass is done, its source is searched for other addresses of the owner.
+    std::optional<message::recipient_wish> recipients = {};
 };
 
 /// Told on the way; called on the runner's strand, never after run() has returned.
@@ -44,11 +47,14 @@ struct pass_end {
     how what = how::done;
     store::message_counts counts = {};
     std::string grade = {};       ///< name_of(transfer::grade); empty: it did not get that far
-    bool proven = false;          ///< of a verify pass: nothing is missing or different
+    bool proven = false;          ///< of a verify pass: nothing is missing or different that is not waived
+    std::uint64_t waived = 0;     ///< of the messages that failed in this pass, those that somebody accepted to lose
     store::json_text report = {}; ///< as in docs/json.md, "mailboxes"
     std::optional<error> why = {};
     std::optional<store::unix_ms> until = {};
     std::string throttled_by = {}; ///< server key, or "budget"
+    /// As was wished for; none when the source could not be searched.
+    std::optional<message::recipients_found> recipients = {};
 };
 
 class pass_runner {

@@ -51,6 +51,12 @@ class beginner {
         if (!settings) return fail_it(one, settings.error().message(), std::string(name_of(settings.error().cls)));
         complete(*settings, options_);
         if ((*batch)->state == store::batch_state::stopped) return pause(one, store::pause_reason::manual, {});
+        if (one.mailbox.state == mailbox_state::synced && settings->delta_every_minutes == 0) {
+            // Deltas were called off after it had been given its time.
+            if (auto ok = t_.migrations.set_due(one.mailbox.id, std::nullopt, one.mailbox.next_pass); !ok)
+                return std::unexpected(std::move(ok.error()));
+            return give_back(one);
+        }
         if (!is_open(settings->windows, now_))
             return pause(one, store::pause_reason::window,
                          next_change(settings->windows, now_).value_or(now_ + 3'600'000));

@@ -1,5 +1,6 @@
 // One mailbox at work: its account, its passes, and what is kept of them.
 #include "base/words.hpp"
+#include "jobs/alias_search.hpp"
 #include "jobs/batch_progress.hpp"
 #include "jobs/decide.hpp"
 #include "jobs/detail/running.hpp"
@@ -56,6 +57,7 @@ std::string words_of(transfer::pass_kind kind, const pass_end& end) {
                                    grouped(c.messages_copied), grouped(c.messages_present));
     if (c.messages_skipped > 0) text += fmt::format(", {} skipped by rule", grouped(c.messages_skipped));
     if (c.messages_failed > 0) text += fmt::format(", {} failed", grouped(c.messages_failed));
+    if (end.waived > 0) text += fmt::format(" ({} waived)", grouped(end.waived));
     if (!end.grade.empty()) text += "; " + end.grade;
     if (end.why) text += ". " + end.why->message();
     return text;
@@ -63,7 +65,7 @@ std::string words_of(transfer::pass_kind kind, const pass_end& end) {
 
 store::log_level level_of(const pass_end& end) noexcept {
     if (end.what == pass_end::how::failed) return store::log_level::error;
-    return end.counts.messages_failed > 0 ? store::log_level::warning : store::log_level::info;
+    return end.counts.messages_failed > end.waived ? store::log_level::warning : store::log_level::info;
 }
 
 /// What the end of a pass is stored from.
@@ -74,10 +76,12 @@ struct ending {
     batch_settings settings;
     pass_end end;
     std::string actor;
+    std::optional<message::recipient_wish> searched = {};
 };
 struct ended {
     std::optional<transfer::pass_kind> go_on;
     store::migration mailbox;
+    std::string aliases = {}; ///< a line about those that were found
 };
 
 result<ended> store_end(tables& t, const ending& e) {
@@ -118,25 +122,44 @@ result<ended> store_end(tables& t, const ending& e) {
     if (!closed) return std::unexpected(std::move(closed.error()));
     if (!d.go_on)
         if (auto ok = t.leases.release(e.mailbox, e.token); !ok) return std::unexpected(std::move(ok.error()));
+    ended out{.go_on = d.go_on, .mailbox = {}};
+    if (e.searched && e.end.recipients) {
+        auto proposed = propose_aliases(t, **mailbox, *e.searched, *e.end.recipients);
+        if (!proposed) return std::unexpected(std::move(proposed.error()));
+        out.aliases = words_of(*proposed, *e.end.recipients);
+    }
     auto after = t.migrations.find(e.mailbox);
     if (!after) return std::unexpected(std::move(after.error()));
-    return ended{.go_on = d.go_on, .mailbox = after->value_or(**mailbox)};
+    out.mailbox = after->value_or(**mailbox);
+    return out;
 }
 
 } // namespace
 
 task<result<store::record_id>> worker::begin_pass(running_ptr r) {
-    co_return co_await db_.write(
-        [id = r->what.mailbox.id, worker = id_, kind = r->kind](tables& t) -> result<store::record_id> {
+    struct begun_pass {
+        store::record_id id = 0;
+        alias_search search;
+    };
+    auto begun = co_await db_.write(
+        [m = r->what.mailbox, settings = r->settings, worker = id_, kind = r->kind](tables& t) -> result<begun_pass> {
             auto now = t.now();
             if (!now) return std::unexpected(std::move(now.error()));
-            return t.passes.begin({.migration = id,
-                                   .kind = std::string(transfer::name_of(kind)),
-                                   .started = *now,
-                                   .worker = worker,
-                                   .outcome = {},
-                                   .report = {}});
+            auto search = alias_search_of(t, m, settings, kind);
+            if (!search) return std::unexpected(std::move(search.error()));
+            auto id = t.passes.begin({.migration = m.id,
+                                      .kind = std::string(transfer::name_of(kind)),
+                                      .started = *now,
+                                      .worker = worker,
+                                      .outcome = {},
+                                      .report = {}});
+            if (!id) return std::unexpected(std::move(id.error()));
+            return begun_pass{.id = *id, .search = std::move(*search)};
         });
+    if (!begun) co_return std::unexpected(std::move(begun.error()));
+    r->recipients = std::move(begun->search.wish);
+    if (!begun->search.why_not.empty()) hooks_of(r).on_line(store::log_level::warning, {}, begun->search.why_not);
+    co_return begun->id;
 }
 
 task<result<std::optional<transfer::pass_kind>>> worker::end_pass(running_ptr r, store::record_id pass, pass_end end) {
@@ -147,7 +170,8 @@ task<result<std::optional<transfer::pass_kind>>> worker::end_pass(running_ptr r,
                    .kind = r->kind,
                    .settings = r->settings,
                    .end = std::move(end),
-                   .actor = actor_of(id_)};
+                   .actor = actor_of(id_),
+                   .searched = r->recipients};
     result<ended> done;
     // Somebody changed the mailbox in the very moment: what they did counts, and it is decided anew.
     for (int attempt = 0; attempt < 5; ++attempt) {
@@ -156,6 +180,10 @@ task<result<std::optional<transfer::pass_kind>>> worker::end_pass(running_ptr r,
     }
     if (!done) co_return std::unexpected(std::move(done.error()));
     r->what.mailbox = std::move(done->mailbox);
+    if (!done->aliases.empty()) {
+        hooks_of(r).on_line(store::log_level::info, {}, done->aliases);
+        co_await keep_lines(r);
+    }
     co_return done->go_on;
 }
 
@@ -226,7 +254,8 @@ task<> worker::pass_after_pass(running_ptr r) {
                   .kind = r->kind,
                   .token = r->what.hold.token,
                   .lease = r->lease,
-                  .connections = options_.connections};
+                  .connections = options_.connections,
+                  .recipients = r->recipients};
         const executor line = asio::make_strand(pool_);
         const pass_hooks hooks = hooks_of(r);
         hooks.on_line(store::log_level::info, {}, fmt::format("{} pass begins", transfer::name_of(r->kind)));

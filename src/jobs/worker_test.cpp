@@ -188,6 +188,19 @@ TEST_P(jobs_worker, takes_a_synced_one_up_again_when_its_time_has_come) {
     EXPECT_EQ(mailbox(id).state, mailbox_state::synced);
 }
 
+TEST_P(jobs_worker, none_calls_off_the_configurations_deltas_also_those_that_were_due) {
+    const auto id = add(1).at(0);
+    auto w = make({.delta_every_minutes = 60});
+    work_off(*w);
+    set_settings(R"({"delta_every_minutes":0})");
+    now_ += 3'600'000;
+    EXPECT_EQ(work_off(*w), 0);
+    EXPECT_EQ(mailbox(id).state, mailbox_state::synced);
+    EXPECT_EQ(mailbox(id).due, std::nullopt);
+    EXPECT_FALSE(must([id](tables& t) { return t.leases.find(id); }));
+    EXPECT_THAT(runner_.kinds, ElementsAre("bulk"));
+}
+
 TEST_P(jobs_worker, waits_for_a_window) {
     set_settings(R"({"windows":[{"days":"daily","from":"22:00","to":"23:00"}]})"); // it is 18:00
     const auto id = add(1).at(0);

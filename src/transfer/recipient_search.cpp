@@ -118,8 +118,7 @@ class search {
         };
         take(true);
         take(false);
-        if (left_out > 0)
-            out_.notes.push_back(fmt::format("not looked at: {}", counted(left_out, "further folder")));
+        if (left_out > 0) out_.notes.push_back(fmt::format("not looked at: {}", counted(left_out, "further folder")));
         return out;
     }
 

@@ -16,6 +16,7 @@ struct worker::running {
     store::row_version batch_version = 0;
     transfer::pass_kind kind = transfer::pass_kind::bulk;
     bool account_first = false; ///< its account on the new server is made before the first pass
+    std::optional<message::recipient_wish> recipients = {}; ///< of the pass that has begun
     std::shared_ptr<lease_clock> lease = std::make_shared<lease_clock>();
     std::stop_source stop;
     std::mutex mutex; ///< of the lines, which come from the pass's strand
