@@ -144,6 +144,7 @@ result<outcome<shown_batch>> change_batch(tables& t, edited_row at, const batch_
     after.settings = std::move(*settings);
     auto row = t.batches.update(after);
     if (!row) return std::unexpected(std::move(row.error()));
+    if (auto ok = follow_hours(t, *before, *row); !ok) return std::unexpected(std::move(ok.error()));
     auto now = shown(t, std::move(*row));
     if (!now) return std::unexpected(std::move(now.error()));
     auto kept = audit(t, actor,

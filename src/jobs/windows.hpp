@@ -20,6 +20,8 @@ struct window {
     std::uint8_t days = 0x7F;           ///< bit 0 = Monday
     int from_minute = 0, to_minute = 0; ///< of the day, 0..1440; equal: the whole day
     std::string time_zone = "UTC";      ///< IANA name
+
+    bool operator==(const window&) const = default;
 };
 
 /// "mon-fri", "sat,sun", "daily"; nothing when it is none of these.

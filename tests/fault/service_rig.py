@@ -14,6 +14,7 @@ import rig
 from rig import SEED, TEMPORARY, digest, samples
 from witness import Witness
 
+from lab import clock as clocks
 from lab.dovecot import start_pair
 from lab.postgres import Postgres, Unavailable
 from lab.service import LEASE, Process, Service
@@ -47,13 +48,18 @@ class ServiceCase(unittest.TestCase):
     HOST = "127.0.0.1"  # where the witnesses listen
 
     @classmethod
+    def source_options(cls) -> dict:
+        """Of the old server (lab.dovecot)."""
+        return {}
+
+    @classmethod
     def setUpClass(cls):
         if cls is ServiceCase:
             raise unittest.SkipTest("a base")
         rig.require_lab()
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="pf-service-", dir=TEMPORARY))
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        cls.old, cls.new = start_pair(cls.folder, users={"nobody": "x"}, target={"special_auto": "create"})
+        cls.old, cls.new = start_pair(cls.folder, users={"nobody": "x"}, source=cls.source_options(), target={"special_auto": "create"})
         cls.addClassCleanup(cls.new.stop)
         cls.addClassCleanup(cls.old.stop)
         cls.sample = samples.many(cls.MAILBOXES, messages=cls.MESSAGES, seed=SEED % 1000)
@@ -90,6 +96,15 @@ class ServiceCase(unittest.TestCase):
         server.sql("CREATE DATABASE postferry")
         return server
 
+    def clock(self) -> clocks.Clock:
+        """One that the test sets."""
+        try:
+            clock = clocks.Clock()
+        except clocks.Unavailable as why:
+            raise unittest.SkipTest(str(why)) from why
+        self.addCleanup(clock.close)
+        return clock
+
     def new_service(self, **options) -> Service:
         folder = options.pop("folder", None) or self.place / f"service{len(list(self.place.iterdir()))}"
         service = Service(folder, program=rig.program(), **options)
@@ -124,6 +139,11 @@ class ServiceCase(unittest.TestCase):
         path = f"/servers/{self.HOST}:{witness.port}"
         tag = self.service.ask("GET", path).headers["etag"]
         self.service.call("PATCH", path, {"messages_per_second": messages_per_second}, headers={"If-Match": tag})
+
+    def full_speed(self) -> None:
+        """Whatever [limits] says."""
+        for witness in (self.source, self.target):
+            self.limit(witness, 100_000)
 
     # -- looking --------------------------------------------------------------------------------------------------
 

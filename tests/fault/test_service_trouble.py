@@ -15,7 +15,6 @@ import test_disk  # not its classes: unittest would run them here, too
 from test_disk import mount, unmount
 
 OUTAGE = float(os.environ.get("POSTFERRY_OUTAGE_SECONDS", "7"))
-FAKETIME = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 DAY = 86_400
 
 
@@ -181,29 +180,20 @@ class Trouble(ServiceCase):
 
     # -- clocks ---------------------------------------------------------------------------------------------------
 
-    def faked(self, **options) -> pathlib.Path:
-        """The file that says what time it is for the service."""
-        if not FAKETIME.exists():
-            self.skipTest("libfaketime is not here: scripts/install test")
-        says = self.place / "time"
-        says.write_text("+0")
-        self.new_service(environment={"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(says),
-                                      "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}, **options)
-        return says
-
     def test_the_clock_jumps_a_day_ahead_and_back_again(self):
         for first, then in ((DAY, 0), (-DAY, 0)):
             with self.subTest(jump=first):
                 self.service = None
-                says = self.faked(jobs=3)
+                clock = self.clock()
+                self.new_service(jobs=3, environment=clock.environment)
                 self.service.serve()
                 cookie = self.sign_in()
                 batch = self.begin()
-                says.write_text(f"{first:+}")
+                clock.set(first)
                 until(lambda: abs(self.service_time() - time.time() - first) < 60, 10, "it believes it")
                 waiting = len(self.target.writes)
                 until(lambda: len(self.target.writes) > waiting + 10, 30, "mail is being moved all the same")
-                says.write_text(f"{then:+}")
+                clock.set(then)
                 self.assertIn(self.signed_in(cookie), (200, 401))
                 self.go_on(batch, clock=False)
                 self.assertEqual(self.signed_in(self.sign_in(make=False)), 200)
@@ -228,20 +218,14 @@ class Trouble(ServiceCase):
 
     def test_a_database_whose_clock_jumps(self):
         """On PostgreSQL it is the server's clock that counts, for all workers at once."""
-        says = self.place / "time"
-        says.write_text("+0")
-        for place in (self.folder, self.place):
-            place.chmod(0o711)  # PostgreSQL runs as somebody else
-        if not FAKETIME.exists():
-            self.skipTest("libfaketime is not here: scripts/install test")
-        server = self.postgres(environment={"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(says),
-                                            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+        clock = self.clock()
+        server = self.postgres(environment=clock.environment)
         self.on_postgres(server, jobs=2)
         self.service.serve()
         self.service.worker("w1", "--jobs", "2")
         batch = self.begin()
         for jump in (DAY, -DAY, 0):
-            says.write_text(f"{jump:+}")
+            clock.set(jump)
             told = int(server.sql("SELECT extract(epoch FROM clock_timestamp())::bigint"))
             self.assertLess(abs(told - time.time() - jump), 60)
             waiting = len(self.target.writes)
