@@ -140,13 +140,15 @@ result<void> provisioner_desk::find_passwords(tables& t, store::vault& vault, pl
         if (o.account && !o.good) owners.push_back(std::to_string(o.mailbox.id));
     auto found = t.credentials.of(store::owner_kind::migration, owners);
     if (!found) return std::unexpected(std::move(found.error()));
-    std::map<std::pair<std::string_view, std::string_view>, const store::credential*> kept;
-    for (const store::credential& c : *found) kept.emplace(std::pair(c.key.owner, c.key.purpose), &c);
+    std::map<store::credential_key, const store::credential*> kept;
+    for (const store::credential& c : *found) kept.emplace(c.key, &c);
     for (order& o : p.orders) {
         if (!o.account || o.good) continue;
-        const std::string owner = std::to_string(o.mailbox.id);
-        auto at = kept.find({owner, "account"});
-        if (at == kept.end()) at = kept.find({owner, "target"});
+        const auto of_purpose = [&](const char* purpose) {
+            return kept.find({.owner = std::to_string(o.mailbox.id), .purpose = purpose});
+        };
+        auto at = of_purpose("account");
+        if (at == kept.end()) at = of_purpose("target");
         if (at != kept.end()) {
             auto plain = vault.unseal(*at->second);
             if (!plain)
