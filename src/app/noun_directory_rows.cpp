@@ -211,7 +211,9 @@ std::vector<noun_verb> alias_rows() {
          .summary = "let it be made, with its account",
          .arguments = some,
          .options = {driver_now, all, domain},
-         .explanation = "ALIAS is its number, or its address where that leads to one account only.",
+         .explanation =
+             "ALIAS is its number, or its address where that leads to one account only. Where the account is "
+             "there already, give --provisioning.",
          .examples =
              "  postferry alias approve info@example.org\n  postferry alias approve --all --domain example.org"},
         {.noun = "alias",

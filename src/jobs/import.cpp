@@ -39,7 +39,10 @@ constexpr std::size_t most_named = 100;
 constexpr std::uint64_t very_many = 5'000;
 
 std::unexpected<error> missing() {
-    return refusal::refuse(refusal::missing, "There is no such import", "It is kept for an hour; send the file again");
+    return refusal::refuse(
+        refusal::missing, "This process of the service has no such import",
+        "A file is kept for an hour by the process that took it, and by no other. Send it again; where "
+        "several processes serve one store, send all that concerns an import to the same");
 }
 
 /// Uploads that a process which was killed left behind: passwords are in them.
