@@ -18,7 +18,7 @@ import unicodedata
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
-from lab import digest, dovecot, samples  # noqa: E402
+from lab import digest, dovecot, memory, samples  # noqa: E402
 
 USER = "anna"
 LOGS = ROOT / "build" / "demo-logs"
@@ -152,8 +152,7 @@ def _stop(number, _frame) -> None:
 def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
-    place = "/dev/shm" if shutil.disk_usage("/dev/shm").free > 1 << 30 else None
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="postferry-demo-", dir=place))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="postferry-demo-", dir=memory.folder()))
     stage = None
     started = time.monotonic()
     try:

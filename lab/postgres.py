@@ -31,7 +31,7 @@ import urllib.parse
 if __name__ == "__main__":
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from lab import roots, tls  # noqa: E402
+from lab import memory, roots, tls  # noqa: E402
 
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
@@ -71,7 +71,7 @@ class Postgres:
         self.host, self.user, self.password = HOST, SUPERUSER, PASSWORD
         self._programs = programs()
         self._as = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postferry-pg-", dir=folder or _memory()))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postferry-pg-", dir=folder or memory.folder()))
         self.socket, self.log, self._data = str(self.folder), self.folder / "log", self.folder / "data"
         self.port = _free_port()
         self.ca: str | None = None
@@ -193,10 +193,6 @@ class Postgres:
             if self._as:
                 shutil.chown(copy, "postgres", "postgres")
         self._settings["ssl"] = "on"
-
-
-def _memory() -> str | None:
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def _free_port() -> int:

@@ -18,10 +18,10 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lab import digest, samples  # noqa: E402
+from lab import digest, memory, samples  # noqa: E402
 from lab.dovecot import start_pair  # noqa: E402
 
-TEMPORARY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+TEMPORARY = memory.folder()
 SEED = int(os.environ.get("POSTFERRY_FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
 PASSWORD = "fault-secret"
 

@@ -49,6 +49,7 @@ class Rig(unittest.TestCase):
                        messages: list[bytes] = MESSAGES) -> None:
         """The bad UIDs are failed for that reason, all others arrived exactly once."""
         self.assert_arrived(target, messages, bad, run)
+        self.assertIsNotNone(run.report, run.said())
         self.assertEqual({failure["source_uid"] for failure in run.report["failures"]}, bad, run.said())
         for failure in run.report["failures"]:
             self.assertRegex(failure["reason"], reason)

@@ -9,7 +9,10 @@ from witness import sockets_of
 
 
 def run(*line: str) -> None:
-    done = subprocess.run(line, capture_output=True, text=True)
+    try:
+        done = subprocess.run(line, capture_output=True, text=True)
+    except FileNotFoundError as why:
+        raise unittest.SkipTest(str(why)) from why
     if done.returncode != 0:
         raise unittest.SkipTest(f"{' '.join(line)}: {done.stderr.strip()}")
 

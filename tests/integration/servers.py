@@ -235,6 +235,10 @@ def serves(port: int) -> bool:
 def processes_of(folder: str) -> list[str]:
     """Processes whose root has `folder` mounted, or that were told its name, but for those that own a server there."""
     found = []
+    disk = pathlib.Path(folder)
+    while not disk.is_mount():
+        disk = disk.parent
+    in_disk = "/" + str(pathlib.Path(folder).relative_to(disk))
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -244,7 +248,7 @@ def processes_of(folder: str) -> list[str]:
         except OSError:
             continue
         # A mount's line begins with its place in the file system that it comes from.
-        inside = folder.encode() in told or folder.removeprefix("/dev/shm") + " /" in mounted
+        inside = folder.encode() in told or in_disk + " /" in mounted
         if inside and b"python" not in told.split(b"\0")[0]:
             found.append(f"{entry.name} {told.decode(errors='replace')}")
     return found

@@ -22,11 +22,11 @@ import jsonschema
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lab import digest, samples  # noqa: E402
+from lab import digest, memory, samples  # noqa: E402
 from lab.dovecot import Dovecot, start_pair  # noqa: E402
 from lab.imap_client import Append, connect, encode_name, parse, quote  # noqa: E402
 
-SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+SHM = memory.folder()
 PASSWORD = "Zauber-Wort/7+x"
 TALLY = ("source", "copied", "present", "skipped", "failed")
 _numbers = itertools.count(1)
@@ -46,6 +46,15 @@ def need_servers() -> None:
     """For setUpModule."""
     if os.geteuid() != 0 or not shutil.which("dovecot", path=os.environ["PATH"] + ":/usr/sbin"):
         raise unittest.SkipTest("needs Dovecot and root")
+
+
+@functools.cache
+def works(*line: str) -> bool:
+    """Whether this may be done here: in many containers even root may not unshare, mount or trace."""
+    try:
+        return subprocess.run(line, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 def mail(subject: str, body: str = "", *, flags=(), date: str = "03-Mar-2021 10:20:30 +0100", message_id: str | None = None,
@@ -330,4 +339,4 @@ class PairCase(Case):
 
 __all__ = ["Append", "Case", "Dovecot", "PASSWORD", "PairCase", "ROOT", "Run", "SHM", "TALLY", "connect", "digest", "encode_name",
            "folder", "json", "mail", "mails", "need_servers", "os", "parse", "pathlib", "program", "quote", "re", "samples",
-           "shutil", "signal", "start_pair", "subprocess", "tempfile", "time", "unittest", "validator"]
+           "shutil", "signal", "start_pair", "subprocess", "tempfile", "time", "unittest", "validator", "works"]

@@ -16,12 +16,12 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lab import corpus, digest, samples  # noqa: E402
+from lab import corpus, digest, memory, samples  # noqa: E402
 from lab.dovecot import Dovecot, start_pair, stop_folder  # noqa: E402
 from lab.imap_client import Append, Imap, ImapError, connect, decode_name, encode_name, parse  # noqa: E402
 from lab.proxy import LineProxy  # noqa: E402
 
-TEMPORARY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+TEMPORARY = memory.folder()
 TEXT = b"Subject: one\r\n\r\nbody\r\n"
 
 

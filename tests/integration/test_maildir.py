@@ -316,7 +316,7 @@ class Stopped(MaildirCase):
 
 
 class Durability(MaildirCase):
-    @unittest.skipUnless(shutil.which("strace"), "needs strace")
+    @unittest.skipUnless(works("strace", "-o", "/dev/null", "true"), "needs strace, and the right to trace")
     def test_the_ledger_knows_of_nothing_that_is_not_on_the_disk(self):
         """Each file is synced before it is renamed, cur/ and the UID list after, and only then the ledger is written."""
         self.fill(self.old, folder("INBOX", mails(30)))

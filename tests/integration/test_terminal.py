@@ -194,6 +194,7 @@ class IntoAPipe(PairCase):
         self.assertEqual(done.stderr.count("the log is not complete, it could not be written: No space left on device"), 1, done)
         self.assertEqual(self.ended(subprocess.DEVNULL, "copy", self.url(self.old, self.user), self.url(self.new, self.user)).returncode, 0)
 
+    @unittest.skipUnless(works("unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"), "nothing can be mounted here")
     def test_a_report_that_could_not_be_written_is_not_named_as_written(self):
         place = self.folder / "full"
         place.mkdir()
@@ -228,6 +229,7 @@ class AsPrinted(Case):
     def joined(text: str) -> list[str]:
         return text.replace("\\\n", " ").splitlines()
 
+    @unittest.skipUnless(works("unshare", "-n", "true"), "needs the right to be without a network")
     def test_they_are_understood(self):
         (self.folder / "accounts.csv").write_text("source_user,source_password,target_user,target_password\n"
                                                   "alice@example.org,old-secret,alice@example.org,new-secret\n")
