@@ -33,7 +33,11 @@ outcome<store::migration_filter> filter_of(const context& c) {
             return invalid("?grade", fmt::format("must be one of: {}", fmt::join(known, ", ")));
         f.grade = *grade;
     }
-    f.user_contains = c.query("user").value_or("").substr(0, 200);
+    const std::string user = c.query("user").value_or("").substr(0, 200);
+    if (user.starts_with('*'))
+        f.user_contains = user.substr(1);
+    else
+        f.user_begins = user;
     return f;
 }
 
@@ -43,7 +47,7 @@ struct mailbox_page {
 };
 
 result<mailbox_page> read_page(tables& t, const store::migration_filter& filter, const store::paging& where) {
-    page_body body;
+    page_body body(where.limit);
     auto end = t.migrations.each(filter, where, [&](const migration& m) { body.add(m); });
     if (!end) return std::unexpected(std::move(end.error()));
     return mailbox_page{.text = std::move(body).done(end->more ? std::optional(end->last) : std::nullopt),

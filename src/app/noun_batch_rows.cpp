@@ -130,7 +130,7 @@ std::vector<noun_verb> batch_looking() {
          .options =
              {{.name = "--state", .value = "STATE", .text = "only these", .choices = mailbox_states, .list = true},
               {.name = "--grade", .value = "GRADE", .text = "only these", .choices = grades},
-              {.name = "--user", .value = "TEXT", .text = "somewhere in the user's name at either end"},
+              {.name = "--user", .value = "TEXT", .text = "how the user begins at either end; *TEXT: somewhere in it"},
               limit},
          .examples = "  postferry batch mailboxes spring-move --state failed --state needs_credentials"},
         {.noun = "batch",

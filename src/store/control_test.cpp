@@ -142,8 +142,32 @@ TEST_P(control, mailboxes_are_found_by_everything_that_can_be_asked) {
     EXPECT_EQ(count({.grade = "green"}), 1U);
     EXPECT_EQ(count({.server = "new.example.org:993"}), 12U);
     EXPECT_EQ(count({.server = "other"}), 0U);
-    EXPECT_EQ(count({.user_contains = "USER1"}), 4U) << "1, 10, 11, 12; whatever the case";
+    EXPECT_EQ(count({.user_begins = "USER1"}), 4U) << "1, 10, 11, 12; whatever the case";
+    EXPECT_EQ(
+        count({.batch = batch, .states = {mailbox_state::ready, mailbox_state::queued}, .user_begins = "user4@NEW"}),
+        1U)
+        << "at either end, with whatever else is asked";
+    EXPECT_EQ(count({.batch = batch + 1, .user_begins = "user4"}), 0U);
+    EXPECT_EQ(count({.user_begins = "ser1"}), 0U);
+    EXPECT_EQ(count({.user_contains = "SER1"}), 4U);
     EXPECT_EQ(count({.user_contains = "user_1"}), 0U) << "no wildcard";
+}
+
+TEST_P(control, a_user_is_found_among_many_that_begin_alike) {
+    const auto batch = s_.batch_of();
+    const auto ids = s_.add(batch, 2'100); // more than an index is asked for
+    const auto page = [&](const char* begins, paging where) {
+        return s_.must([&](tables& t) { return t.migrations.list({.batch = batch, .user_begins = begins}, where); });
+    };
+    const auto many = page("user", {.after = ids[99], .limit = 10});
+    EXPECT_EQ(many.rows.at(0).id, ids[100]);
+    EXPECT_TRUE(many.more);
+    EXPECT_EQ(page("user", {.after = ids[2'095], .limit = 10}).rows.size(), 4U);
+    const auto few = page("user21", {.after = ids[20], .limit = 1});
+    EXPECT_EQ(few.rows.at(0).id, ids[209]) << "21 is before the cursor, 210 is next";
+    EXPECT_TRUE(few.more);
+    EXPECT_EQ(page("user21", {.limit = 1, .newest_first = true}).rows.at(0).id, ids[2'099]);
+    EXPECT_TRUE(page("nobody", {}).rows.empty());
 }
 
 TEST_P(control, the_same_mailbox_twice_in_a_batch_is_one) {

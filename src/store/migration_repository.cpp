@@ -48,22 +48,60 @@ void fill(const migration& m, std::vector<sql::value>& values) {
                 m.position, m.created, m.notify);
 }
 
-detail::selection filtered(std::string_view head, const migration_filter& filter, const std::string& pattern) {
-    detail::selection wanted(head);
-    if (filter.batch) wanted.where("m.batch =", *filter.batch);
-    wanted.one_of("m.state", filter.states);
-    if (filter.account) wanted.where("m.account =", *filter.account);
-    if (filter.server)
-        wanted.where_with("(m.source_server = {0} OR m.target_server = {0})", std::string_view(*filter.server));
-    if (filter.grade) wanted.where("m.grade =", std::string_view(*filter.grade));
-    if (!filter.user_contains.empty())
-        wanted.where_with("(lower(m.source_user) LIKE lower({0}) ESCAPE '\\' OR lower(m.target_user) LIKE lower({0}) "
-                          "ESCAPE '\\')",
-                          std::string_view(pattern));
+} // namespace
+
+/// A filter, with what its conditions are views of.
+struct migration_repository::search {
+    /// Mailboxes that are found by their users, at either end, before others are asked for by walking.
+    static constexpr std::size_t few = 2'000;
+
+    migration_filter filter;
+    std::string pattern = {};                         ///< of the user
+    std::optional<std::vector<record_id>> among = {}; ///< those of the user, when they are few
+
+    [[nodiscard]] bool in_parts() const noexcept { return filter.states.size() > 1 || filter.server; }
+    [[nodiscard]] detail::selection select(std::string_view head) const {
+        detail::selection wanted(head);
+        if (filter.batch) wanted.where("m.batch =", *filter.batch);
+        wanted.one_of("m.state", filter.states);
+        if (filter.account) wanted.where("m.account =", *filter.account);
+        if (filter.server)
+            wanted.where_with("(m.source_server = {0} OR m.target_server = {0})", std::string_view(*filter.server));
+        if (filter.grade) wanted.where("m.grade =", std::string_view(*filter.grade));
+        if (among)
+            wanted.any_of("m.id", *among);
+        else if (!pattern.empty())
+            wanted.where_with("(lower(m.source_user) LIKE lower({0}) ESCAPE '\\' OR lower(m.target_user) LIKE "
+                              "lower({0}) ESCAPE '\\')",
+                              std::string_view(pattern));
+        return wanted;
+    }
+};
+
+result<migration_repository::search> migration_repository::look_for(const migration_filter& filter) {
+    search wanted{.filter = filter};
+    if (!filter.user_contains.empty()) wanted.pattern = detail::containing(filter.user_contains);
+    if (filter.user_begins.empty()) return wanted;
+    wanted.pattern = detail::containing(filter.user_begins).substr(1);
+    const std::string end = filter.user_begins + '\xff'; // behind all that begins so
+    std::set<record_id> found;
+    for (const std::string_view column : {"source_user", "target_user"}) {
+        std::size_t rows = 0;
+        auto done = detail::each_row(
+            db_,
+            fmt::format("SELECT id FROM migration WHERE lower({0}) >= lower($1) AND lower({0}) < lower($2) LIMIT {1}",
+                        column, search::few + 1),
+            [&](const sql::query& q) {
+                ++rows;
+                found.insert(q.get<record_id>(0));
+            },
+            filter.user_begins, end);
+        if (!done) return pass_on(done);
+        if (rows > search::few) return wanted;
+    }
+    wanted.among.emplace(found.begin(), found.end());
     return wanted;
 }
-
-} // namespace
 
 result<std::vector<record_id>> migration_repository::add(const std::vector<migration>& mailboxes) {
     std::unordered_map<std::string, std::size_t> index;
@@ -143,12 +181,14 @@ result<std::vector<migration>> migration_repository::claim(record_id batch, unix
 }
 
 bool migration_repository::asks_once(const migration_filter& filter) noexcept {
-    return filter.states.size() <= 1 && !filter.server;
+    return filter.states.size() <= 1 && !filter.server && filter.user_begins.empty();
 }
 
 result<slice<migration>> migration_repository::list(const migration_filter& filter, const paging& page) {
-    if (!asks_once(filter)) {
-        auto ids = merged_ids(filter, page);
+    auto looked = look_for(filter);
+    if (!looked) return pass_on(looked);
+    if (looked->in_parts()) {
+        auto ids = merged_ids(*looked, page);
         if (!ids) return pass_on(ids);
         detail::selection wanted(select_migrations(""));
         wanted.any_of("m.id", ids->rows);
@@ -159,8 +199,7 @@ result<slice<migration>> migration_repository::list(const migration_filter& filt
         if (page.newest_first) std::ranges::reverse(out.rows);
         return out;
     }
-    const std::string pattern = detail::containing(filter.user_contains);
-    return filtered(select_migrations(""), filter, pattern).page(db_, page, "m.id", read_migration);
+    return looked->select(select_migrations("")).page(db_, page, "m.id", read_migration);
 }
 
 result<migration_repository::page_end> migration_repository::each(const migration_filter& filter, const paging& page,
@@ -171,25 +210,25 @@ result<migration_repository::page_end> migration_repository::each(const migratio
         for (const migration& m : found->rows) each(m);
         return page_end{.last = found->rows.empty() ? 0 : found->rows.back().id, .more = found->more};
     }
-    const std::string pattern = detail::containing(filter.user_contains);
+    auto looked = look_for(filter);
+    if (!looked) return pass_on(looked);
     migration m;
-    auto more =
-        filtered(select_migrations(""), filter, pattern).each_of_page(db_, page, "m.id", [&](const sql::query& q) {
-            detail::read_migration_into(m, q);
-            each(m);
-        });
+    auto more = looked->select(select_migrations("")).each_of_page(db_, page, "m.id", [&](const sql::query& q) {
+        detail::read_migration_into(m, q);
+        each(m);
+    });
     if (!more) return pass_on(more);
     return page_end{.last = m.id, .more = *more};
 }
 
-result<slice<record_id>> migration_repository::merged_ids(const migration_filter& filter, const paging& page) {
-    const std::string pattern = detail::containing(filter.user_contains);
+result<slice<record_id>> migration_repository::merged_ids(const search& looked, const paging& page) {
+    const migration_filter& filter = looked.filter;
     std::set<record_id> all;
     const auto add = [&](mailbox_states states, std::string_view server_column) -> result<void> {
-        migration_filter one = filter;
-        one.states = states;
-        one.server.reset();
-        auto wanted = filtered("SELECT m.id FROM migration AS m", one, pattern);
+        search one = looked;
+        one.filter.states = states;
+        one.filter.server.reset();
+        auto wanted = one.select("SELECT m.id FROM migration AS m");
         if (!server_column.empty()) wanted.where(server_column, std::string_view(*filter.server));
         paging some = page;
         some.limit = std::clamp(page.limit, 1, paging::max_limit - 1) + 1;
@@ -220,10 +259,12 @@ result<slice<record_id>> migration_repository::merged_ids(const migration_filter
 }
 
 result<slice<record_id>> migration_repository::ids(const migration_filter& filter, const paging& page) {
-    if (!asks_once(filter)) return merged_ids(filter, page);
-    const std::string pattern = detail::containing(filter.user_contains);
-    return filtered("SELECT m.id FROM migration AS m", filter, pattern)
-        .page(db_, page, "m.id", [](const sql::query& q) { return q.get<record_id>(0); });
+    auto looked = look_for(filter);
+    if (!looked) return pass_on(looked);
+    if (looked->in_parts()) return merged_ids(*looked, page);
+    return looked->select("SELECT m.id FROM migration AS m").page(db_, page, "m.id", [](const sql::query& q) {
+        return q.get<record_id>(0);
+    });
 }
 
 result<migration> migration_repository::update(const migration& m) {

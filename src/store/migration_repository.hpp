@@ -17,7 +17,11 @@ struct migration_filter {
     std::optional<record_id> account = {};
     std::optional<std::string> server = {}; ///< key; as source or as target
     std::optional<std::string> grade = {};
-    std::string user_contains = {}; ///< in the source's or the target's user, as it is spelled; empty: any
+    /// How the source's or the target's user begins, ASCII letters of either case; empty: any. Of the few that begin so
+    /// an index knows; when they are thousands, mailboxes are walked through until a page of them is met.
+    std::string user_begins = {};
+    /// Somewhere in it, instead: every mailbox is looked at.
+    std::string user_contains = {};
 };
 
 class migration_repository {
@@ -88,7 +92,9 @@ class migration_repository {
     [[nodiscard]] result<slice<stray>> strays(const paging& page);
 
   private:
-    [[nodiscard]] result<slice<record_id>> merged_ids(const migration_filter& filter, const paging& page);
+    struct search;
+    [[nodiscard]] result<search> look_for(const migration_filter& filter);
+    [[nodiscard]] result<slice<record_id>> merged_ids(const search& wanted, const paging& page);
     friend class state_changer;
     friend class lease_repository;
     /// Held until the transaction ends.
