@@ -1,5 +1,5 @@
-"""What the service does by the clock: it stops when the hours close and goes on when they open, and a delta comes when it is
-due. On SQLite it is the service's clock that counts, on PostgreSQL the server's; the tests set it."""
+"""What the service does by the clock: it stops when the hours close and goes on when they open, a delta comes when it is due,
+and a budget is there again. On SQLite it is the service's clock that counts, on PostgreSQL the server's; the tests set it."""
 
 import contextlib
 import time
@@ -22,13 +22,15 @@ class Clocked(ServiceCase):
     MAILBOXES, MESSAGES = 4, 40
 
     @contextlib.contextmanager
-    def serving(self, store: str, **options):
-        """A service on it, with a clock that is self.clocked."""
+    def serving(self, store: str, *, everybody: bool = False, **options):
+        """A service on it, with a clock that is self.clocked. everybody: the service's too, where PostgreSQL's counts."""
         with self.subTest(store=store):
             self.service, self.clocked = None, self.clock()
             if store == "sqlite":
                 self.new_service(jobs=self.MAILBOXES, environment=self.clocked.environment, **options)
             else:
+                if everybody:
+                    options["environment"] = self.clocked.environment
                 self.on_postgres(self.postgres(environment=self.clocked.environment), jobs=self.MAILBOXES, **options)
             self.service.serve()
             yield
@@ -123,6 +125,30 @@ class Deltas(Clocked):
                 self.assertEqual([sorted(one["pass"] for one in made) for made in self.passes(batch)], [["bulk", "delta"]] * self.MAILBOXES)
                 self.assert_identical()
                 self.assert_next_delta(batch)
+
+
+class Budgets(Clocked):
+    def test_a_budget_that_is_spent_is_there_again_the_next_day(self):
+        for store in self.STORES:
+            with self.serving(store, everybody=True, sections={"limits": {"daily_bytes": "60kB"}}):
+                batch = self.new_batch()
+                self.service.call("POST", f"/batches/{batch}/start")
+                self.settle(batch, {"throttled", "synced"}, 60)
+                self.assertGreater(self.states(batch)["throttled"], 0)
+                for day in (1, 2, 3, 4):
+                    for one in self.mailboxes(batch):
+                        if one["state"] == "throttled":
+                            self.assertIn("budget", one["reason"], one)
+                            self.assertLess(instant(one["until"]), self.clocked.now() + 24.5 * HOUR, one)
+                    before = sum(one["messages"]["copied"] for one in self.mailboxes(batch))
+                    self.clocked.set(day * 25 * HOUR)
+                    until(lambda: all(one["state"] == "synced" or one["state"] == "throttled" and instant(one["until"]) > self.clocked.now()
+                                      for one in self.mailboxes(batch)), 60, "as much as a day allows")
+                    self.assertGreater(sum(one["messages"]["copied"] for one in self.mailboxes(batch)), before)
+                    if self.states(batch) == {"synced": self.MAILBOXES}:
+                        break
+                self.assertEqual(self.states(batch), {"synced": self.MAILBOXES})
+                self.assert_identical()
 
 
 if __name__ == "__main__":
