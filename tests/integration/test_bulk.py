@@ -1,5 +1,5 @@
 """CSV of accounts -> the service -> PostfixAdmin's tables -> a real Dovecot lets the accounts in and a real Postfix delivers
-to them: create-only, upsert with mail, passwords-only, aliases, freeze, reconcile."""
+to them: create-only, upsert with mail, passwords-only, aliases, freeze, reconcile; on both stores."""
 
 import contextlib
 import pathlib
@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import *  # noqa: E402,F403
 from lab.imap_client import Imap  # noqa: E402
 from lab import roots  # noqa: E402
+from lab.postgres import Postgres, Unavailable  # noqa: E402
 from lab.service import Refused, Service  # noqa: E402
 from test_provisioning import TABLES, PostfixAdmin, logs_in  # noqa: E402
 
@@ -33,7 +34,9 @@ for name in [n for n in dir(Directory) if n.startswith("test_")]:
     setattr(Directory, name, None)
 
 
-class Bulk(Directory, Case):
+class OnSqlite(Directory, Case):
+    store_url = None
+
     @classmethod
     def setUpClass(cls):
         folder_ = pathlib.Path(cls.server_folder())
@@ -49,7 +52,7 @@ class Bulk(Directory, Case):
         hook = self.folder / "hold"
         hook.write_text(f"#!/bin/sh\necho $POSTFERRY_DOMAIN $POSTFERRY_FREEZE $POSTFERRY_FROZEN >> {self.folder}/held\n")
         hook.chmod(0o755)
-        self.service = Service(self.folder / "service", program=program(), sections={
+        self.service = Service(self.folder / "service", program=program(), store=self.store_url, sections={
             "service": {"freeze_hook": [str(hook)]},
             "provisioning.mail": {"driver": "sql", "database": f"sqlite:{self.file}", "bcrypt_cost": 4}})
         self.addCleanup(self.service.stop)
@@ -155,6 +158,23 @@ class Bulk(Directory, Case):
         self.service.call("POST", f"/domains/{domain}/unfreeze", {"provisioning": True, "retry": True})
         self.ends(done["batches"][0], "completed")
         self.assertTrue(logs_in(self.dovecot, "anna@frozen.example", PASSWORD))
+
+
+class OnPostgresql(OnSqlite):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        try:
+            cls.postgres = Postgres()
+        except Unavailable as why:
+            raise unittest.SkipTest(str(why)) from why
+        cls.addClassCleanup(cls.postgres.close)
+
+    def setUp(self):
+        database = f"pf_{self._testMethodName}"[:63]
+        self.postgres.sql(f"CREATE DATABASE {database}")
+        self.store_url = self.postgres.url(database)
+        super().setUp()
 
 
 if __name__ == "__main__":
