@@ -127,9 +127,9 @@ class Machine:
     def is_up(self) -> bool:
         if self.process.poll() is not None:
             raise Unavailable(f"systemd-nspawn cannot boot here: {self.console()}")
-        if self.leader is None:
-            children = run("ps", "-o", "pid=", "--ppid", self.process.pid, check=False).stdout.split()
-            self.leader = int(children[0]) if children else None
+        # Looked for each time: the first child is one that only makes the others.
+        children = run("ps", "-o", "pid=", "--ppid", self.process.pid, check=False).stdout.split()
+        self.leader = int(children[-1]) if children else None
         return self.leader is not None and self.sh("systemctl is-system-running", check=False).stdout.strip() in ("running", "degraded")
 
     def console(self) -> str:
