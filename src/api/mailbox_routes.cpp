@@ -33,7 +33,7 @@ outcome<store::migration_filter> filter_of(const context& c) {
             return invalid("?grade", fmt::format("must be one of: {}", fmt::join(known, ", ")));
         f.grade = *grade;
     }
-    const std::string user = c.query("user").value_or("").substr(0, 200);
+    const std::string_view user = c.query("user").value_or("").substr(0, 200);
     if (user.starts_with('*'))
         f.user_contains = user.substr(1);
     else
@@ -316,27 +316,15 @@ task<outcome<http::reply>> remove_mailbox(route_parts with, context& c) {
 } // namespace
 
 void add_mailbox_routes(router& to, route_parts with) {
-    const auto bound = [with](auto f) { return [with, f](context& c) { return f(with, c); }; };
+    const route_adder add{.to = to, .bound = {with}};
     using http::method;
     constexpr auto json = route::takes::json;
-    to.add({.verb = method::get,
-            .pattern = "/batches/{batch}/mailboxes",
-            .needs = access::read,
-            .run = bound(list_of_batch)});
-    to.add({.verb = method::post,
-            .pattern = "/batches/{batch}/mailboxes",
-            .needs = access::admin,
-            .body = json,
-            .run = bound(add_mailbox)});
-    to.add({.verb = method::get, .pattern = "/mailboxes", .needs = access::read, .run = bound(list_all)});
-    to.add({.verb = method::get, .pattern = "/mailboxes/{mailbox}", .needs = access::read, .run = bound(show_mailbox)});
-    to.add({.verb = method::patch,
-            .pattern = "/mailboxes/{mailbox}",
-            .needs = access::operate,
-            .body = json,
-            .run = bound(edit_mailbox)});
-    to.add(
-        {.verb = method::del, .pattern = "/mailboxes/{mailbox}", .needs = access::admin, .run = bound(remove_mailbox)});
+    add(method::get, "/batches/{batch}/mailboxes", access::read, list_of_batch);
+    add(method::post, "/batches/{batch}/mailboxes", access::admin, add_mailbox, json);
+    add(method::get, "/mailboxes", access::read, list_all);
+    add(method::get, "/mailboxes/{mailbox}", access::read, show_mailbox);
+    add(method::patch, "/mailboxes/{mailbox}", access::operate, edit_mailbox, json);
+    add(method::del, "/mailboxes/{mailbox}", access::admin, remove_mailbox);
 }
 
 } // namespace postferry::api
