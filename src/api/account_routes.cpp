@@ -373,13 +373,9 @@ task<outcome<http::reply>> remove_alias(route_parts with, context& c) {
 } // namespace
 
 void add_account_routes(router& to, route_parts with) {
-    const auto bound = [with](auto f) { return [with, f](context& c) { return f(with, c); }; };
+    const route_adder add{.to = to, .bound = {with}};
     using http::method;
     constexpr auto json_body = route::takes::json;
-    const auto add = [&](method verb, std::string_view pattern, access needs, auto f,
-                         route::takes body = route::takes::nothing) {
-        to.add({.verb = verb, .pattern = pattern, .needs = needs, .body = body, .run = bound(f)});
-    };
     add(method::get, "/accounts", access::read, list_accounts);
     add(method::post, "/accounts", access::admin, add_account, json_body);
     add(method::get, "/accounts/{account}", access::read, show_account);

@@ -4,6 +4,7 @@
 #include "api/batch_view.hpp"
 #include "api/listing.hpp"
 #include "api/routes.hpp"
+#include "jobs/opening.hpp"
 #include "store/refusal.hpp"
 
 #include <fmt/format.h>
@@ -144,7 +145,7 @@ result<outcome<shown_batch>> change_batch(tables& t, edited_row at, const batch_
     after.settings = std::move(*settings);
     auto row = t.batches.update(after);
     if (!row) return std::unexpected(std::move(row.error()));
-    if (auto ok = follow_hours(t, *before, *row); !ok) return std::unexpected(std::move(ok.error()));
+    if (auto ok = jobs::follow_hours(t, *before, *row); !ok) return std::unexpected(std::move(ok.error()));
     auto now = shown(t, std::move(*row));
     if (!now) return std::unexpected(std::move(now.error()));
     auto kept = audit(t, actor,
@@ -212,19 +213,14 @@ task<outcome<http::reply>> remove_batch(route_parts with, context& c) {
 } // namespace
 
 void add_batch_routes(router& to, route_parts with) {
-    const auto bound = [with](auto f) { return [with, f](context& c) { return f(with, c); }; };
+    const route_adder add{.to = to, .bound = {with}};
     using http::method;
     constexpr auto json = route::takes::json;
-    to.add({.verb = method::get, .pattern = "/batches", .needs = access::read, .run = bound(list_batches)});
-    to.add(
-        {.verb = method::post, .pattern = "/batches", .needs = access::operate, .body = json, .run = bound(add_batch)});
-    to.add({.verb = method::get, .pattern = "/batches/{batch}", .needs = access::read, .run = bound(show_batch)});
-    to.add({.verb = method::patch,
-            .pattern = "/batches/{batch}",
-            .needs = access::operate,
-            .body = json,
-            .run = bound(edit_batch)});
-    to.add({.verb = method::del, .pattern = "/batches/{batch}", .needs = access::operate, .run = bound(remove_batch)});
+    add(method::get, "/batches", access::read, list_batches);
+    add(method::post, "/batches", access::operate, add_batch, json);
+    add(method::get, "/batches/{batch}", access::read, show_batch);
+    add(method::patch, "/batches/{batch}", access::operate, edit_batch, json);
+    add(method::del, "/batches/{batch}", access::operate, remove_batch);
 }
 
 } // namespace postferry::api

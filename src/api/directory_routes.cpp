@@ -321,13 +321,9 @@ task<outcome<http::reply>> discover_aliases(route_parts with, context& c) {
 } // namespace
 
 void add_directory_routes(router& to, route_parts with) {
-    const auto bound = [with](auto f) { return [with, f](context& c) { return f(with, c); }; };
+    const route_adder add{.to = to, .bound = {with}};
     using http::method;
     constexpr auto json_body = route::takes::json;
-    const auto add = [&](method verb, std::string_view pattern, access needs, auto f,
-                         route::takes body = route::takes::nothing) {
-        to.add({.verb = verb, .pattern = pattern, .needs = needs, .body = body, .run = bound(f)});
-    };
     add(method::get, "/company", access::read, show_company);
     add(method::put, "/company", access::admin, put_company, json_body);
     add(method::get, "/provisioning", access::read, list_drivers);

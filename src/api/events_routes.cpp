@@ -127,10 +127,10 @@ task<outcome<http::reply>> stream(route_parts with, context& c) {
 } // namespace
 
 void add_event_routes(router& to, route_parts with) {
-    const auto bound = [with](auto f) { return [with, f](context& c) { return f(with, c); }; };
-    to.add({.verb = http::method::get, .pattern = "/events", .needs = access::read, .run = bound(list_events)});
-    to.add({.verb = http::method::get, .pattern = "/events/stream", .needs = access::read, .run = bound(stream)});
-    to.add({.verb = http::method::get, .pattern = "/audit", .needs = access::admin, .run = bound(list_audit)});
+    const route_adder add{.to = to, .bound = {with}};
+    add(http::method::get, "/events", access::read, list_events);
+    add(http::method::get, "/events/stream", access::read, stream);
+    add(http::method::get, "/audit", access::admin, list_audit);
 }
 
 } // namespace postferry::api

@@ -242,7 +242,8 @@ task<outcome<http::reply>> commit_import(route_parts with, context& c) {
 } // namespace
 
 void add_import_routes(router& to, route_parts with) {
-    const auto bound = [with](auto f) { return [with, f](context& c) { return f(with, c); }; };
+    const route_adder add{.to = to, .bound = {with}};
+    const bound_to& bound = add.bound;
     using http::method;
     to.add({.verb = method::post,
             .pattern = "/imports",
@@ -250,17 +251,10 @@ void add_import_routes(router& to, route_parts with) {
             .body = route::takes::raw,
             .holds_secret = true, // a body of any size has no mark that an Idempotency-Key could be held against
             .run = bound(add_import)});
-    to.add({.verb = method::get, .pattern = "/imports/{import}", .needs = access::admin, .run = bound(show_import)});
-    to.add({.verb = method::del, .pattern = "/imports/{import}", .needs = access::admin, .run = bound(remove_import)});
-    to.add({.verb = method::get,
-            .pattern = "/imports/{import}/faults",
-            .needs = access::admin,
-            .run = bound(list_faults)});
-    to.add({.verb = method::post,
-            .pattern = "/imports/{import}/commit",
-            .needs = access::admin,
-            .body = route::takes::json,
-            .run = bound(commit_import)});
+    add(method::get, "/imports/{import}", access::admin, show_import);
+    add(method::del, "/imports/{import}", access::admin, remove_import);
+    add(method::get, "/imports/{import}/faults", access::admin, list_faults);
+    add(method::post, "/imports/{import}/commit", access::admin, commit_import, route::takes::json);
 }
 
 } // namespace postferry::api

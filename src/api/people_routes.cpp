@@ -234,26 +234,23 @@ task<outcome<http::reply>> remove_token(route_parts with, context& c) {
 } // namespace
 
 void add_people_routes(router& to, route_parts with) {
-    const auto bound = [with](auto f) { return [with, f](context& c) { return f(with, c); }; };
+    const route_adder add{.to = to, .bound = {with}};
+    const bound_to& bound = add.bound;
     using http::method;
     constexpr auto json = route::takes::json;
-    to.add({.verb = method::get, .pattern = "/users", .needs = access::owner, .run = bound(list_people)});
-    to.add({.verb = method::post, .pattern = "/users", .needs = access::owner, .body = json, .run = bound(add_person)});
-    to.add({.verb = method::get, .pattern = "/users/{user}", .needs = access::owner, .run = bound(show_person)});
-    to.add({.verb = method::patch,
-            .pattern = "/users/{user}",
-            .needs = access::owner,
-            .body = json,
-            .run = bound(edit_person)});
-    to.add({.verb = method::del, .pattern = "/users/{user}", .needs = access::owner, .run = bound(remove_person)});
-    to.add({.verb = method::get, .pattern = "/tokens", .needs = access::read, .run = bound(list_tokens)});
+    add(method::get, "/users", access::owner, list_people);
+    add(method::post, "/users", access::owner, add_person, json);
+    add(method::get, "/users/{user}", access::owner, show_person);
+    add(method::patch, "/users/{user}", access::owner, edit_person, json);
+    add(method::del, "/users/{user}", access::owner, remove_person);
+    add(method::get, "/tokens", access::read, list_tokens);
     to.add({.verb = method::post,
             .pattern = "/tokens",
             .needs = access::read,
             .body = json,
             .holds_secret = true,
             .run = bound(add_token)});
-    to.add({.verb = method::del, .pattern = "/tokens/{token}", .needs = access::read, .run = bound(remove_token)});
+    add(method::del, "/tokens/{token}", access::read, remove_token);
 }
 
 } // namespace postferry::api

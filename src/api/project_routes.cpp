@@ -92,23 +92,14 @@ task<outcome<http::reply>> remove_project(route_parts with, context& c) {
 } // namespace
 
 void add_project_routes(router& to, route_parts with) {
-    const auto bound = [with](auto f) { return [with, f](context& c) { return f(with, c); }; };
+    const route_adder add{.to = to, .bound = {with}};
     using http::method;
     constexpr auto json = route::takes::json;
-    to.add({.verb = method::get, .pattern = "/projects", .needs = access::read, .run = bound(list_projects)});
-    to.add({.verb = method::post,
-            .pattern = "/projects",
-            .needs = access::admin,
-            .body = json,
-            .run = bound(add_project)});
-    to.add({.verb = method::get, .pattern = "/projects/{project}", .needs = access::read, .run = bound(show_project)});
-    to.add({.verb = method::patch,
-            .pattern = "/projects/{project}",
-            .needs = access::admin,
-            .body = json,
-            .run = bound(rename_project)});
-    to.add(
-        {.verb = method::del, .pattern = "/projects/{project}", .needs = access::admin, .run = bound(remove_project)});
+    add(method::get, "/projects", access::read, list_projects);
+    add(method::post, "/projects", access::admin, add_project, json);
+    add(method::get, "/projects/{project}", access::read, show_project);
+    add(method::patch, "/projects/{project}", access::admin, rename_project, json);
+    add(method::del, "/projects/{project}", access::admin, remove_project);
 }
 
 } // namespace postferry::api

@@ -29,6 +29,27 @@ struct route_parts {
     std::filesystem::path uploads = {};        ///< where they arrive
 };
 
+/// A handler is a function of the parts and the request.
+struct bound_to {
+    route_parts with;
+
+    template <class F> [[nodiscard]] auto operator()(F f) const {
+        return [parts = with, f](context& c) { return f(parts, c); };
+    }
+};
+
+/// Adds routes of such handlers.
+struct route_adder {
+    router& to;
+    bound_to bound;
+
+    template <class F>
+    void operator()(http::method verb, std::string_view pattern, access needs, F f,
+                    route::takes body = route::takes::nothing) const {
+        to.add({.verb = verb, .pattern = pattern, .needs = needs, .body = body, .run = bound(f)});
+    }
+};
+
 void add_session_routes(router& to, route_parts with); ///< /session, /me
 void add_people_routes(router& to, route_parts with);  ///< /users, /tokens
 void add_event_routes(router& to, route_parts with);   ///< /events, /audit

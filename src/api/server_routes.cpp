@@ -139,16 +139,12 @@ task<outcome<http::reply>> edit_server(route_parts with, context& c) {
 } // namespace
 
 void add_server_routes(router& to, route_parts with) {
-    const auto bound = [with](auto f) { return [with, f](context& c) { return f(with, c); }; };
+    const route_adder add{.to = to, .bound = {with}};
     using http::method;
-    to.add({.verb = method::get, .pattern = "/servers", .needs = access::read, .run = bound(list_servers)});
-    to.add({.verb = method::get, .pattern = "/servers/{server}", .needs = access::read, .run = bound(show_server)});
-    to.add({.verb = method::patch,
-            .pattern = "/servers/{server}",
-            .needs = access::operate,
-            .body = route::takes::json,
-            .run = bound(edit_server)});
-    to.add({.verb = method::get, .pattern = "/workers", .needs = access::read, .run = bound(list_workers)});
+    add(method::get, "/servers", access::read, list_servers);
+    add(method::get, "/servers/{server}", access::read, show_server);
+    add(method::patch, "/servers/{server}", access::operate, edit_server, route::takes::json);
+    add(method::get, "/workers", access::read, list_workers);
 }
 
 } // namespace postferry::api

@@ -130,17 +130,12 @@ task<outcome<http::reply>> remove_setting(route_parts with, context& c) {
 } // namespace
 
 void add_settings_routes(router& to, route_parts with) {
-    const auto bound = [with](auto f) { return [with, f](context& c) { return f(with, c); }; };
+    const route_adder add{.to = to, .bound = {with}};
     using http::method;
-    to.add({.verb = method::get, .pattern = "/settings", .needs = access::read, .run = bound(list_settings)});
-    to.add({.verb = method::get, .pattern = "/settings/{setting}", .needs = access::read, .run = bound(show_setting)});
-    to.add({.verb = method::put,
-            .pattern = "/settings/{setting}",
-            .needs = access::admin,
-            .body = route::takes::json,
-            .run = bound(put_setting)});
-    to.add(
-        {.verb = method::del, .pattern = "/settings/{setting}", .needs = access::admin, .run = bound(remove_setting)});
+    add(method::get, "/settings", access::read, list_settings);
+    add(method::get, "/settings/{setting}", access::read, show_setting);
+    add(method::put, "/settings/{setting}", access::admin, put_setting, route::takes::json);
+    add(method::del, "/settings/{setting}", access::admin, remove_setting);
 }
 
 } // namespace postferry::api
