@@ -5,12 +5,14 @@
 #include "app/exit_code.hpp"
 #include "app/first_owner_notice.hpp"
 #include "app/log.hpp"
+#include "app/outage_teller.hpp"
 #include "app/service.hpp"
 #include "app/service_pass_runner.hpp"
 #include "app/service_store.hpp"
 #include "app/system_notify.hpp"
 #include "http/server.hpp"
 #include "jobs/hook.hpp"
+#include "jobs/opening.hpp"
 #include "jobs/pace_book.hpp"
 #include "jobs/worker.hpp"
 #include "metrics/metered_runner.hpp"
@@ -74,7 +76,7 @@ class service_process {
   public:
     service_process(const service_call& call, asio::io_context& io)
         : call_(call), io_(io), control_(asio::make_strand(io.get_executor())), signals_(control_, SIGTERM, SIGINT),
-          ticks_(control_), last_orders_(control_), done_(control_) {
+          ticks_(control_), last_orders_(control_), looks_(control_), done_(control_) {
         signals_.add(SIGHUP);
     }
 
@@ -149,7 +151,9 @@ class service_process {
             return accounts_->run(std::move(what), std::move(actor), std::move(stop));
         };
         o.hook = hook_.get();
-        o.complain = [](const std::string& text) { log::warning({}, "{}", text); };
+        o.complain = [this](const std::string& text) {
+            log::write(store_.db->current_outage() ? log::level::debug : log::level::warning, {}, text);
+        };
         return o;
     }
 
@@ -157,6 +161,7 @@ class service_process {
         listen_for_signals();
         if (const auto every = watchdog_interval()) watch(*every);
         co_await prepare();
+        watch_store();
         for (const background& b : facades_->backgrounds()) begin(b.name, b.run(), b.stop);
         if (worker_) begin_worker();
         if (server_) server_->start();
@@ -166,8 +171,7 @@ class service_process {
             co_await keep_books();
             if (auto ok = co_await jobs::pace_book::of_process().sample(*store_.db); !ok)
                 log::debug({}, "{}", ok.error().message());
-            if (auto started = co_await commands_->start_due(); !started)
-                log::warning({}, "{}", started.error().message());
+            if (auto started = co_await commands_->start_due(); !started) complain(started.error());
         }
         co_await stop();
     }
@@ -176,6 +180,12 @@ class service_process {
     task<> prepare() {
         auto said = co_await settle_store(*store_.db, worker_ ? worker_->id() : std::string(), call_.serves);
         if (!said) log::warning({}, "{}", said.error().message());
+        if (call_.serves) {
+            auto ok = co_await store_.db->write([usual = windows_of(call_.file->values.schedule)](store::tables& t) {
+                return jobs::follow_usual_hours(t, usual);
+            });
+            if (!ok) log::warning({}, "{}", ok.error().message());
+        }
         if (runner_)
             if (auto ok = co_await runner_->load(); !ok) log::warning({}, "{}", ok.error().message());
     }
@@ -199,7 +209,24 @@ class service_process {
 
     task<> keep_books() {
         if (!runner_) co_return;
-        if (auto ok = co_await runner_->save(); !ok) log::warning({}, "{}", ok.error().message());
+        if (auto ok = co_await runner_->save(); !ok) complain(ok.error());
+    }
+
+    /// watch_store() tells of an outage; what fails for it every few seconds does not.
+    static void complain(const error& why) {
+        log::write(is_of_outage(why) ? log::level::debug : log::level::warning, {}, why.message());
+    }
+
+    void watch_store() {
+        looks_.expires_after(std::chrono::seconds(1));
+        looks_.async_wait([this](boost::system::error_code ec) {
+            if (ec || !watching_) return;
+            const auto now = std::chrono::system_clock::now().time_since_epoch();
+            const auto told = outages_.look(store_.db->current_outage(), store_.db->name(),
+                                            std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+            if (told) log::write(told->over ? log::level::info : log::level::warning, {}, told->text);
+            watch_store();
+        });
     }
 
     /// Something that runs beside, until it is told to stop.
@@ -273,6 +300,8 @@ class service_process {
         log::info({}, "stopped");
         signals_.cancel();
         ticks_.cancel();
+        watching_ = false;
+        looks_.cancel();
         last_orders_.cancel();
     }
 
@@ -310,9 +339,10 @@ class service_process {
     asio::io_context& io_;
     executor control_;
     asio::signal_set signals_;
-    asio::steady_timer ticks_, last_orders_;
+    asio::steady_timer ticks_, last_orders_, looks_;
+    outage_teller outages_;
     net::event done_;
-    bool stopping_ = false, given_up_ = false;
+    bool stopping_ = false, given_up_ = false, watching_ = true;
     int running_ = 0, exit_code_ = exit_codes::done;
     std::vector<std::function<void()>> stops_;
     service_store store_;

@@ -46,7 +46,7 @@ struct database_options {
 /// A database server that does not answer.
 struct outage {
     unix_ms since = 0; ///< by this machine's clock
-    std::string what;
+    std::string what;  ///< why; empty until the first call has given up
 };
 
 /// Its calls may come from any thread. Destroy it before the execution contexts of those who wait for it, as their

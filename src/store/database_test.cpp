@@ -258,8 +258,12 @@ TEST(server_outage, a_write_gives_up_when_its_patience_ends_and_says_since_when)
     auto failed = wait_for((*opened)->write([](tables& t) { return t.settings.add_project("x", 1); }));
     ASSERT_FALSE(failed);
     EXPECT_EQ(failed.error().cls, retry_class::transient);
-    EXPECT_NE(failed.error().what.find("cannot be reached since 20"), std::string::npos) << failed.error().what;
-    EXPECT_TRUE((*opened)->current_outage());
+    const std::string& said = failed.error().what;
+    EXPECT_NE(said.find("cannot be reached since 20"), std::string::npos) << said;
+    EXPECT_EQ(said.find("\\x09"), std::string::npos) << "libpq's tabs are its own: " << said;
+    EXPECT_EQ(said.find((*opened)->name()), said.rfind((*opened)->name())) << said;
+    ASSERT_TRUE((*opened)->current_outage());
+    EXPECT_TRUE((*opened)->current_outage()->what.starts_with("the server is gone")) << said;
     server.start();
     EXPECT_TRUE(wait_for((*opened)->write([](tables& t) { return t.settings.add_project("x", 1); })));
     EXPECT_FALSE((*opened)->current_outage());

@@ -26,9 +26,14 @@ std::unexpected<error> undo() { return std::unexpected(error{}); }
 
 } // namespace
 
-void outage_board::gone(const std::string& what) {
+void outage_board::gone() {
     const std::lock_guard lock(mutex_);
-    if (!outage_) outage_ = outage{.since = this_machines_clock(), .what = what};
+    if (!outage_) outage_ = outage{.since = this_machines_clock(), .what = {}};
+}
+
+void outage_board::because(const std::string& what) {
+    const std::lock_guard lock(mutex_);
+    if (outage_ && outage_->what.empty()) outage_->what = what;
 }
 
 void outage_board::back() {
@@ -91,7 +96,7 @@ sql::patience database_thread::wait() {
         left -= milliseconds(std::clamp<unix_ms>(this_machines_clock() - outage->since, 0, left.count()));
     return {.total = left, .pause = [this](milliseconds how_long) {
                 const bool gone = db_->last_trouble() == trouble::gone;
-                if (gone) board_.gone(settings_.name);
+                if (gone) board_.gone();
                 return queue_.pause(how_long, gone);
             }};
 }
@@ -100,6 +105,8 @@ error database_thread::unreachable(error why) const {
     const auto outage = board_.now();
     why.cls = retry_class::transient;
     why.where = phase::ledger;
+    if (const std::string name = settings_.name + ": "; why.what.starts_with(name)) why.what.erase(0, name.size());
+    board_.because(why.what);
     why.what = fmt::format("{} cannot be reached since {}{}{}", settings_.name,
                            utc(outage ? outage->since : this_machines_clock()), why.what.empty() ? "" : ": ", why.what);
     return why;

@@ -19,7 +19,9 @@ namespace postferry::store {
 /// Whether the server answers, as the threads have found it. From any thread.
 class outage_board {
   public:
-    void gone(const std::string& what);
+    void gone();
+    /// Why: what somebody was told who has given up. Of an outage that is known, the first reason stands.
+    void because(const std::string& what);
     void back();
     [[nodiscard]] std::optional<outage> now() const;
 

@@ -64,6 +64,7 @@ refusal read_refusal(std::string_view said) {
     while (!said.empty()) {
         const auto end = said.find('\n');
         std::string line(said.substr(0, end));
+        line.erase(0, line.find_first_not_of(" \t")); // libpq begins a second line with a tab
         said = end == std::string_view::npos ? std::string_view{} : said.substr(end + 1);
         const auto state = line.find(":  ");
         if (state != std::string::npos && line.size() > state + 9 &&
