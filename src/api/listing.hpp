@@ -35,7 +35,7 @@ task<outcome<http::reply>> list(store::database& db, const context& c, Query que
     auto text = co_await db.read([where, query = std::move(query)](store::tables& t) -> result<std::string> {
         auto rows = query(t, where);
         if (!rows) return std::unexpected(std::move(rows.error()));
-        page_body body;
+        page_body body(where.limit);
         for (const auto& row : rows->rows) body.add(row);
         return std::move(body).done(rows->more ? std::optional(rows->rows.back().id) : std::nullopt);
     });

@@ -17,6 +17,11 @@ namespace postferry::api {
 /// one object is there at a time: an array of all of them is thousands of small allocations that live together.
 class page_body {
   public:
+    /// @param rows there may be
+    explicit page_body(int rows) {
+        text_.reserve(static_cast<std::size_t>(rows) * usual_row);
+        text_ = "{\"items\":[";
+    }
     template <class Row> void add(const Row& row) {
         begin_row();
         if constexpr (requires(json_writer& to) { write_view(to, row); }) {
@@ -35,7 +40,8 @@ class page_body {
     }
     void add_object(const boost::json::object& row);
 
-    std::string text_ = "{\"items\":[";
+    static constexpr std::size_t usual_row = 768; ///< octets of a mailbox; other rows are shorter
+    std::string text_;
     bool empty_ = true;
     boost::json::serializer serializer_;
 };

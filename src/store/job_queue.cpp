@@ -5,22 +5,25 @@
 
 namespace postferry::store {
 
-void job_queue::call_one() {
-    if (idle_.empty()) return; // who is at work looks again before it waits
-    sleeper& one = *idle_.back();
+std::shared_ptr<job_queue::sleeper> job_queue::call_one() {
+    if (idle_.empty()) return nullptr; // who is at work looks again before it waits
+    std::shared_ptr<sleeper> one = std::move(idle_.back());
     idle_.pop_back();
-    one.called = true;
-    one.wake.notify_one();
+    one->called = true;
+    return one;
 }
 
 void job_queue::push(std::unique_ptr<database_job> job) {
+    std::shared_ptr<sleeper> called;
     {
         const std::lock_guard lock(mutex_);
         if (!stopped_ && waiting_.size() < max_length) {
             waiting_.push_back(std::move(job));
-            return call_one();
+            called = call_one();
         }
     }
+    if (called) called->wake.notify_one();
+    if (!job) return;
     job->fail(fail(retry_class::local, phase::ledger, full_).error());
     job->complete();
 }
@@ -28,9 +31,9 @@ void job_queue::push(std::unique_ptr<database_job> job) {
 job_group job_queue::next(std::size_t most) {
     std::unique_lock lock(mutex_);
     while (waiting_.empty() && !stopped_) {
-        sleeper me;
-        idle_.push_back(&me);
-        me.wake.wait(lock, [&] { return me.called; });
+        const auto me = std::make_shared<sleeper>();
+        idle_.push_back(me);
+        me->wake.wait(lock, [&] { return me->called; });
     }
     const auto alone = [](const auto& job) { return job->what() == database_job::kind::alone; };
     auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(std::min(waiting_.size(), most));
@@ -46,7 +49,7 @@ job_group job_queue::next(std::size_t most) {
 void job_queue::stop() {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
-    while (!idle_.empty()) call_one();
+    while (const auto called = call_one()) called->wake.notify_one();
     over_.notify_all();
 }
 

@@ -42,14 +42,16 @@ class job_queue {
         std::condition_variable wake;
         bool called = false;
     };
-    /// With the mutex held: as soon as it is free, the other may be gone, and the queue with it.
-    void call_one();
+    /// Whom to wake, or nobody; under the mutex. Woken under it, a thread would only wait for it: a reader of a page of
+    /// the API does so twice a page. As soon as it is free the other may be gone, and the queue with it, so whoever
+    /// wakes it keeps it.
+    [[nodiscard]] std::shared_ptr<sleeper> call_one();
 
     std::string full_; ///< what a job is told that found no place
     std::mutex mutex_;
     std::condition_variable over_; ///< what pause() waits for
     std::deque<std::unique_ptr<database_job>> waiting_;
-    std::vector<sleeper*> idle_; ///< the last one is the one whose memory is warmest
+    std::vector<std::shared_ptr<sleeper>> idle_; ///< the last one is the one whose memory is warmest
     bool stopped_ = false, hurried_ = false;
 };
 
