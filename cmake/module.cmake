@@ -53,7 +53,8 @@ function(add_module name)
       target_link_libraries(${name}_test PRIVATE Boost::headers Threads::Threads)
     endif()
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
-      PROPERTIES TIMEOUT 120 ENVIRONMENT "POSTFERRY_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
+      DISCOVERY_TIMEOUT 120 # of a cold, busy machine; the usual five seconds end ctest itself
+      PROPERTIES TIMEOUT 600 ENVIRONMENT "POSTFERRY_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
   endif()
 endfunction()
 
@@ -70,7 +71,7 @@ function(add_fuzzer name source)
     target_include_directories(${name}_replay PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     add_test(NAME fuzz.${name} COMMAND ${name}_replay ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}
       ${CMAKE_CURRENT_SOURCE_DIR}/crashes/${name})
-    set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 120)
+    set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 600)
     return()
   endif()
   add_executable(${name} ${source})

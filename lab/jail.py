@@ -191,7 +191,7 @@ class Jail:
             return
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             # Its first process goes with it (--kill-child), and with that one all others.
             os.killpg(self._process.pid, signal.SIGKILL)

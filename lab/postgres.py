@@ -102,7 +102,7 @@ class Postgres:
 
     def start(self) -> None:
         """Waits until it answers. After kill() it recovers first."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while True:
             self._launch()
             while self._process.poll() is None and time.monotonic() < end:
@@ -144,7 +144,7 @@ class Postgres:
             return
         self._process.send_signal(how)
         try:
-            self._process.wait(20)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

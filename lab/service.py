@@ -80,7 +80,7 @@ class Process:
     def thaw(self) -> None:
         self._send(signal.SIGCONT)
 
-    def stop(self, patience: float = 30) -> int:
+    def stop(self, patience: float = 120) -> int:
         """In good order; the exit code. Killed when that takes too long, or when it is frozen."""
         self._send(signal.SIGTERM)
         try:
@@ -89,7 +89,7 @@ class Process:
             self.kill()
             return -9
 
-    def wait(self, patience: float = 30) -> int:
+    def wait(self, patience: float = 120) -> int:
         return self._process.wait(patience) if self._process else 0
 
     def _send(self, number: signal.Signals) -> None:
@@ -163,7 +163,7 @@ class Service:
     def worker(self, name: str, *words: str, **options) -> Process:
         return self.process(name, "worker", "--name", name, *words, **options)
 
-    def wait_until_ready(self, serve: Process, seconds: float = 30) -> None:
+    def wait_until_ready(self, serve: Process, seconds: float = 120) -> None:
         """Until it answers."""
         end = time.monotonic() + seconds
         while True:
@@ -193,12 +193,12 @@ class Service:
 
     # -- requests -------------------------------------------------------------------------------------------------
 
-    def ask(self, method: str, path: str, body=None, *, headers: dict[str, str] | None = None, seconds: float = 30) -> Answer:
+    def ask(self, method: str, path: str, body=None, *, headers: dict[str, str] | None = None, seconds: float = 120) -> Answer:
         """Over the local socket. body: JSON, or octets as they are. path: below /api/v1, or from // on as it is."""
         return _ask(_LocalConnection(str(self.socket), seconds), method, path, body, headers)
 
     def over_tcp(self, method: str, path: str, body=None, *, headers: dict[str, str] | None = None,
-                 seconds: float = 30) -> Answer:
+                 seconds: float = 120) -> Answer:
         return _ask(http.client.HTTPConnection(*self.address, timeout=seconds), method, path, body, headers)
 
     @property

@@ -83,7 +83,7 @@ class Client:
     seen = {}
 
     def __init__(self, address, headers=None):
-        self.connection = http.client.HTTPConnection(address, timeout=30)
+        self.connection = http.client.HTTPConnection(address, timeout=120)
         self.headers = headers or {}
 
     def ask(self, method, path, body=None, headers=None, raw=None, kind="application/json"):

@@ -78,7 +78,7 @@ class Copy:
         return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 env=environment, text=True, errors="replace")
 
-    def finish(self, process: subprocess.Popen, patience: float = 90) -> Run:
+    def finish(self, process: subprocess.Popen, patience: float = 300) -> Run:
         try:
             text, _ = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
@@ -88,7 +88,7 @@ class Copy:
         report = json.loads(self.report.read_text())["mailboxes"][0] if self.report.exists() else None
         return Run(process.returncode, text, report, time.monotonic() - self._began)
 
-    def run(self, *options: str, source: int | None = None, target: int | None = None, patience: float = 90) -> Run:
+    def run(self, *options: str, source: int | None = None, target: int | None = None, patience: float = 300) -> Run:
         return self.finish(self.start(*options, source=source, target=target), patience)
 
     def run_killed_by(self, arm, *options: str, source: int | None = None, target: int | None = None) -> Run:

@@ -134,7 +134,7 @@ class KillOnASlowLine(rig.Pair):
             reached = threading.Event()
             wire.expect(Trip(CLIENT, octets=5_000_000, action=reached.set))
             process = copy.start()
-            self.assertTrue(reached.wait(30))
+            self.assertTrue(reached.wait(120))
             process.kill()
             copy.finish(process)
             before = self.arrived(copy)

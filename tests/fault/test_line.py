@@ -120,7 +120,7 @@ class Stall(rig.Pair):
             run = copy.run("--timeout", "5", **{end: line.port})
         self.assert_done(copy, run)
         self.assertGreater(run.seconds, 4.5)
-        self.assertLess(run.seconds, 30)
+        self.assertLess(run.seconds, 60)
 
     def test_stalls_are_noticed(self):
         self.every([("source", SERVER, 0), ("source", SERVER, 900), ("source", SERVER, 300_000), ("target", SERVER, 0),

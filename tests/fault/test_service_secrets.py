@@ -279,7 +279,7 @@ class Secrets(ServiceCase):
                 self.assertNotIn("<script>alert", answer.text)
 
     def raw(self, request: bytes) -> bytes:
-        with socket.create_connection(self.service.address, timeout=10) as line:
+        with socket.create_connection(self.service.address, timeout=60) as line:
             line.sendall(request)
             line.shutdown(socket.SHUT_WR)
             out = b""

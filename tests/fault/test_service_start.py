@@ -13,7 +13,7 @@ class Start(ServiceCase):
     def refused(self, one: Process, *words: str, code: int = 2) -> str:
         """It ends by itself with that code, and has said all of these words."""
         try:
-            self.assertEqual(one.wait(15), code, one.said())
+            self.assertEqual(one.wait(120), code, one.said())
         except subprocess.TimeoutExpired:
             self.fail(f"it runs:\n{one.said()}")
         said = one.said()

@@ -78,7 +78,7 @@ class Witness:
             try:
                 if self.refuses:
                     raise ConnectionRefusedError
-                server = socket.create_connection(("127.0.0.1", self.target), timeout=20)
+                server = socket.create_connection(("127.0.0.1", self.target), timeout=60)
             except OSError:
                 _reset(client)
                 continue

@@ -186,7 +186,7 @@ class Case(unittest.TestCase):
         return line + (["--report", str(report)] if report else [])
 
     def run_program(self, *arguments, code: int | None = 0, environment: dict | None = None, kind: str | None = None,
-                    seconds: float = 60) -> Run:
+                    seconds: float = 240) -> Run:
         """Runs `postferry ARGUMENTS` with a ledger and a report and judges what any run must keep.
 
         code: the expected exit code, None: any.  kind: the report's schema (report, plan, check).
@@ -237,7 +237,13 @@ class Case(unittest.TestCase):
         return process
 
     @staticmethod
-    def until(condition, seconds: float = 20) -> bool:
+    def heeds(process: subprocess.Popen, number: int) -> bool:
+        """Whether it would catch this signal: until it does, the signal ends it without a word."""
+        caught = re.search(r"SigCgt:\s*(\w+)", pathlib.Path(f"/proc/{process.pid}/status").read_text())
+        return bool(caught and int(caught[1], 16) >> (number - 1) & 1)
+
+    @staticmethod
+    def until(condition, seconds: float = 120) -> bool:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:

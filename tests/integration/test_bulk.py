@@ -71,7 +71,7 @@ class OnSqlite(Directory, Case):
         """Its mailboxes, when each is in one of these states."""
         def there() -> bool:
             return all(one["state"] in states for one in self.service.items(f"/batches/{batch}/mailboxes"))
-        self.assertTrue(self.until(there, 60), (self.service.items(f"/batches/{batch}/mailboxes"), self.service.items(f"/batches/{batch}/log"),
+        self.assertTrue(self.until(there), (self.service.items(f"/batches/{batch}/mailboxes"), self.service.items(f"/batches/{batch}/log"),
                                                 self.service.items(f"/batches/{batch}/events"), self.service.processes["serve"].said()[-2000:]))
         return self.service.items(f"/batches/{batch}/mailboxes")
 

@@ -191,7 +191,7 @@ class Usage(Case):
 
     def wrong(self, *arguments, words=(), code=2):
         done = subprocess.run([program(), *map(str, arguments)], env=self.environment(), capture_output=True, text=True, cwd=self.folder,
-                              stdin=subprocess.DEVNULL, timeout=20)
+                              stdin=subprocess.DEVNULL, timeout=120)
         self.assertEqual(done.returncode, code, done)
         text = done.stderr if code else done.stdout
         for word in words:
@@ -238,7 +238,7 @@ class Usage(Case):
     def test_reports_that_cannot_be_written_are_found_out_first(self):
         a, b = "imap://a@127.0.0.1:1", "imap://b@127.0.0.1:1"
         done = subprocess.run([program(), "copy", a, b, "--report", "/nonexistent/folder/r.json", "--state", self.state], env=self.environment(),
-                              capture_output=True, text=True, timeout=20)
+                              capture_output=True, text=True, timeout=120)
         self.assertIn(done.returncode, (2, 5), done)
         self.assertIn("/nonexistent/folder", done.stderr)
         self.assertNotIn("refused", done.stdout + done.stderr)
@@ -251,11 +251,11 @@ class Interrupted(PairCase):
 
     def interrupt(self, number, code, *options):
         report = self.folder / "report.json"
-        with LineProxy(self.old.imap_port, rate=2_000_000) as line:
+        with LineProxy(self.old.imap_port, rate=400_000) as line:
             process = self.start("copy", f"imap://{self.user}@127.0.0.1:{line.port}?tls=off", self.url(self.new, self.user), *options, report=report)
             self.assertTrue(self.until(lambda: len(self.messages_on(self.new, "INBOX")) > 10), "messages are on their way")
             process.send_signal(number)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=120)
         run = self.judge(process.args, process.returncode, out, err, report, code)
         self.assertEqual(run.mailbox["state"], "interrupted", run)
         there = self.content(self.new)
@@ -283,30 +283,31 @@ class Interrupted(PairCase):
             self.assertTrue(self.until(lambda: self.state.exists()))
             time.sleep(0.3)
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=10)
+            process.communicate(timeout=120)
         self.assertEqual(process.returncode, 130)
 
     def test_while_the_target_is_silent(self):
         for octets in (800, 1200, 1600):
             with self.subTest(octets), LineProxy(self.new.imap_port, stall_after=octets, side="server") as line:
                 process = self.start("plan" if octets == 800 else "copy", self.url(self.old, self.user), f"imap://{self.user}@127.0.0.1:{line.port}?tls=off")
+                self.assertTrue(self.until(lambda: self.heeds(process, signal.SIGINT)))
                 time.sleep(0.4)
                 process.send_signal(signal.SIGINT)
-                process.communicate(timeout=10)
+                process.communicate(timeout=120)
                 self.assertEqual(process.returncode, 130)
 
     def test_a_verification(self):
         self.copy()
-        with LineProxy(self.new.imap_port, rate=1_000_000) as line:
+        with LineProxy(self.new.imap_port, rate=200_000) as line:  # 18 s
             process = self.start("verify", self.url(self.old, self.user), f"imap://{self.user}@127.0.0.1:{line.port}?tls=off", "--json")
             for event in process.stdout:
                 if json.loads(event).get("state") == "copying":
                     break
             process.send_signal(signal.SIGINT)
             started = time.monotonic()
-            process.communicate(timeout=10)
+            process.communicate(timeout=120)
         self.assertEqual(process.returncode, 130)
-        self.assertLess(time.monotonic() - started, 2)
+        self.assertLess(time.monotonic() - started, 10)
 
     def test_twice_at_once_ends_at_once(self):
         with LineProxy(self.new.imap_port, stall_after=2000, side="server") as line:
@@ -316,7 +317,7 @@ class Interrupted(PairCase):
             for _ in range(2):
                 process.send_signal(signal.SIGINT)
                 time.sleep(0.2)
-            process.communicate(timeout=10)
+            process.communicate(timeout=120)
         self.assertEqual(process.returncode, 130)
         self.assertEqual(self.copy().messages["residual"], 0)
         self.assert_same()

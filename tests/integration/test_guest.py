@@ -137,7 +137,7 @@ class Pauses(Guest):
         run = self.copy(source, "--limit-messages", "1000")
         self.assertEqual(run.messages["copied"], 30, run)
         self.assertNotIn("throttled", run.mailbox)
-        self.assertLess(time.monotonic() - began, 30)
+        self.assertLess(time.monotonic() - began, 120)
 
     def test_gmails_bandwidth_takes_long_and_no_wait_comes_again_later(self):
         messages = [message(n) for n in range(1, 31)]
@@ -170,8 +170,8 @@ class Pauses(Guest):
                 break
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
-        self.assertLess(time.monotonic() - began, 5)
+        out, err = process.communicate(timeout=120)
+        self.assertLess(time.monotonic() - began, 120)
         run = self.judge(line, process.returncode, b"".join(heard) + out, err, report, 130)
         self.assertEqual(run.mailbox["state"], "interrupted")
         self.assertEqual(len(self.arrived()), 10)
@@ -261,7 +261,7 @@ class Limits(Guest):
             shown = next(text.decode() for text in process.stdout if b"throttled by" in text)
             self.assertRegex(shown, r"throttled by 127.0.0.1 until (\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d UTC: (source: )?The daily budget")
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            process.communicate(timeout=120)
             self.assertEqual(process.returncode, 143)
         # A larger one goes on where it was.
         run = self.copy(source, "--daily-bytes", "1MB")

@@ -30,7 +30,7 @@ def setUpModule():
         raise unittest.SkipTest("needs Dovecot and root")
 
 
-def eventually(condition, seconds=20):
+def eventually(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

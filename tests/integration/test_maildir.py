@@ -307,7 +307,7 @@ class Stopped(MaildirCase):
         process = self.start("copy", self.url(self.old, self.user), f"maildir:{place}")
         self.until(lambda: process.poll() is not None or any(place.glob("cur/*")))
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
         self.assertEqual(process.returncode, 143)
         self.assert_clean()
         run = self.into_maildir()

@@ -203,12 +203,12 @@ class Migrate(PairCase):
             samples.fill(self.old, user, [folder("INBOX", mails(60, "big", size=20_000))])
         self.write(*map(self.row, users))
         report = self.folder / "report.json"
-        with LineProxy(self.old.imap_port, rate=1_000_000) as line:
+        with LineProxy(self.old.imap_port, rate=400_000) as line:
             slow = ("--source", f"imap://127.0.0.1:{line.port}?tls=off", *self.ends()[2:])
             process = self.start("migrate", self.csv, *slow, "--jobs", "2", report=report)
             self.assertTrue(self.until(lambda: any(self.content(self.new, u).messages() > 5 for u in users)))
             process.send_signal(signal.SIGTERM)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=120)
         run = self.judge(process.args, process.returncode, out, err, report, 143)
         self.assertIn("interrupted", {m["state"] for m in run.report["mailboxes"]})
         self.migrate(*self.ends())

@@ -370,7 +370,7 @@ exclude = ["INBOX"]
 
     def test_config_check_and_example(self):
         def config(*words, code=0):
-            done = subprocess.run([program(), "config", *map(str, words)], capture_output=True, text=True, timeout=20)
+            done = subprocess.run([program(), "config", *map(str, words)], capture_output=True, text=True, timeout=120)
             self.assertEqual(done.returncode, code, done.stderr)
             return done
 
@@ -437,7 +437,7 @@ passdb {{
             return self.run_program("check", url, f"imap://anna@127.0.0.1:{new.imap_port}?tls=off", environment=environment,
                                     code=None).code == 0
 
-        self.assertTrue(self.until(logs_in, 5))
+        self.assertTrue(self.until(logs_in))
         run = self.run_program("copy", url, f"imap://anna@127.0.0.1:{new.imap_port}?tls=off", environment=environment)
         self.assertEqual(run.messages["copied"], 3, run)
         self.assertIn("user=<anna>", old.log.read_text())

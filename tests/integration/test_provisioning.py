@@ -39,7 +39,7 @@ class Tool:
 
     def close(self) -> None:
         self._process.stdin.close()
-        self._process.wait(30)
+        self._process.wait(120)
         self._process.stdout.close()
 
     def __call__(self, verb: str, address: str = "", **more) -> dict:
@@ -79,7 +79,7 @@ user_query = SELECT '{where}/mail/' || maildir AS home, {MAIL_UID} AS uid, {MAIL
         return Tool(self, driver="sql", bcrypt_cost=4, **self.directory, **settings)
 
     def send(self, *recipients: str, subject: str) -> None:
-        with smtplib.SMTP(self.postfix.host, self.postfix.smtp_port, timeout=20) as client:
+        with smtplib.SMTP(self.postfix.host, self.postfix.smtp_port, timeout=120) as client:
             client.sendmail("sender@elsewhere.example", recipients, f"Subject: {subject}\r\n\r\nText.\r\n")
 
     def has(self, user: str, subject: str) -> bool:

@@ -47,7 +47,7 @@ class RemoteCase(PairCase):
         return self.environment(POSTFERRY_CONFIG=str(self.service.config), POSTFERRY_SOURCE_PASSWORD=None, POSTFERRY_TARGET_PASSWORD=None,
                                 **changes)
 
-    def say(self, *words, code: int = 0, seconds: float = 60, **changes) -> subprocess.CompletedProcess:
+    def say(self, *words, code: int = 0, seconds: float = 240, **changes) -> subprocess.CompletedProcess:
         """postferry WORDS; it must end with that exit code and tell no secret."""
         done = subprocess.run(self.words(*words), env=self.surroundings(**changes), capture_output=True, text=True, timeout=seconds,
                               cwd=self.folder, stdin=subprocess.DEVNULL)
@@ -309,7 +309,7 @@ class OnSqlite(RemoteCase):
         self.addCleanup(watch.kill)
         self.assertIn("copying", self.read_until(watch, "copying"))
         watch.send_signal(signal.SIGINT)
-        _, said = watch.communicate(timeout=20)
+        _, said = watch.communicate(timeout=120)
         self.assertEqual(watch.returncode, 130, said)
         self.assertIn("spring-move goes on", said)
         self.say("batch", "watch", "spring-move")
@@ -327,7 +327,7 @@ class OnSqlite(RemoteCase):
         serve.kill()
         self.assertIn("waiting for it", watch.stderr.readline())
         self.service.serve()
-        out, said = watch.communicate(timeout=60)
+        out, said = watch.communicate(timeout=240)
         self.assertEqual(watch.returncode, 0, said)
         self.assertIn(f"{owner}: copying -> queued", out)  # what happened while it looked elsewhere
         self.assertIn("synced", out)
@@ -345,7 +345,7 @@ class OnSqlite(RemoteCase):
         follow.stdout.close()
         self.say("batch", "create", "three")
         self.say("batch", "create", "four")
-        self.assertEqual(follow.wait(20), 0)  # nobody reads it any more
+        self.assertEqual(follow.wait(120), 0)  # nobody reads it any more
 
     def read_until(self, process: subprocess.Popen, word: str) -> str:
         text = ""
@@ -359,7 +359,7 @@ class OnSqlite(RemoteCase):
         self.service.serve()
         self.begin(mailboxes=2)
         terminal = Terminal(self.words("batch", "start", "spring-move", "--watch"), self.surroundings(), self.folder, columns=100, rows=30)
-        self.assertEqual(terminal.wait(60), 0, terminal.text())
+        self.assertEqual(terminal.wait(240), 0, terminal.text())
         self.assertIn("Ctrl-C ends the watching, not the batch", terminal.text())
         screen = "\n".join(terminal.screen())
         self.assertIn("mailboxes  2 = 2 synced", screen)

@@ -58,7 +58,7 @@ class ServiceCase(PairCase):
     def states(self, service: Service, batch: int) -> list[str]:
         return [one["state"] for one in service.items(f"/batches/{batch}/mailboxes")]
 
-    def wait_for(self, service: Service, batch: int, state: str, seconds: float = 60) -> None:
+    def wait_for(self, service: Service, batch: int, state: str, seconds: float = 240) -> None:
         """Until the batch is so."""
         if self.until(lambda: service.call("GET", f"/batches/{batch}")["state"] == state, seconds):
             return
@@ -299,7 +299,7 @@ class OnPostgresql(OnSqlite):
         before = [self.content(self.new, owner).folders for owner in self.owners]
         sleeper.thaw()
         # It has understood when it is back on the list, as itself, with nothing at work.
-        self.assertTrue(self.until(lambda: "w1" in {one["name"] for one in service.items("/workers") if one["state"] == "running"}, 30))
+        self.assertTrue(self.until(lambda: "w1" in {one["name"] for one in service.items("/workers") if one["state"] == "running"}))
         self.assertEqual(sleeper.stop(), 0, sleeper.said())
         self.assertEqual([self.content(self.new, owner).folders for owner in self.owners], before)
         self.assertEqual(self.states(service, batch), ["synced"] * MAILBOXES)
