@@ -1,8 +1,6 @@
 #include "api/batch_settings_edit.hpp"
 
 #include "api/views.hpp"
-#include "jobs/windows.hpp"
-#include "store/opening.hpp"
 
 #include <fmt/format.h>
 
@@ -56,19 +54,6 @@ result<outcome<store::json_text>> settings_for_new(store::tables& t, store::reco
         if (*set) merge(all, object_of((*set)->value));
     }
     return merged_settings(json::serialize(all), patch);
-}
-
-result<void> follow_hours(store::tables& t, const store::batch& before, const store::batch& after) {
-    auto was = jobs::parse_settings(before.settings), is = jobs::parse_settings(after.settings);
-    if (!is || (was && was->windows == is->windows)) return {};
-    auto now = t.now();
-    if (!now) return std::unexpected(std::move(now.error()));
-    const auto opens = [&](const std::vector<jobs::window>& hours) -> std::optional<store::unix_ms> {
-        if (jobs::is_open(hours, *now)) return std::nullopt;
-        return jobs::next_change(hours, *now);
-    };
-    // Where none are left the worker knows whether those of the configuration are open.
-    return store::set_opening(t, after.id, was ? opens(was->windows) : std::nullopt, opens(is->windows).value_or(*now));
 }
 
 json::object audited(const store::batch& b) {

@@ -15,8 +15,6 @@ inline constexpr std::string_view batch_setting = "batch";
 /// The company's, the project's over them, and `patch` over both.
 [[nodiscard]] result<outcome<store::json_text>> settings_for_new(store::tables& t, store::record_id project,
                                                                  const boost::json::object& patch);
-/// Mailboxes that wait for the hours of their batch wait for the new ones.
-[[nodiscard]] result<void> follow_hours(store::tables& t, const store::batch& before, const store::batch& after);
 /// What the audit keeps of a batch.
 [[nodiscard]] boost::json::object audited(const store::batch& b);
 

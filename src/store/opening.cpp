@@ -18,4 +18,13 @@ result<void> set_opening(tables& t, record_id batch, std::optional<unix_ms> was,
     return {};
 }
 
+result<std::vector<record_id>> batches_outside_hours(tables& t) {
+    std::vector<record_id> out;
+    auto done =
+        detail::each_row(t.db, "SELECT DISTINCT batch FROM migration WHERE state = 'paused' AND reason = 'window'",
+                         [&](const sql::query& q) { out.push_back(q.get<record_id>(0)); });
+    if (!done) return detail::pass_on(done);
+    return out;
+}
+
 } // namespace postferry::store

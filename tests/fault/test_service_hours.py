@@ -18,6 +18,11 @@ def hours(opens: float, closes: float) -> list[dict]:
     return [{"days": "daily", **words, "time_zone": "UTC"}]
 
 
+def usual_hours(opens: float, closes: float) -> str:
+    """The same as [schedule] hours has it, in this machine's time zone."""
+    return time.strftime("%H:%M-", time.localtime(opens)) + time.strftime("%H:%M", time.localtime(closes))
+
+
 class Clocked(ServiceCase):
     MAILBOXES, MESSAGES = 4, 40
 
@@ -51,8 +56,14 @@ class Hours(Clocked):
         return batch
 
     def set_hours(self, batch: int, windows: list[dict]) -> None:
-        tag = self.service.ask("GET", f"/batches/{batch}").headers["etag"]
-        self.service.call("PATCH", f"/batches/{batch}", {"settings": {"windows": windows}}, headers={"If-Match": tag})
+        def done() -> bool:
+            """Not when the batch's own state has changed in between."""
+            tag = self.service.ask("GET", f"/batches/{batch}").headers["etag"]
+            answer = self.service.ask("PATCH", f"/batches/{batch}", {"settings": {"windows": windows}}, headers={"If-Match": tag})
+            self.assertIn(answer.status, (200, 412), answer.text)
+            return answer.status == 200
+
+        until(done, 20, "the batch is at rest")
 
     def wait_until_paused(self, batch: int, opens: float) -> None:
         """All of them, by the hours, until then; nobody is at a server any more."""
@@ -99,6 +110,20 @@ class Hours(Clocked):
                 self.set_hours(batch, hours(now + 4 * HOUR, now + 5 * HOUR))
                 until(lambda: {instant(one["until"]) for one in self.mailboxes(batch)} == {(now + 4 * HOUR) // 60 * 60}, 20, "the new hours")
                 self.set_hours(batch, hours(now - HOUR, now + HOUR))
+                self.go_on(batch)
+
+    def test_hours_of_the_configuration_that_are_changed_hold_from_its_start_on(self):
+        for store in self.STORES:
+            begun = time.time()
+            usual = {"schedule": {"hours": [usual_hours(begun - HOUR, begun + HOUR)]}}
+            with self.serving(store, sections={**SLOWLY, **usual}):
+                batch = self.begin()
+                self.clocked.set(2 * HOUR)
+                self.wait_until_paused(batch, begun + 23 * HOUR)
+                self.assertEqual(self.service.processes["serve"].stop(), 0)
+                self.service.sections["schedule"]["hours"] = [usual_hours(begun + HOUR, begun + 4 * HOUR)]
+                self.service.write_config(self.service.config.name)
+                self.service.serve()
                 self.go_on(batch)
 
 
