@@ -153,6 +153,18 @@ TEST(accounts, every_fault_has_row_and_column) {
     EXPECT_THAT(list.summary, HasSubstr("6 rows, 10 faults"));
 }
 
+TEST(accounts, blanks_around_a_user_are_not_part_of_it_and_hard_ones_are_a_fault) {
+    const auto list = must("source_user,source_password,target_user,target_password\n"
+                           "u01 ,p, u02\t,q\n"
+                           "u03\xc2\xa0,p,u03,q\n"
+                           "u 04,p,u 04,q\n",
+                           both);
+    EXPECT_THAT(faults(list), ElementsAre("row 3, source_user: begins or ends with a hard blank (U+00A0)"));
+    ASSERT_EQ(list.accounts.size(), 2U);
+    EXPECT_EQ(list.accounts[0].source().user, "u01");
+    EXPECT_EQ(list.accounts[0].target().user, "u02");
+}
+
 TEST(accounts, a_mailbox_onto_itself_is_a_fault) {
     const auto list = must("source_user,source_url,source_password,target_url,target_password\n"
                            "a,imaps://a@h,p,imaps://a@h,p\n");

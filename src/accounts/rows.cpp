@@ -27,6 +27,9 @@ bool has_control(std::string_view text) noexcept {
 std::string_view user_trouble(std::string_view user) noexcept {
     if (user.size() > max_user) return "is longer than 512 octets";
     if (has_control(user)) return "holds a control character";
+    // What a spreadsheet makes of &nbsp;: nobody sees it, and no server knows such a user. Others are trimmed.
+    constexpr std::string_view hard = "\xc2\xa0";
+    if (user.starts_with(hard) || user.ends_with(hard)) return "begins or ends with a hard blank (U+00A0)";
     const std::size_t at = user.rfind('@');
     if (at == 0) return "has nothing before the @";
     if (at != std::string_view::npos && at + 1 == user.size()) return "has nothing after the @";
@@ -123,7 +126,8 @@ void row_reader::read_mailbox(const std::string& target_user) {
 void row_reader::read_account(const std::string& target_user) {
     wanted_account a{.address = target_user};
     const bool told = wants_.mailbox && !out_.mailbox; // its user is a fault already
-    if (target_user.empty() && !told) fault(columns_.name(column::target_user), "is empty");
+    if (const auto trouble = target_user.empty() ? "is empty" : user_trouble(target_user); !trouble.empty() && !told)
+        if (!wants_.mailbox || target_user.empty()) fault(columns_.name(column::target_user), std::string(trouble));
     a.password = secret(std::string(field(column::target_password)));
     if (wants_.password && a.password.empty() && !told)
         fault(columns_.name(column::target_password), "is empty, and the account gets none without it");

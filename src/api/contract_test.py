@@ -339,6 +339,7 @@ class Contract(unittest.TestCase):
         text = ok(root.ask("GET", f"/batches/{about['busy']}/log.txt"))
         self.assertEqual(text.headers["Content-Disposition"], f'attachment; filename="postferry-batch-{about["busy"]}-log.txt"')
         self.assertEqual(len(text.text.splitlines()), 2, "one line each, whatever a server has said")
+        self.assertRegex(text.text, r" error   user\d+@old\.example\.org: INBOX: line one")
         lines = ok(root.ask("GET", f"/mailboxes/{about['failed']}/log.jsonl?level=error&folder=INBOX")).text.splitlines()
         self.assertEqual([json.loads(line)["level"] for line in lines], ["error"])
         report = ok(root.ask("GET", f"/batches/{about['busy']}/report.json")).json

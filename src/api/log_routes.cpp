@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 namespace postferry::api {
 
 using store::log_filter;
@@ -60,9 +62,25 @@ task<outcome<http::reply>> list_lines(route_parts with, scope of, context& c) {
                             });
 }
 
-std::string text_of(const log_line& l) {
+/// How a log calls mailboxes: by their user on the old server.
+using mailbox_names = std::map<store::record_id, std::string>;
+constexpr std::size_t most_names = 10'000;
+
+result<void> add_names(tables& t, const std::vector<log_line>& lines, mailbox_names& names) {
+    if (names.size() > most_names) names.clear();
+    for (const log_line& l : lines) {
+        if (!l.migration || names.contains(*l.migration)) continue;
+        auto row = t.migrations.find(*l.migration);
+        if (!row) return std::unexpected(std::move(row.error()));
+        const bool named = *row && !(*row)->source_user.empty();
+        names.emplace(*l.migration, named ? (*row)->source_user : fmt::format("mailbox {}", *l.migration));
+    }
+    return {};
+}
+
+std::string text_of(const log_line& l, const mailbox_names& names) {
     std::string out = fmt::format("{} {:<7} ", rfc3339_of(l.at), store::name_of(l.level));
-    if (l.migration) out += fmt::format("mailbox {} ", *l.migration);
+    if (l.migration) out += names.at(*l.migration) + ": ";
     if (l.folder) out += fmt::format("{}: ", *l.folder);
     out += l.text;
     // One line each, whatever a server has said.
@@ -70,17 +88,32 @@ std::string text_of(const log_line& l) {
     return out + "\n";
 }
 
+struct named_page {
+    store::slice<log_line> lines;
+    mailbox_names names;
+};
+
 task<> write_lines(store::database& db, log_filter f, form as, http::body_sink& out) {
     store::record_id after = 0;
+    mailbox_names names;
     for (bool more = true; more && !out.stopping();) {
-        auto page = co_await db.read([f, after](tables& t) { return t.logs.list(f, {.after = after, .limit = 500}); });
-        if (!page) throw std::runtime_error("the log could not be read to its end"); // no whole body
+        auto read = co_await db.read([f, after, as, names](tables& t) -> result<named_page> {
+            auto lines = t.logs.list(f, {.after = after, .limit = 500});
+            if (!lines) return std::unexpected(std::move(lines.error()));
+            named_page page{.lines = std::move(*lines), .names = names};
+            if (as == form::text)
+                if (auto ok = add_names(t, page.lines.rows, page.names); !ok)
+                    return std::unexpected(std::move(ok.error()));
+            return page;
+        });
+        if (!read) throw std::runtime_error("the log could not be read to its end"); // no whole body
+        names = std::move(read->names);
         std::string text;
-        for (const log_line& l : page->rows)
-            text += as == form::text ? text_of(l) : boost::json::serialize(view_of(l)) + "\n";
+        for (const log_line& l : read->lines.rows)
+            text += as == form::text ? text_of(l, names) : boost::json::serialize(view_of(l)) + "\n";
         if (!co_await out.write(text)) co_return;
-        more = page->more;
-        if (more) after = page->rows.back().id;
+        more = read->lines.more;
+        if (more) after = read->lines.rows.back().id;
     }
     if (out.stopping()) throw std::runtime_error("the service stops");
 }

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <map>
 
 namespace postferry::app {
 
@@ -23,10 +24,30 @@ constexpr std::chrono::seconds look_every{1};
 constexpr std::array<std::pair<std::string_view, std::string_view>, 2> log_filters{
     {{"--level", "level"}, {"--folder", "folder"}}};
 
-std::string line_of(const json::object& l) {
+/// How lines call mailboxes: by their user on the old server.
+class mailbox_names {
+  public:
+    explicit mailbox_names(noun_context& c) : c_(c) {}
+
+    const std::string& of(const std::string& mailbox) {
+        if (const auto known = known_.find(mailbox); known != known_.end()) return known->second;
+        auto found = c_.api.get("/mailboxes/" + mailbox);
+        std::string name = found ? text_at(whole(*found), "source_user") : std::string{};
+        if (name.empty()) name = "mailbox " + mailbox; // it may be gone
+        if (known_.size() >= most) known_.clear();
+        return known_.emplace(mailbox, std::move(name)).first->second;
+    }
+
+  private:
+    static constexpr std::size_t most = 100'000;
+    noun_context& c_;
+    std::map<std::string, std::string, std::less<>> known_;
+};
+
+std::string line_of(const json::object& l, mailbox_names& names) {
     const std::string mailbox = text_at(l, "mailbox"), folder = text_at(l, "folder");
     return fmt::format("{} {:<7} {}{}{}\n", moment_at(l, "at", true), text_at(l, "level"),
-                       mailbox.empty() ? "" : fmt::format("mailbox {}: ", mailbox),
+                       mailbox.empty() ? "" : names.of(mailbox) + ": ",
                        folder.empty() ? "" : fmt::format("{}: ", folder), text_at(l, "text"));
 }
 
@@ -124,19 +145,19 @@ result<void> download(noun_context& c, const std::string& target) {
 result<int> print_log(noun_context& c, const std::string& target, bool follow) {
     std::string cursor;
     std::int64_t last = 0;
+    mailbox_names names(c);
     for (;;) {
         auto page = c.api.get(fmt::format("{}{}limit=500{}", target, target.contains('?') ? '&' : '?', cursor));
         if (!page) return std::unexpected(std::move(page.error()));
-        const json::object whole = page->json.is_object() ? page->json.get_object() : json::object();
-        for (const json::value& one : array_at(whole, "items")) {
+        for (const json::value& one : array_at(whole(*page), "items")) {
             if (!one.is_object()) continue;
             const auto id = number_at(one.get_object(), "id").value_or(0);
             if (id <= last) continue;
             last = id;
-            to_stdout(c.json() ? json::serialize(one) + "\n" : line_of(one.get_object()));
+            to_stdout(c.json() ? json::serialize(one) + "\n" : line_of(one.get_object(), names));
         }
         if (reader_has_left()) return exit_codes::done;
-        if (const std::string next = text_at(whole, "next"); !next.empty())
+        if (const std::string next = text_at(whole(*page), "next"); !next.empty())
             cursor = fmt::format("&cursor={}", url_word(next));
         else if (follow)
             wait(c, look_every);

@@ -29,14 +29,23 @@ std::string headline(const json::object& m) {
     std::string out =
         fmt::format("{} (mailbox {}): {}", text_at(m, "source_user"), text_at(m, "id"), text_at(m, "state"));
     if (const std::string until = moment_at(m, "until"); !until.empty()) out += fmt::format(" until {}", until);
-    if (const std::string why = text_at(m, "reason"); !why.empty()) out += fmt::format(": {}", why);
     return out;
+}
+
+/// The two ends of a reason that names both on a line each.
+std::string why_of(const json::object& m) {
+    std::string why = text_at(m, "reason");
+    if (why.empty()) return {};
+    constexpr std::string_view parting = "; target: ";
+    if (const auto at = why.find(parting); why.starts_with("source: ") && at != std::string::npos)
+        why.replace(at, 2, "\n             ");
+    return fmt::format("  why        {}\n", why);
 }
 
 std::string shown(const json::object& m) {
     const json::object &n = object_at(m, "messages"), &octets = object_at(m, "bytes"), &spent = object_at(m, "seconds");
     const auto left = number_at(n, "residual").value_or(0);
-    std::string out = headline(m) + "\n";
+    std::string out = headline(m) + "\n" + why_of(m);
     out += fmt::format("  from       {} at {}\n  to         {} at {}\n", text_at(m, "source_user"),
                        text_at(m, "source_url"), text_at(m, "target_user"), text_at(m, "target_url"));
     out += fmt::format("  batch      {}, row {}, priority {}\n", text_at(m, "batch"), text_at(m, "row"),
@@ -93,7 +102,7 @@ result<int> command_mailbox(noun_context& c) {
     if (!m) return std::unexpected(std::move(m.error()));
     auto done = c.api.ask({.verb = "POST", .target = fmt::format("{}/{}", path_of(*m), c.words.what->verb)});
     if (!done) return std::unexpected(std::move(done.error()));
-    c.show(done->json, [&] { return headline(whole(*done)) + "\n"; });
+    c.show(done->json, [&] { return headline(whole(*done)) + "\n" + why_of(whole(*done)); });
     return exit_codes::done;
 }
 

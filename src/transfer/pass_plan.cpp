@@ -1,4 +1,5 @@
 // From two addresses to what has to be done: connect, list, map, compare with the ledger.
+#include "transfer/detail/both_ends.hpp"
 #include "transfer/detail/pass_state.hpp"
 #include "transfer/folder_entries.hpp"
 
@@ -32,18 +33,7 @@ task<result<void>> mailbox_pass::state::connect_both() {
     // Both are tried before one is reported: two wrong passwords are mended in one go.
     if (from) source_ = std::move(*from);
     if (to) target_ = std::move(*to);
-    if (!from && !to) {
-        // What somebody must mend goes before a pause that needs no hand.
-        const auto weight = [](const error& e) {
-            return e.cls == retry_class::transient ? 0 : e.cls == retry_class::throttled ? 1 : 2;
-        };
-        error both = weight(to.error()) > weight(from.error()) ? to.error() : from.error();
-        both.backoff_ms = std::max(from.error().backoff_ms, to.error().backoff_ms);
-        both.what = fmt::format("source: {}; target: {}", from.error().message(), to.error().message());
-        both.server_said.clear();
-        both.advice.clear();
-        co_return std::unexpected(both);
-    }
+    if (!from && !to) co_return std::unexpected(of_both_ends(from.error(), to.error()));
     if (!from || !to) {
         error one = from ? to.error() : from.error();
         one.what = fmt::format("{}: {}", from ? "target" : "source", one.what);

@@ -290,7 +290,9 @@ TEST_F(pass_refusal_test, a_wrong_password_is_told_and_not_hidden_by_a_pause) {
     const mailbox_report r = run();
     EXPECT_EQ(r.state, mailbox_state::failed);
     EXPECT_EQ(r.stopped_by->cls, retry_class::auth);
-    EXPECT_THAT(r.stopped_by->what, AllOf(HasSubstr("Slow down"), HasSubstr("Wrong password")));
+    EXPECT_THAT(r.stopped_by->message(),
+                AllOf(HasSubstr("Wrong password"), HasSubstr("the source cannot be used now")));
+    EXPECT_EQ(r.stopped_by->backoff_ms, 3'600'000);
 }
 
 // Whoever waits for the first word does not wait for three times the patience with a server that says nothing.
