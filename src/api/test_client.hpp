@@ -1,10 +1,8 @@
 #pragma once
 // A client of the API without a network: a request in, the reply out, over a database of its own.
 #include "api/service.hpp"
+#include "support/run_to_end.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -34,12 +32,7 @@ struct test_reply {
     }
 };
 
-template <class T> T run_to_end(task<T> work) {
-    boost::asio::io_context io;
-    auto outcome = boost::asio::co_spawn(io, std::move(work), boost::asio::use_future);
-    io.run();
-    return outcome.get();
-}
+using support::run_to_end;
 test_reply ask_service(service& of, test_request r);
 
 class api_test : public testing::Test {

@@ -4,11 +4,10 @@
 #include "jobs/provision.hpp"
 #include "store/key_file.hpp"
 #include "support/counting_connection.hpp"
+#include "support/run_to_end.hpp"
 #include "support/test_store.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -107,12 +106,7 @@ class memory_directory final : public directory::provisioner {
 
 class accounts_test : public testing::TestWithParam<sql::dialect> {
   protected:
-    template <class T> T wait_for(task<T> work) {
-        io_.restart();
-        auto outcome = boost::asio::co_spawn(io_, std::move(work), boost::asio::use_future);
-        io_.run();
-        return outcome.get();
-    }
+    template <class T> T wait_for(task<T> work) { return support::run_to_end(io_, std::move(work)); }
     template <class F> auto must(F f) {
         auto out = wait_for(db_->alone(std::move(f)));
         EXPECT_TRUE(out) << out.error().message();

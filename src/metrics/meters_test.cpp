@@ -2,11 +2,10 @@
 #include "metrics/metered_runner.hpp"
 #include "metrics/meters.hpp"
 #include "store/tables.hpp"
+#include "support/run_to_end.hpp"
 #include "support/test_store.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -69,12 +68,7 @@ class meters_of : public testing::TestWithParam<sql::dialect> {
         db_ = store::database::open(place_.url(), options).value();
         meters_ = std::make_unique<meters>(*db_, "1.2.3");
     }
-    template <class T> T wait_for(task<T> work) {
-        io_.restart();
-        auto outcome = asio::co_spawn(io_, std::move(work), asio::use_future);
-        io_.run();
-        return outcome.get();
-    }
+    template <class T> T wait_for(task<T> work) { return support::run_to_end(io_, std::move(work)); }
     template <class F> auto must(F f) {
         auto out = wait_for(db_->synced(std::move(f)));
         EXPECT_TRUE(out) << out.error().message();

@@ -2,10 +2,8 @@
 #include "sql/sqlite.hpp"
 #include "store/ledger_books.hpp"
 #include "store/ledger_schema.hpp"
+#include "support/run_to_end.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,16 +18,11 @@
 namespace postferry::store {
 namespace {
 
+using support::run_to_end;
+
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 using transfer::item_state;
-
-template <class T> T wait_for(task<T> work) {
-    boost::asio::io_context context;
-    auto outcome = boost::asio::co_spawn(context, std::move(work), boost::asio::use_future);
-    context.run();
-    return outcome.get();
-}
 
 class ledger_files : public testing::Test {
   protected:
@@ -59,9 +52,10 @@ class ledger_files : public testing::Test {
         return ledger ? error{} : ledger.error();
     }
     static folder_id inbox(transfer::ledger& ledger) {
-        const auto mailbox = wait_for(ledger.open_mailbox("a", "b"));
-        return mailbox ? wait_for(ledger.begin_folder(*mailbox, "INBOX", "INBOX", 1, 1, 1)).value_or(ledger_folder{}).id
-                       : 0;
+        const auto mailbox = run_to_end(ledger.open_mailbox("a", "b"));
+        return mailbox
+                   ? run_to_end(ledger.begin_folder(*mailbox, "INBOX", "INBOX", 1, 1, 1)).value_or(ledger_folder{}).id
+                   : 0;
     }
     static std::vector<ledger_row> rows(std::uint32_t first_uid, std::uint32_t count) {
         std::vector<ledger_row> all;
@@ -76,11 +70,11 @@ class ledger_files : public testing::Test {
     }
     void fill(std::uint32_t count) const {
         auto ledger = open();
-        ASSERT_TRUE(wait_for(ledger->record(inbox(*ledger), rows(1, count), {})));
+        ASSERT_TRUE(run_to_end(ledger->record(inbox(*ledger), rows(1, count), {})));
     }
     std::size_t count(bool read_only = false) const {
         auto ledger = open(read_only);
-        return ledger ? wait_for(ledger->rows(1)).value_or(std::vector<ledger_brief>{}).size() : 0;
+        return ledger ? run_to_end(ledger->rows(1)).value_or(std::vector<ledger_brief>{}).size() : 0;
     }
     void write(const std::string& content) const { std::ofstream(path_, std::ios::binary) << content; }
     void script(std::string_view sql) const {
@@ -148,21 +142,21 @@ TEST_F(ledger_files, reading_makes_nothing_and_changes_nothing) {
     {
         auto ledger = open(true);
         EXPECT_TRUE(fs::is_empty(folder_));
-        auto one = wait_for(ledger->open_mailbox("a", "b")), other = wait_for(ledger->open_mailbox("a", "c"));
+        auto one = run_to_end(ledger->open_mailbox("a", "b")), other = run_to_end(ledger->open_mailbox("a", "c"));
         ASSERT_TRUE(one && other);
         EXPECT_LT(*one, 0);
         EXPECT_NE(*one, *other);
-        EXPECT_TRUE(wait_for(ledger->folders(*one)).value().empty());
-        EXPECT_FALSE(wait_for(ledger->open_mailbox("a", "b"))) << "listed twice here too";
-        auto refused = wait_for(ledger->begin_folder(*one, "INBOX", "INBOX", 1, 1, 1));
+        EXPECT_TRUE(run_to_end(ledger->folders(*one)).value().empty());
+        EXPECT_FALSE(run_to_end(ledger->open_mailbox("a", "b"))) << "listed twice here too";
+        auto refused = run_to_end(ledger->begin_folder(*one, "INBOX", "INBOX", 1, 1, 1));
         ASSERT_FALSE(refused);
         EXPECT_THAT(refused.error().what, HasSubstr("was opened for reading only"));
     }
     fill(3);
     auto ledger = open(true);
-    EXPECT_GT(wait_for(ledger->open_mailbox("a", "b")).value(), 0);
-    EXPECT_EQ(wait_for(ledger->rows(1)).value().size(), 3U);
-    EXPECT_FALSE(wait_for(ledger->record(1, rows(9, 1), {})));
+    EXPECT_GT(run_to_end(ledger->open_mailbox("a", "b")).value(), 0);
+    EXPECT_EQ(run_to_end(ledger->rows(1)).value().size(), 3U);
+    EXPECT_FALSE(run_to_end(ledger->record(1, rows(9, 1), {})));
 }
 
 TEST_F(ledger_files, reading_works_where_nothing_may_be_written) {
@@ -255,8 +249,8 @@ TEST_F(ledger_files, pages_of_nonsense_end_in_an_error_not_in_a_crash) {
             ++noticed;
             continue;
         }
-        auto all = wait_for((*ledger)->rows(1));
-        auto added = wait_for((*ledger)->record(1, rows(5000, 100), {}));
+        auto all = run_to_end((*ledger)->rows(1));
+        auto added = run_to_end((*ledger)->record(1, rows(5000, 100), {}));
         if (!all) EXPECT_EQ(all.error().cls, retry_class::local);
         if (!all || !added) ++noticed;
     }
@@ -268,8 +262,8 @@ TEST_F(ledger_files, a_torn_log_never_stops_us) {
     const fs::path log = folder_ / "postferry.db-wal";
     {
         auto ledger = open();
-        ASSERT_TRUE(wait_for(ledger->record(1, rows(101, 400), {})));
-        ASSERT_TRUE(wait_for(ledger->record(1, rows(501, 400), {})));
+        ASSERT_TRUE(run_to_end(ledger->record(1, rows(101, 400), {})));
+        ASSERT_TRUE(run_to_end(ledger->record(1, rows(501, 400), {})));
         fs::copy(path_, folder_ / "db");
         fs::copy(log, folder_ / "log"); // as a power cut would find them
     }
@@ -297,8 +291,8 @@ TEST_F(ledger_files, a_full_disk_is_said_and_what_was_recorded_stays) {
     {
         auto ledger = open();
         const folder_id folder = inbox(*ledger);
-        auto outcome = wait_for(ledger->record(folder, rows(1, 100), {}));
-        for (; outcome; outcome = wait_for(ledger->record(folder, rows(kept + 1, 100), {}))) kept += 100;
+        auto outcome = run_to_end(ledger->record(folder, rows(1, 100), {}));
+        for (; outcome; outcome = run_to_end(ledger->record(folder, rows(kept + 1, 100), {}))) kept += 100;
         EXPECT_EQ(outcome.error().cls, retry_class::local);
         EXPECT_THAT(outcome.error().message(), HasSubstr("the disk is full"));
         EXPECT_THAT(outcome.error().advice, HasSubstr("Free some space"));
@@ -308,7 +302,7 @@ TEST_F(ledger_files, a_full_disk_is_said_and_what_was_recorded_stays) {
     ASSERT_EQ(mount("postferry-test", folder_.c_str(), "tmpfs", MS_REMOUNT, "size=6m"), 0);
     EXPECT_EQ(count(), kept);
     auto ledger = open();
-    EXPECT_TRUE(wait_for(ledger->record(1, rows(kept + 1, 1000), {})));
+    EXPECT_TRUE(run_to_end(ledger->record(1, rows(kept + 1, 1000), {})));
     ledger.reset();
     EXPECT_EQ(umount(folder_.c_str()), 0);
 }
@@ -318,10 +312,10 @@ TEST_F(ledger_files, a_full_disk_is_said_and_what_was_recorded_stays) {
                                       std::vector<ledger_row> (*batch)(std::uint32_t, std::uint32_t)) {
     auto ledger = ledger_books::open(path, {});
     if (!ledger) _exit(1);
-    auto mailbox = wait_for((*ledger)->open_mailbox("a", "b"));
-    auto folder = wait_for((*ledger)->begin_folder(mailbox.value_or(0), "INBOX", "INBOX", 1, 1, 1));
+    auto mailbox = run_to_end((*ledger)->open_mailbox("a", "b"));
+    auto folder = run_to_end((*ledger)->begin_folder(mailbox.value_or(0), "INBOX", "INBOX", 1, 1, 1));
     for (std::uint32_t uid = first_uid; folder; uid += 7) {
-        if (!wait_for((*ledger)->record(folder->id, batch(uid, 7), {}))) break;
+        if (!run_to_end((*ledger)->record(folder->id, batch(uid, 7), {}))) break;
         if (::write(acknowledged, &uid, sizeof uid) != sizeof uid) break;
     }
     _exit(1);
@@ -347,7 +341,7 @@ TEST_F(ledger_files, after_kill_9_every_acknowledged_record_is_there) {
         sure += heard * 7;
 
         auto ledger = open(round % 2 == 0); // a dry run may be the first to find the log
-        auto all = wait_for(ledger->rows(1));
+        auto all = run_to_end(ledger->rows(1));
         ASSERT_TRUE(all) << all.error().message();
         ASSERT_TRUE(all->size() == sure || all->size() == sure + 7)
             << all->size() << " rows, " << sure << " acknowledged";
@@ -358,8 +352,8 @@ TEST_F(ledger_files, after_kill_9_every_acknowledged_record_is_there) {
         }
     }
     auto ledger = open();
-    const auto mailbox = wait_for(ledger->open_mailbox("a", "b")).value();
-    EXPECT_EQ(wait_for(ledger->folders(mailbox)).value().at(0).rows.copied, sure);
+    const auto mailbox = run_to_end(ledger->open_mailbox("a", "b")).value();
+    EXPECT_EQ(run_to_end(ledger->folders(mailbox)).value().at(0).rows.copied, sure);
 }
 
 } // namespace

@@ -1,10 +1,8 @@
 // What the ledger costs: octets a message in the file, CPU, time to open. The bounds are those of a release build with
 // room for a slow machine and for this one's being unoptimised; `--gtest_filter=ledger_cost*` prints what was measured.
 #include "store/ledger_books.hpp"
+#include "support/run_to_end.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -16,6 +14,8 @@
 
 namespace postferry::store {
 namespace {
+
+using support::run_to_end;
 
 namespace asio = boost::asio;
 using transfer::item_state;
@@ -35,13 +35,6 @@ double cpu_ms() {
     timespec t{};
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_nsec) / 1e6;
-}
-
-template <class T> T wait_for(task<T> work) {
-    asio::io_context context;
-    auto outcome = asio::co_spawn(context, std::move(work), asio::use_future);
-    context.run();
-    return outcome.get();
 }
 
 class ledger_cost : public testing::Test {
@@ -126,7 +119,7 @@ class ledger_growth : public ledger_cost, public testing::WithParamInterface<fil
                     }
             co_return result<void>{};
         };
-        const auto ok = wait_for(fill());
+        const auto ok = run_to_end(fill());
         EXPECT_TRUE(ok) << ok.error().message();
         ledger.reset();
         return octets();
@@ -149,8 +142,8 @@ INSTANTIATE_TEST_SUITE_P(fillings, ledger_growth, testing::ValuesIn(fillings),
 
 TEST_F(ledger_cost, recording_5000_messages_in_100_batches) {
     auto ledger = open();
-    ASSERT_TRUE(wait_for(ledger->open_mailbox("a", "b")));
-    ASSERT_TRUE(wait_for(ledger->begin_folder(1, "INBOX", "INBOX", 1, 1, 1)));
+    ASSERT_TRUE(run_to_end(ledger->open_mailbox("a", "b")));
+    ASSERT_TRUE(run_to_end(ledger->begin_folder(1, "INBOX", "INBOX", 1, 1, 1)));
     std::vector<std::vector<ledger_row>> batches;
     for (std::uint32_t uid = 1; uid < 5000; uid += 50) batches.push_back(batch(uid, 50));
     const auto copy = [&]() -> task<result<void>> {
@@ -161,7 +154,7 @@ TEST_F(ledger_cost, recording_5000_messages_in_100_batches) {
         co_return result<void>{};
     };
     const double start = cpu_ms();
-    ASSERT_TRUE(wait_for(copy()));
+    ASSERT_TRUE(run_to_end(copy()));
     const double spent = cpu_ms() - start;
     note(fmt::format("{:.1f} ms of CPU", spent));
     EXPECT_LE(spent, 30 * patience);
@@ -170,19 +163,19 @@ TEST_F(ledger_cost, recording_5000_messages_in_100_batches) {
 TEST_F(ledger_cost, opening_and_reading_200000_messages) {
     {
         auto ledger = open();
-        ASSERT_TRUE(wait_for(ledger->open_mailbox("a", "b")));
-        ASSERT_TRUE(wait_for(ledger->begin_folder(1, "INBOX", "INBOX", 1, 1, 1)));
+        ASSERT_TRUE(run_to_end(ledger->open_mailbox("a", "b")));
+        ASSERT_TRUE(run_to_end(ledger->begin_folder(1, "INBOX", "INBOX", 1, 1, 1)));
         for (std::uint32_t uid = 1; uid < 200'000; uid += 1000)
-            ASSERT_TRUE(wait_for(ledger->record(1, batch(uid, 1000), {})));
+            ASSERT_TRUE(run_to_end(ledger->record(1, batch(uid, 1000), {})));
     }
     // CPU throughout: on a busy machine the clock measures the others.
     const double start = cpu_ms();
     auto ledger = open();
     const double opening = cpu_ms() - start;
-    ASSERT_TRUE(wait_for(ledger->open_mailbox("a", "b")));
+    ASSERT_TRUE(run_to_end(ledger->open_mailbox("a", "b")));
 
     const double asked = cpu_ms();
-    auto rows = wait_for(ledger->rows(1));
+    auto rows = run_to_end(ledger->rows(1));
     const double reading = cpu_ms() - asked;
     ASSERT_EQ(rows.value().size(), 200'000U);
     EXPECT_EQ(rows->capacity(), rows->size()) << "16 octets a row, none to spare";

@@ -5,10 +5,8 @@
 #include "store/ledger_schema.hpp"
 #include "support/memory_names.hpp"
 #include "support/postgres_server.hpp"
+#include "support/run_to_end.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -18,12 +16,7 @@
 namespace postferry::store {
 namespace {
 
-template <class T> T wait_for(task<T> work) {
-    boost::asio::io_context context;
-    auto outcome = boost::asio::co_spawn(context, std::move(work), boost::asio::use_future);
-    context.run();
-    return outcome.get();
-}
+using support::run_to_end;
 
 constexpr const char* alice = "pop3s://alice@old";
 constexpr const char* new_alice = "imaps://alice@new";
@@ -51,11 +44,11 @@ class ledger_place : public testing::Test {
         return opened ? std::move(*opened) : nullptr;
     }
     static std::string page_of(name_book& book, std::string folder = "INBOX") {
-        auto page = wait_for(book.open(alice, std::move(folder)));
+        auto page = run_to_end(book.open(alice, std::move(folder)));
         return page ? text_of(*page) : page.error().message();
     }
     static std::string add(name_book& book, std::vector<std::string> names, std::string folder = "INBOX") {
-        auto given = wait_for(book.add(alice, std::move(folder), std::move(names)));
+        auto given = run_to_end(book.add(alice, std::move(folder), std::move(names)));
         return given ? text_of(*given) : given.error().message();
     }
 
@@ -82,11 +75,11 @@ using kinds = testing::Types<in_memory, in_ledger<sql::dialect::sqlite>, in_ledg
 TYPED_TEST_SUITE(names, kinds);
 
 TYPED_TEST(names, an_unknown_folder_is_empty_and_gets_a_uid_validity_for_good) {
-    const auto first = wait_for(this->book_->open(alice, "INBOX"));
+    const auto first = run_to_end(this->book_->open(alice, "INBOX"));
     ASSERT_TRUE(first);
     EXPECT_NE(first->uid_validity, 0U);
     EXPECT_EQ(text_of(*first), "1:");
-    EXPECT_EQ(wait_for(this->book_->open(alice, "INBOX"))->uid_validity, first->uid_validity);
+    EXPECT_EQ(run_to_end(this->book_->open(alice, "INBOX"))->uid_validity, first->uid_validity);
 }
 
 TYPED_TEST(names, numbers_follow_the_names_and_equal_names_are_different_messages) {
@@ -100,7 +93,7 @@ TYPED_TEST(names, numbers_follow_the_names_and_equal_names_are_different_message
 TYPED_TEST(names, a_number_is_never_given_again) {
     this->page_of(*this->book_);
     this->add(*this->book_, {"a", "b"});
-    ASSERT_TRUE(wait_for(this->book_->remove(alice, "INBOX", {2, 1, 77})));
+    ASSERT_TRUE(run_to_end(this->book_->remove(alice, "INBOX", {2, 1, 77})));
     EXPECT_EQ(this->page_of(*this->book_), "3:");
     EXPECT_EQ(this->add(*this->book_, {"b"}), "3=b");
 }
@@ -110,13 +103,13 @@ TYPED_TEST(names, folders_and_places_count_by_themselves) {
     this->page_of(*this->book_, "Sent");
     EXPECT_EQ(this->add(*this->book_, {"a"}, "INBOX"), "1=a");
     EXPECT_EQ(this->add(*this->book_, {"x", "y"}, "Sent"), "1=x 2=y");
-    EXPECT_EQ(text_of(*wait_for(this->book_->open("maildir:/other", "INBOX"))), "1:");
+    EXPECT_EQ(text_of(*run_to_end(this->book_->open("maildir:/other", "INBOX"))), "1:");
     EXPECT_EQ(this->page_of(*this->book_), "2: 1=a");
 }
 
 TYPED_TEST(names, a_name_that_is_too_long_is_refused_with_all_that_came_with_it) {
     this->page_of(*this->book_);
-    EXPECT_FALSE(wait_for(this->book_->add(alice, "INBOX", {"a", std::string(256, 'x')})));
+    EXPECT_FALSE(run_to_end(this->book_->add(alice, "INBOX", {"a", std::string(256, 'x')})));
     EXPECT_EQ(this->page_of(*this->book_), "1:");
     EXPECT_EQ(this->add(*this->book_, {std::string(255, 'x')}), "1=" + std::string(255, 'x'));
 }
@@ -137,13 +130,13 @@ TEST_P(names_in_ledger, they_are_there_in_the_next_run) {
     {
         const auto ledger = open();
         const auto book = ledger->names(alice, new_alice);
-        uid_validity = wait_for(book->open(alice, "INBOX"))->uid_validity;
+        uid_validity = run_to_end(book->open(alice, "INBOX"))->uid_validity;
         add(*book, {"a", "b"});
-        ASSERT_TRUE(wait_for(book->remove(alice, "INBOX", {1})));
+        ASSERT_TRUE(run_to_end(book->remove(alice, "INBOX", {1})));
     }
     const auto ledger = open();
     const auto book = ledger->names(alice, new_alice);
-    EXPECT_EQ(wait_for(book->open(alice, "INBOX"))->uid_validity, uid_validity);
+    EXPECT_EQ(run_to_end(book->open(alice, "INBOX"))->uid_validity, uid_validity);
     EXPECT_EQ(page_of(*book), "3: 2=b");
 }
 
@@ -175,9 +168,9 @@ TEST_P(names_in_ledger, a_run_that_reads_only_gives_numbers_and_forgets_them) {
         const auto book = ledger->names(alice, new_alice);
         EXPECT_EQ(page_of(*book), "2: 1=a");
         EXPECT_EQ(add(*book, {"b", "c"}), "2=b 3=c");
-        ASSERT_TRUE(wait_for(book->remove(alice, "INBOX", {1})));
+        ASSERT_TRUE(run_to_end(book->remove(alice, "INBOX", {1})));
         EXPECT_EQ(page_of(*book), "4: 2=b 3=c") << "within the run they count";
-        EXPECT_NE(wait_for(book->open(alice, "Sent"))->uid_validity, 0U);
+        EXPECT_NE(run_to_end(book->open(alice, "Sent"))->uid_validity, 0U);
         EXPECT_EQ(add(*book, {"x"}, "Sent"), "1=x");
     }
     const auto ledger = open();
@@ -217,7 +210,7 @@ TEST_P(names_in_ledger, a_ledger_of_version_1_keeps_its_rows_and_learns_to_numbe
 
     const auto ledger = open();
     ASSERT_TRUE(ledger);
-    const auto rows = wait_for(ledger->rows(1));
+    const auto rows = run_to_end(ledger->rows(1));
     ASSERT_TRUE(rows);
     ASSERT_EQ(rows->size(), 1U);
     EXPECT_EQ(rows->front().source_uid, 5U);

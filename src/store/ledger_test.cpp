@@ -2,10 +2,8 @@
 #include "store/ledger_books.hpp"
 #include "support/memory_ledger.hpp"
 #include "support/postgres_server.hpp"
+#include "support/run_to_end.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -14,14 +12,9 @@
 namespace postferry::store {
 namespace {
 
-using transfer::item_state;
+using support::run_to_end;
 
-template <class T> T wait_for(task<T> work) {
-    boost::asio::io_context context;
-    auto outcome = boost::asio::co_spawn(context, std::move(work), boost::asio::use_future);
-    context.run();
-    return outcome.get();
-}
+using transfer::item_state;
 
 struct in_memory {
     static constexpr std::string_view no_folder = "the ledger has no folder 17";
@@ -44,7 +37,7 @@ template <class Place> class ledger : public testing::Test {
   protected:
     /// The value of a call that must succeed.
     template <class T> T must(task<result<T>> call) {
-        auto outcome = wait_for(std::move(call));
+        auto outcome = run_to_end(std::move(call));
         EXPECT_TRUE(outcome) << outcome.error().message();
         if constexpr (!std::is_void_v<T>) return outcome ? std::move(*outcome) : T{};
     }
@@ -103,7 +96,7 @@ failed_item reason_for(std::uint32_t uid, std::uint64_t octets, std::string reas
 
 TYPED_TEST(ledger, a_mailbox_is_its_two_keys_and_open_once) {
     auto& ledger = *this->ledger_;
-    auto twice = wait_for(ledger.open_mailbox("imaps://alice@old", "imaps://alice@new"));
+    auto twice = run_to_end(ledger.open_mailbox("imaps://alice@old", "imaps://alice@new"));
     ASSERT_FALSE(twice);
     EXPECT_EQ(twice.error().cls, retry_class::config);
     EXPECT_EQ(twice.error().what, "imaps://alice@old to imaps://alice@new is listed twice");
@@ -113,7 +106,7 @@ TYPED_TEST(ledger, a_mailbox_is_its_two_keys_and_open_once) {
     ledger.close_mailbox(this->mailbox_);
     ledger.close_mailbox(12345);
     EXPECT_EQ(this->must(ledger.open_mailbox("imaps://alice@old", "imaps://alice@new")), this->mailbox_);
-    EXPECT_FALSE(wait_for(ledger.open_mailbox("imaps://alice@old", "imaps://alice@new")));
+    EXPECT_FALSE(run_to_end(ledger.open_mailbox("imaps://alice@old", "imaps://alice@new")));
 }
 
 TYPED_TEST(ledger, a_new_folder_is_empty_and_unfinished) {
@@ -159,7 +152,7 @@ TYPED_TEST(ledger, finishing_stores_what_the_pass_saw) {
     EXPECT_FALSE(again.complete) << "open again";
     EXPECT_TRUE(again.subscribed);
     folder.id = 999;
-    EXPECT_FALSE(wait_for(ledger.finish_folder(folder)));
+    EXPECT_FALSE(run_to_end(ledger.finish_folder(folder)));
 }
 
 TYPED_TEST(ledger, rows_come_back_in_order_with_everything) {
@@ -319,11 +312,11 @@ TYPED_TEST(ledger, mailboxes_do_not_see_each_other) {
 
 TYPED_TEST(ledger, a_folder_that_is_not_there_is_an_error_for_writers) {
     auto& ledger = *this->ledger_;
-    for (auto outcome : {wait_for(ledger.record(17, {copied(1, 1)}, {})), wait_for(ledger.forget(17, {1}))}) {
+    for (auto outcome : {run_to_end(ledger.record(17, {copied(1, 1)}, {})), run_to_end(ledger.forget(17, {1}))}) {
         ASSERT_FALSE(outcome);
         EXPECT_EQ(outcome.error().what, TypeParam::no_folder);
     }
-    EXPECT_FALSE(wait_for(ledger.flag_set(17, "x")));
+    EXPECT_FALSE(run_to_end(ledger.flag_set(17, "x")));
     EXPECT_EQ(this->rows(17), "") << "and nothing was kept";
 }
 

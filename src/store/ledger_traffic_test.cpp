@@ -1,10 +1,8 @@
 // The traffic book in the ledger's file.
 #include "store/ledger_books.hpp"
 #include "support/postgres_server.hpp"
+#include "support/run_to_end.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -14,15 +12,10 @@
 namespace postferry::store {
 namespace {
 
+using support::run_to_end;
+
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-template <class T> T wait_for(task<T> work) {
-    boost::asio::io_context context;
-    auto outcome = boost::asio::co_spawn(context, std::move(work), boost::asio::use_future);
-    context.run();
-    return outcome.get();
-}
 
 class ledger_traffic_test : public testing::TestWithParam<sql::dialect> {
   protected:
@@ -33,12 +26,12 @@ class ledger_traffic_test : public testing::TestWithParam<sql::dialect> {
     }
     static std::vector<std::string> since(ledger_books& ledger, std::int64_t hour) {
         std::vector<std::string> out;
-        for (const net::traffic& t : wait_for(ledger.traffic_since(hour)).value())
+        for (const net::traffic& t : run_to_end(ledger.traffic_since(hour)).value())
             out.push_back(fmt::format("{} {} {} {}", t.place, t.sent ? "up" : "down", t.hour, t.octets));
         return out;
     }
     static void add(ledger_books& ledger, std::vector<net::traffic> more, std::int64_t first_hour = 0) {
-        EXPECT_TRUE(wait_for(ledger.add_traffic(std::move(more), first_hour)));
+        EXPECT_TRUE(run_to_end(ledger.add_traffic(std::move(more), first_hour)));
     }
 
     support::test_database place_{GetParam()};
