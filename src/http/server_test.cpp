@@ -34,6 +34,7 @@ task<reply> example(exchange& x) {
     const std::string first = path.empty() ? "" : path[0];
     if (first == "throw") throw std::runtime_error("the secret is hunter2");
     if (first == "split") co_return reply{.body = "{}", .fields = {{"Location", "/a\r\nSet-Cookie: x=y"}}};
+    if (first == "large") co_return reply{.body = std::string(8'000'000, 'x')};
     if (first == "echo") {
         auto body = co_await x.body(10);
         if (!body) co_return reply{.status = body.error().response_code == "413" ? 413U : 400U, .body = "no"};
@@ -133,6 +134,32 @@ TEST_F(http_server, serves_several_requests_on_one_connection) {
     EXPECT_THAT(got, HasSubstr("GET a "));
     EXPECT_THAT(got, HasSubstr("GET b "));
     EXPECT_THAT(got, EndsWith("GET c 127.0.0.1"));
+}
+
+// What is there of a head when its line is read decides nothing. The answer to the one before it tells that it has
+// been.
+TEST_F(http_server, takes_a_head_that_is_cut_anywhere) {
+    begin();
+    const std::string whole = get("/cut", "X-Field: value\r\n");
+    auto s = connect();
+    for (std::size_t cut = 1; cut < whole.size(); ++cut) {
+        for (const std::string& part : {get("/before", "") + whole.substr(0, cut), whole.substr(cut)}) {
+            asio::write(s, asio::buffer(part));
+            std::string got;
+            boost::system::error_code ec;
+            asio::read_until(s, asio::dynamic_buffer(got), "127.0.0.1", ec);
+            ASSERT_FALSE(ec) << "cut at " << cut << " of " << whole;
+            EXPECT_THAT(got, EndsWith(part.starts_with("GET /before") ? "GET before 127.0.0.1" : "GET cut 127.0.0.1"));
+        }
+    }
+}
+
+TEST_F(http_server, sends_a_body_that_is_larger_than_what_a_socket_takes) {
+    begin();
+    const std::string got = ask(get("/large"));
+    const std::size_t body = got.find("\r\n\r\n") + 4;
+    EXPECT_EQ(got.size() - body, 8'000'000U);
+    EXPECT_EQ(got.find_first_not_of('x', body), std::string::npos);
 }
 
 TEST_F(http_server, head_has_no_body) {
