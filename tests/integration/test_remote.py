@@ -302,7 +302,7 @@ class OnSqlite(RemoteCase):
     def test_ctrl_c_leaves_the_batch_at_work(self):
         self.service.config = self.service.write_config("slow.toml", **SLOWLY)
         self.service.serve()
-        (owner,) = self.begin(mailboxes=1, messages=60)
+        (owner,) = self.begin(mailboxes=1, messages=240)
         self.say("batch", "start", "spring-move")
         watch = subprocess.Popen(self.words("batch", "watch", "spring-move"), env=self.surroundings(), stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, text=True, cwd=self.folder, stdin=subprocess.DEVNULL)
@@ -318,7 +318,7 @@ class OnSqlite(RemoteCase):
     def test_a_service_that_is_killed_and_comes_back_is_waited_for(self):
         self.service.config = self.service.write_config("slow.toml", **SLOWLY)
         serve = self.service.serve()
-        (owner,) = self.begin(mailboxes=1, messages=60)
+        (owner,) = self.begin(mailboxes=1, messages=240)
         self.say("batch", "start", "spring-move")
         watch = subprocess.Popen(self.words("batch", "watch", "spring-move"), env=self.surroundings(), stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, text=True, cwd=self.folder, stdin=subprocess.DEVNULL)
