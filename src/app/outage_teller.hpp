@@ -24,7 +24,7 @@ class outage_teller {
         if (current && !since_ && !current->what.empty()) {
             since_ = current->since;
             return line{
-                .text = fmt::format("{} does not answer ({}). What is under way waits for it", store, current->what)};
+                .text = fmt::format("{} does not answer: {}. What is under way waits for it", store, current->what)};
         }
         if (current || !since_) return std::nullopt;
         const auto seconds = std::max<store::unix_ms>(now - *since_, 0) / 1000;

@@ -14,7 +14,7 @@ TEST(outage_teller, tells_of_the_beginning_and_of_the_end_once_each) {
     EXPECT_EQ(look({}, 1'000), "");
     EXPECT_EQ(look(store::outage{.since = 1'500, .what = ""}, 2'000), "") << "the reason is not known yet";
     const store::outage known{.since = 1'500, .what = "the server is gone"};
-    EXPECT_EQ(look(known, 3'000), "store x does not answer (the server is gone). What is under way waits for it");
+    EXPECT_EQ(look(known, 3'000), "store x does not answer: the server is gone. What is under way waits for it");
     EXPECT_EQ(look(known, 4'000), "");
     EXPECT_EQ(look({}, 43'600), "over: store x answers again, after 42 s");
     EXPECT_EQ(look({}, 44'000), "");

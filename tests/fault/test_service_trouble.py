@@ -79,7 +79,7 @@ class Trouble(ServiceCase):
         self.go_on(batch)
         for one in self.service.processes.values():
             said = one.said()
-            begun, over = (said.count(words) for words in (" does not answer (", " answers again, after "))
+            begun, over = (said.count(words) for words in (" does not answer: ", " answers again, after "))
             self.assertEqual(begun, over, said)
             self.assertLessEqual(begun, 1, said)
             if OUTAGE >= 12:  # whatever waits for a read has given up by then
