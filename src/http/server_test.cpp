@@ -57,6 +57,13 @@ task<reply> example(exchange& x) {
                                                              co_await t.async_wait(asio::use_awaitable);
                                                          }
                                                      })};
+    if (first == "pause")
+        co_return reply{.body = body_maker([](body_sink& out) -> task<> {
+                            co_await out.write("before ");
+                            asio::steady_timer t(co_await asio::this_coro::executor, std::chrono::milliseconds(600));
+                            co_await t.async_wait(asio::use_awaitable);
+                            co_await out.write("and after");
+                        })};
     if (first == "half")
         co_return reply{.body = body_maker([](body_sink& out) -> task<> {
                             co_await out.write("half");
@@ -245,6 +252,13 @@ TEST_F(http_server, makes_bodies_in_pieces) {
     EXPECT_THAT(old, EndsWith("\r\n\r\n123"));
     EXPECT_THAT(old, Not(HasSubstr("chunked")));
     EXPECT_THAT(ask(get("/half")), EndsWith("4\r\nhalf\r\n")); // no last chunk: it is not whole
+}
+
+TEST_F(http_server, lets_a_stream_have_nothing_to_say) {
+    server_options options;
+    options.limits.stall = std::chrono::milliseconds(300);
+    begin(options);
+    EXPECT_THAT(ask(get("/pause")), HasSubstr("and after"));
 }
 
 TEST_F(http_server, tells_nothing_of_what_went_wrong_inside) {

@@ -141,9 +141,28 @@ template <class Stream> task<bool> session<Stream>::handshake() {
     if constexpr (std::is_same_v<Stream, tls_stream>) {
         allow(shared_->limits.head);
         const auto [ec] = co_await stream_.async_handshake(asio::ssl::stream_base::server, token);
+        allow_anything();
         co_return !ec;
     }
     co_return true;
+}
+
+template <class Stream> void session<Stream>::allow_until(clock::time_point end) {
+    until_ = end;
+    if (end < alarm_at_) watch();
+}
+
+/// At `until_` as it is now; when it is later by then, once more. On the strand, as whatever it closes.
+template <class Stream> void session<Stream>::watch() {
+    alarm_at_ = until_;
+    if (until_ == clock::time_point::max()) return;
+    alarm_.expires_at(until_);
+    alarm_.async_wait([weak = this->weak_from_this()](const beast::error_code& ec) {
+        const auto self = weak.lock();
+        if (ec || !self) return;
+        if (self->until_ > clock::now()) return self->watch();
+        self->abort();
+    });
 }
 
 template <class Stream> task<> session<Stream>::run() {
@@ -177,6 +196,7 @@ template <class Stream> task<bool> session<Stream>::read_head() {
         waiting_ = true;
         const auto [ec, n] = co_await stream_.async_read_some(buffer_.prepare(4'096), token);
         waiting_ = false;
+        allow_anything();
         if (ec || !keep_) co_return false;
         buffer_.commit(n);
     }
@@ -188,6 +208,7 @@ template <class Stream> task<bool> session<Stream>::read_head() {
     if (ec == wire::error::need_more) {
         allow(shared_->limits.head);
         ec = std::get<0>(co_await wire::async_read_header(stream_, buffer_, *parser_, token));
+        allow_anything();
     }
     if (!ec) co_return true;
     keep_ = false;
@@ -254,7 +275,6 @@ template <class Stream> task<> session<Stream>::serve_one() {
         raw_path_ = raw_path_.substr(0, 200);
         keep_ = false;
     }
-    lowest().expires_never(); // the handler's deadlines are its own
     reply answered = refused != 0
                          ? problem(refused, refused == 501 ? "This method is not known" : "The URL is not valid")
                          : co_await answer();
@@ -326,6 +346,7 @@ template <class Stream> task<result<std::string_view>> session<Stream>::some_bod
         if (left <= std::chrono::milliseconds::zero()) co_return gone();
         allow(std::min(l.stall, left));
         auto [ec, n] = co_await beast::http::async_read_some(stream_, buffer_, *parser_, token);
+        allow_anything();
         if (ec && ec != beast::http::error::need_buffer) co_return gone();
         const std::size_t got = chunk_.size() - body.size;
         body_octets_ += got;
@@ -344,7 +365,6 @@ template <class Stream> task<result<std::string>> session<Stream>::body(std::siz
         if (all.size() + some->size() > most) co_return too_large(most);
         all += *some;
     }
-    lowest().expires_never();
     co_return all;
 }
 
@@ -362,7 +382,6 @@ task<result<std::uint64_t>> session<Stream>::body_to_file(std::filesystem::path 
         if (all > most) co_return too_large(most);
         if (!out.write(*some)) co_return local_trouble(file);
     }
-    lowest().expires_never();
     out.keep();
     co_return all;
 }
@@ -375,6 +394,7 @@ template <class Stream> task<bool> session<Stream>::send_octets(std::string_view
     };
     const std::array both{asio::buffer(octets), asio::buffer(more_octets)};
     const auto [ec, n] = co_await asio::async_write(stream_, both, all, token);
+    allow_anything();
     if (ec) keep_ = false;
     co_return !ec;
 }

@@ -5,6 +5,7 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/address_v6.hpp>
 #include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
@@ -20,7 +21,7 @@ namespace postferry::http::detail {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 
-/// TCP and local sockets alike; its timer bounds every read and write.
+/// TCP and local sockets alike.
 using plain_stream = beast::basic_stream<asio::generic::stream_protocol>;
 using tls_stream = asio::ssl::stream<plain_stream>;
 
@@ -60,11 +61,15 @@ class session_base {
     executor strand_;
 };
 
-template <class Stream> class session final : public session_base, private exchange, private body_sink {
+template <class Stream>
+class session final : public session_base,
+                      public std::enable_shared_from_this<session<Stream>>,
+                      private exchange,
+                      private body_sink {
   public:
-    session(executor strand, std::shared_ptr<shared_state> shared, Stream stream, peer from)
-        : session_base(std::move(strand)), shared_(std::move(shared)), stream_(std::move(stream)),
-          from_(std::move(from)) {}
+    session(executor ex, std::shared_ptr<shared_state> shared, Stream stream, peer from)
+        : session_base(std::move(ex)), shared_(std::move(shared)), stream_(std::move(stream)), from_(std::move(from)),
+          alarm_(strand()) {}
 
     task<> run() override;
     void stop() override;
@@ -101,7 +106,14 @@ template <class Stream> class session final : public session_base, private excha
     task<bool> drain();
     task<> close();
     [[nodiscard]] plain_stream& lowest() noexcept { return beast::get_lowest_layer(stream_); }
-    void allow(std::chrono::milliseconds time) { lowest().expires_after(time); }
+    using clock = std::chrono::steady_clock;
+    /// From now on the line may take that long; then it is closed. The stream's own timer would be set and taken back
+    /// for every read and write, each time through the queue of all threads; this one looks when it may be over.
+    void allow(std::chrono::milliseconds time) { allow_until(clock::now() + time); }
+    /// What is not the line's own time, a handler's above all, has its own deadlines.
+    void allow_anything() { allow_until(clock::time_point::max()); }
+    void allow_until(clock::time_point end);
+    void watch();
 
     std::shared_ptr<shared_state> shared_;
     Stream stream_;
@@ -120,6 +132,8 @@ template <class Stream> class session final : public session_base, private excha
     std::chrono::steady_clock::time_point body_since_{};
     std::uint64_t body_octets_ = 0;
     bool chunked_ = false; ///< of the reply that is being made
+    asio::steady_timer alarm_;
+    clock::time_point until_ = clock::time_point::max(), alarm_at_ = clock::time_point::max();
 };
 
 extern template class session<plain_stream>;
