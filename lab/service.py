@@ -203,13 +203,17 @@ class Service:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where `serve` listens, from what it has said."""
-        for line in reversed(self.processes["serve"].said().splitlines()):
-            _, found, after = line.partition("listening on ")
-            if found:
-                host, _, port = after.split(",")[0].rpartition(":")
-                return host, int(port)
-        raise RuntimeError("postferry serve does not say where it listens")
+        """Where `serve` listens, from what it has said; it answers a moment before it says so."""
+        serve, end = self.processes["serve"], time.monotonic() + 60
+        while True:
+            for line in reversed(serve.said().splitlines()):
+                _, found, after = line.partition("listening on ")
+                if found:
+                    host, _, port = after.split(",")[0].rpartition(":")
+                    return host, int(port)
+            if not serve.alive or time.monotonic() > end:
+                raise RuntimeError("postferry serve does not say where it listens")
+            time.sleep(0.02)
 
     def call(self, method: str, path: str, body=None, **options):
         """What it answered; Refused when that is no success."""
