@@ -43,16 +43,23 @@ task<found> search(std::shared_ptr<pass_assembly> made, executor strand, message
 
 task<found> search_recipients(std::shared_ptr<pass_assembly> made, executor strand, message::recipient_wish wish,
                               std::stop_token stop) {
-    // What the token says on whatever thread reaches the search on its strand.
-    const auto cancel = std::make_shared<boost::asio::cancellation_signal>();
-    const std::stop_callback stopper(stop, [strand, cancel] {
-        boost::asio::post(strand, [cancel] { cancel->emit(boost::asio::cancellation_type::terminal); });
+    struct at_work {
+        boost::asio::cancellation_signal cancel;
+        bool over = false;
+    };
+    // What the token says on whatever thread reaches the search on its strand, unless it comes too late.
+    const auto work = std::make_shared<at_work>();
+    const std::stop_callback stopper(stop, [strand, work] {
+        boost::asio::post(strand, [work] {
+            if (!work->over) work->cancel.emit(boost::asio::cancellation_type::terminal);
+        });
     });
     auto done = net::with_deadline(search(std::move(made), strand, std::move(wish)), deadline::in(longest),
                                    phase::fetch, "The search took longer than ten minutes");
     auto [thrown, value] = co_await boost::asio::co_spawn(
         strand, std::move(done),
-        boost::asio::bind_cancellation_slot(cancel->slot(), boost::asio::as_tuple(boost::asio::use_awaitable)));
+        boost::asio::bind_cancellation_slot(work->cancel.slot(), boost::asio::as_tuple(boost::asio::use_awaitable)));
+    work->over = true;
     if (stop.stop_requested()) co_return fail(retry_class::cancelled, phase::fetch, "Stopped on request");
     if (thrown) std::rethrow_exception(thrown);
     co_return std::move(value);
