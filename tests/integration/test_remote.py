@@ -299,15 +299,21 @@ class OnSqlite(RemoteCase):
         self.wrong("batch", "start", says=("batch start needs BATCH", "postferry batch start --help"))
         self.wrong("bacth", "start", says=("batch",))
 
-    def test_ctrl_c_leaves_the_batch_at_work(self):
-        self.service.config = self.service.write_config("slow.toml", **SLOWLY)
-        self.service.serve()
-        (owner,) = self.begin(mailboxes=1, messages=240)
+    def watch_it_copy(self) -> subprocess.Popen:
+        """Starts the batch, and `batch watch`, which may come too late to be told that copying begins."""
         self.say("batch", "start", "spring-move")
         watch = subprocess.Popen(self.words("batch", "watch", "spring-move"), env=self.surroundings(), stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, text=True, cwd=self.folder, stdin=subprocess.DEVNULL)
         self.addCleanup(watch.kill)
-        self.assertIn("copying", self.read_until(watch, "copying"))
+        self.assertTrue(self.until(lambda: self.heeds(watch, signal.SIGINT)))
+        self.assertTrue(self.until(lambda: self.one("batch", "status", "spring-move")["mailbox_states"] == {"copying": 1}))
+        return watch
+
+    def test_ctrl_c_leaves_the_batch_at_work(self):
+        self.service.config = self.service.write_config("slow.toml", **SLOWLY)
+        self.service.serve()
+        (owner,) = self.begin(mailboxes=1, messages=240)
+        watch = self.watch_it_copy()
         watch.send_signal(signal.SIGINT)
         _, said = watch.communicate(timeout=120)
         self.assertEqual(watch.returncode, 130, said)
@@ -319,11 +325,7 @@ class OnSqlite(RemoteCase):
         self.service.config = self.service.write_config("slow.toml", **SLOWLY)
         serve = self.service.serve()
         (owner,) = self.begin(mailboxes=1, messages=240)
-        self.say("batch", "start", "spring-move")
-        watch = subprocess.Popen(self.words("batch", "watch", "spring-move"), env=self.surroundings(), stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE, text=True, cwd=self.folder, stdin=subprocess.DEVNULL)
-        self.addCleanup(watch.kill)
-        self.assertIn("copying", self.read_until(watch, "copying"))
+        watch = self.watch_it_copy()
         serve.kill()
         self.assertIn("waiting for it", watch.stderr.readline())
         self.service.serve()
@@ -346,14 +348,6 @@ class OnSqlite(RemoteCase):
         self.say("batch", "create", "three")
         self.say("batch", "create", "four")
         self.assertEqual(follow.wait(120), 0)  # nobody reads it any more
-
-    def read_until(self, process: subprocess.Popen, word: str) -> str:
-        text = ""
-        for line in process.stdout:
-            text += line
-            if word in line:
-                break
-        return text
 
     def test_a_terminal_shows_it_live(self):
         self.service.serve()
