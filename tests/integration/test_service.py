@@ -14,7 +14,7 @@ from lab.postgres import Postgres, Unavailable  # noqa: E402
 from lab.service import LEASE, Service  # noqa: E402
 
 MAILBOXES = 6
-SLOWLY = {"limits": {"limit_messages": 30}}  # a second, of each server
+SLOWLY = {"limits": {"limit_messages": 15}}  # a second, of each server
 
 
 def setUpModule():
@@ -283,7 +283,7 @@ class OnPostgresql(OnSqlite):
         service.worker("w2", "--jobs", "3")
         self.assertTrue(self.until(lambda: len({one["name"] for one in service.items("/workers") if one["state"] == "running"}) >= 2))
         first.kill()
-        self.wait_for(service, batch, "synced", 90)
+        self.wait_for(service, batch, "synced", 300)
         self.assert_all_the_same()
 
     def test_a_worker_that_wakes_up_late_writes_nothing(self):
@@ -294,7 +294,7 @@ class OnPostgresql(OnSqlite):
         self.wait_until_half_way()
         sleeper.freeze()
         service.worker("w2", "--jobs", str(MAILBOXES))
-        self.wait_for(service, batch, "synced", LEASE + 60)
+        self.wait_for(service, batch, "synced", LEASE + 240)
         self.assert_all_the_same()
         before = [self.content(self.new, owner).folders for owner in self.owners]
         sleeper.thaw()

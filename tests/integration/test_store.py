@@ -47,7 +47,7 @@ class Files(StoreCase):
         self.assert_same()
 
     def test_a_backup_is_made_beside_a_run_and_a_restore_is_refused(self):
-        self.fill(self.old, folder("INBOX", mails(80)))
+        self.fill(self.old, folder("INBOX", mails(300)))
         run = self.start("copy", self.url(self.old, self.user), self.url(self.new, self.user), "--limit-messages", "10")
         self.assertTrue(self.until(lambda: self.state.exists() and self.state.with_name("state.db.lock").exists()))
         self.assertTrue(self.until(lambda: len(self.content(self.new).folders) > 0))
