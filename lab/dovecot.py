@@ -113,7 +113,7 @@ class Dovecot:
         _replace(self.folder / "server.json", json.dumps(self.describe(), indent=2) + "\n")
 
     def _write_configuration(self) -> None:
-        addresses = (self.host, "::1") if self.host == HOST and _has_ipv6() else (self.host,)
+        addresses = (self.host, "::1") if self.host == HOST and has_ipv6() else (self.host,)
         self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port, self.lmtp_port = _free_ports(5, addresses)
         self.conf.write_text(configuration(self.options, Places(
             self.folder, self._run, self.imap_port, self.imaps_port, addresses, self._certificate, self._key,
@@ -310,7 +310,7 @@ def _let_mail_user_in(folder: pathlib.Path) -> None:
             raise RuntimeError(f"{place} is closed to other users, so Dovecot's mail processes cannot reach {folder}")
 
 
-def _has_ipv6() -> bool:
+def has_ipv6() -> bool:
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))
