@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from lab import corpus, digest, memory, samples  # noqa: E402
-from lab.dovecot import Dovecot, start_pair, stop_folder  # noqa: E402
+from lab.dovecot import Dovecot, group_lives, start_pair, stop_folder  # noqa: E402
 from lab.imap_client import Append, Imap, ImapError, connect, decode_name, encode_name, parse  # noqa: E402
 from lab.proxy import LineProxy  # noqa: E402
 
@@ -285,7 +285,7 @@ class OptionsTest(unittest.TestCase):
             group = int(owner.stdout.readline())
             os.killpg(group, 0)
             owner.send_signal(signal.SIGKILL)
-        self.assertTrue(eventually(lambda: not running(group)))
+        self.assertTrue(eventually(lambda: not group_lives(group)))
 
     def test_the_command_line_starts_and_stops(self):
         folder = tempfile.mkdtemp(prefix="pf-lab-test-", dir=TEMPORARY)
@@ -305,18 +305,6 @@ class NamesTest(unittest.TestCase):
         self.assertEqual(encode_name("R&D 📬"), b"R&-D &2D3c7A-")
         for name in ("Été", "日本語/メール", "R&D", "&", "📬 Post", "plain"):
             self.assertEqual(decode_name(encode_name(name)), name)
-
-
-def running(group):
-    """But for those that have ended and that nobody asks about: the first process of a container may leave them lying."""
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
-        except (OSError, ValueError):
-            continue
-        if int(its_group) == group and state != "Z":
-            return True
-    return False
 
 
 if __name__ == "__main__":
