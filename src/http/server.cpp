@@ -35,20 +35,28 @@ std::unexpected<error> bad_address(std::string_view text, std::string_view why) 
                 "Write ADDRESS:PORT, [ADDRESS]:PORT or *:PORT, with an address of this machine and a free port");
 }
 
-result<std::vector<tcp::endpoint>> endpoints_of(std::string_view text) {
+/// Every address of this machine: IPv6's socket takes IPv4 as well, where the kernel knows IPv6 at all.
+tcp::endpoint anywhere(const asio::any_io_executor& ex, std::uint16_t port) {
+    tcp::acceptor probe(ex);
+    error_code no_ipv6;
+    probe.open(tcp::v6(), no_ipv6);
+    return {no_ipv6 ? tcp::v4() : tcp::v6(), port};
+}
+
+result<tcp::endpoint> endpoint_of(const asio::any_io_executor& ex, std::string_view text) {
     const std::size_t colon = text.rfind(':');
     if (colon == std::string_view::npos) return bad_address(text, "it names no port");
     const auto port = parse_u32(text.substr(colon + 1));
     if (!port || *port > 65'535) return bad_address(text, "its port is no number from 0 to 65535");
     std::string host(text.substr(0, colon));
     const auto number = static_cast<std::uint16_t>(*port);
-    if (host == "*") return std::vector{tcp::endpoint(tcp::v6(), number)}; // takes IPv4 as well
+    if (host == "*") return anywhere(ex, number);
     if (host == "localhost") host = "127.0.0.1";
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     error_code ec;
     const auto address = asio::ip::make_address(host, ec);
     if (ec) return bad_address(text, "it begins with no IP address");
-    return std::vector{tcp::endpoint(address, number)};
+    return tcp::endpoint(address, number);
 }
 
 std::string text_of(const tcp::endpoint& e) {
@@ -145,20 +153,18 @@ class listening_server final : public server {
 
   private:
     result<void> open_tcp(const std::string& text) {
-        auto where = endpoints_of(text);
-        if (!where) return std::unexpected(std::move(where.error()));
-        for (const tcp::endpoint& e : *where) {
-            tcp::acceptor acceptor(strand_);
-            error_code ec;
-            acceptor.open(e.protocol(), ec);
-            if (!ec) acceptor.set_option(asio::socket_base::reuse_address(true), ec);
-            if (!ec && e.address().is_v6() && e.address().is_unspecified())
-                acceptor.set_option(asio::ip::v6_only(false), ec);
-            if (!ec) acceptor.bind(e, ec);
-            if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
-            if (ec) return bad_address(text, ec.message());
-            tcp_.push_back(std::move(acceptor));
-        }
+        auto e = endpoint_of(strand_, text);
+        if (!e) return std::unexpected(std::move(e.error()));
+        tcp::acceptor acceptor(strand_);
+        error_code ec;
+        acceptor.open(e->protocol(), ec);
+        if (!ec) acceptor.set_option(asio::socket_base::reuse_address(true), ec);
+        if (!ec && e->address().is_v6() && e->address().is_unspecified())
+            acceptor.set_option(asio::ip::v6_only(false), ec);
+        if (!ec) acceptor.bind(*e, ec);
+        if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
+        if (ec) return bad_address(text, ec.message());
+        tcp_.push_back(std::move(acceptor));
         return {};
     }
 

@@ -353,6 +353,11 @@ TEST_F(http_server, stops_streams_and_idle_lines) {
     EXPECT_EQ(server_->connections(), 0U);
 }
 
+TEST_F(http_server, listens_everywhere_by_ipv4_too) {
+    begin({.listen = {"*:0"}});
+    EXPECT_THAT(ask(get("/a")), HasSubstr("GET a"));
+}
+
 TEST_F(http_server, says_why_it_cannot_listen) {
     const auto why = [&](server_options o) {
         auto made = server::listen(io_.get_executor(), std::move(o), example);
