@@ -76,8 +76,7 @@ class ImapToLmtp(LmtpCase):
         self.assertEqual(sum(self.subjects(self.new, "INBOX").values()), run.messages["copied"], run)
         self.new.set_quota(self.user, 10_000_000)
         # Dovecot looks at its file of users at most once a second.
-        self.until(lambda: "10000" in self.new.doveadm("quota", "get", "-u", self.user, check=False) or
-                   "9765" in self.new.doveadm("quota", "get", "-u", self.user, check=False))
+        self.assertTrue(self.until(lambda: "=10000000" in self.new.doveadm("user", "-f", "quota_rule", self.user, check=False)))
         run = self.deliver()
         self.assertEqual((run.messages["residual"], run.messages["failed"]), (0, 0), run)
         self.assertEqual(set(self.subjects(self.new, "INBOX").values()), {1})
