@@ -115,9 +115,14 @@ class selection {
     result<bool> each_of_page(sql::connection& db, const paging& p, std::string_view key, Read read) {
         const auto limit = static_cast<std::size_t>(std::clamp(p.limit, 1, paging::max_limit));
         if (p.after > 0) where(fmt::format("{} {}", key, p.newest_first ? "<" : ">"), p.after);
-        values_.emplace_back(static_cast<std::int64_t>(limit + 1));
-        fmt::format_to(std::back_inserter(sql_), " ORDER BY {}{} LIMIT ${}", key, p.newest_first ? " DESC" : "",
-                       values_.size());
+        fmt::format_to(std::back_inserter(sql_), " ORDER BY {}{} LIMIT ", key, p.newest_first ? " DESC" : "");
+        if (p.limit == paging{}.limit) {
+            // The usual page has a text of its own: with a number to come PostgreSQL plans it anew each time.
+            fmt::format_to(std::back_inserter(sql_), "{}", limit + 1);
+        } else {
+            values_.emplace_back(static_cast<std::int64_t>(limit + 1));
+            fmt::format_to(std::back_inserter(sql_), "${}", values_.size());
+        }
         auto q = db.prepare(sql_);
         if (!q) return pass_on(q);
         q->expect_few();
