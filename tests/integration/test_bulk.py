@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import *  # noqa: E402,F403
 from lab.imap_client import Imap  # noqa: E402
 from lab import roots  # noqa: E402
-from lab.postgres import Postgres, Unavailable  # noqa: E402
+import on_postgresql  # noqa: E402
 from lab.service import Refused, Service  # noqa: E402
 from test_provisioning import TABLES, PostfixAdmin, logs_in  # noqa: E402
 
@@ -160,21 +160,8 @@ class OnSqlite(Directory, Case):
         self.assertTrue(logs_in(self.dovecot, "anna@frozen.example", PASSWORD))
 
 
-class OnPostgresql(OnSqlite):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        try:
-            cls.postgres = Postgres()
-        except Unavailable as why:
-            raise unittest.SkipTest(str(why)) from why
-        cls.addClassCleanup(cls.postgres.close)
-
-    def setUp(self):
-        database = f"pf_{self._testMethodName}"[:63]
-        self.postgres.sql(f"CREATE DATABASE {database}")
-        self.store_url = self.postgres.url(database)
-        super().setUp()
+class OnPostgresql(on_postgresql.OnPostgresql, OnSqlite):
+    pass
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from support import *  # noqa: E402,F403
 from test_service import MAILBOXES, ServiceCase  # noqa: E402
-from lab.postgres import Postgres, Unavailable  # noqa: E402
+import on_postgresql  # noqa: E402
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 STALE = "what it was before"
@@ -135,21 +135,8 @@ class OnSqlite(Links, ServiceCase):
     pass
 
 
-class OnPostgresql(Links, ServiceCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        try:
-            cls.database = Postgres()
-        except Unavailable as why:
-            raise unittest.SkipTest(str(why)) from why
-        cls.addClassCleanup(cls.database.close)
-
-    def setUp(self):
-        super().setUp()
-        name = f"links_{self._testMethodName}"
-        self.database.sql(f"CREATE DATABASE {name}")
-        self.store_url = self.database.url(name)
+class OnPostgresql(on_postgresql.OnPostgresql, Links, ServiceCase):
+    pass
 
 
 del ServiceCase  # a base: not to be collected here

@@ -9,7 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import *  # noqa: E402,F403
 from support import adds_up  # noqa: E402
 from test_terminal import Terminal  # noqa: E402
-from lab.postgres import Postgres, Unavailable  # noqa: E402
+import on_postgresql  # noqa: E402
 from lab.service import Service  # noqa: E402
 
 ACCOUNT = "an-account-of-ours"
@@ -371,22 +371,7 @@ class OnSqlite(RemoteCase):
         self.assertEqual(self.service.over_tcp("POST", "/session", {"name": "anna", "password": ACCOUNT}).status, 201)
 
 
-class OnPostgresql(RemoteCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        try:
-            cls.postgres = Postgres()
-        except Unavailable as why:
-            raise unittest.SkipTest(str(why)) from None
-        cls.addClassCleanup(cls.postgres.close)
-
-    def setUp(self):
-        database = f"pf_remote_{self._testMethodName[:40]}"
-        self.postgres.sql(f"CREATE DATABASE {database}")
-        self.store_url = self.postgres.url(database)
-        super().setUp()
-
+class OnPostgresql(on_postgresql.OnPostgresql, RemoteCase):
     test_the_first_owner_is_made_before_there_is_a_service = OnSqlite.test_the_first_owner_is_made_before_there_is_a_service
     test_a_batch_from_its_making_to_its_archive = OnSqlite.test_a_batch_from_its_making_to_its_archive
     test_a_password_that_is_refused_is_given_anew = OnSqlite.test_a_password_that_is_refused_is_given_anew

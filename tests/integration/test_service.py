@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from support import *  # noqa: E402,F403
 from support import adds_up  # noqa: E402
-from lab.postgres import Postgres, Unavailable  # noqa: E402
+import on_postgresql  # noqa: E402
 from lab.service import LEASE, Service  # noqa: E402
 
 MAILBOXES = 6
@@ -258,21 +258,8 @@ class OnSqlite(ServiceCase):
         self.assertIn("postgresql://", worker.said())
 
 
-class OnPostgresql(OnSqlite):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        try:
-            cls.postgres = Postgres(fsync=True)
-        except Unavailable as why:
-            raise unittest.SkipTest(str(why)) from why
-        cls.addClassCleanup(cls.postgres.close)
-
-    def setUp(self):
-        super().setUp()
-        database = f"pf_{self.user}"
-        self.postgres.sql(f"CREATE DATABASE {database}")
-        self.store_url = self.postgres.url(database)
+class OnPostgresql(on_postgresql.OnPostgresql, OnSqlite):
+    postgres_options = {"fsync": True}
 
     def test_workers_share_a_batch_and_take_over_from_one_that_died(self):
         service = self.service(jobs=0, sections=SLOWLY)

@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from support import *  # noqa: E402,F403
-from lab.postgres import Postgres, Unavailable  # noqa: E402
+from on_postgresql import WithPostgresql  # noqa: E402
 
 
 def setUpModule():
@@ -97,16 +97,7 @@ class Files(StoreCase):
         self.assertIn(f"chmod 0600 {key}", self.store("rotate-key", "--key-file", key, "--state", self.state, code=2))
 
 
-class OnPostgresql(StoreCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        try:
-            cls.postgres = Postgres()
-        except Unavailable as why:
-            raise unittest.SkipTest(str(why)) from why
-        cls.addClassCleanup(cls.postgres.close)
-
+class OnPostgresql(WithPostgresql, StoreCase):
     def test_a_ledger_moves_to_a_server_and_back(self):
         self.copied()
         self.postgres.sql(f"CREATE DATABASE pf_{self.user}")
