@@ -42,4 +42,11 @@ class Clock:
         return time.time() + self.ahead
 
     def close(self) -> None:
+        """Once all of them have ended."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        # The library keeps a page for each process, by its number, which stays behind one that was killed.
+        for page in pathlib.Path("/dev/shm").glob("faketime_shm_*"):
+            number = page.name.rpartition("_")[2]
+            if not pathlib.Path(f"/proc/{number}").exists():
+                page.unlink(missing_ok=True)
+                page.with_name(f"sem.faketime_sem_{number}").unlink(missing_ok=True)
