@@ -392,7 +392,12 @@ TEST_F(postgresql, many_rows_are_read_in_little_memory) {
     std::int64_t sum = 0;
     for (auto row = q->first(200'000); row.value(); row = q->next()) sum += q->get<std::int64_t>(0);
     EXPECT_EQ(sum, 200'000LL * 200'001 / 2);
-    EXPECT_LT(resident() - before, 40) << "MB, of 200";
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    constexpr long most = 1'000; // they keep what has been freed for a while
+#else
+    constexpr long most = 40;
+#endif
+    EXPECT_LT(resident() - before, most) << "MB, of 200";
     // Another statement in the middle would have to keep the rest; there is an end to that.
     ASSERT_TRUE(q->first(200'000).value());
     EXPECT_EQ(count(*db), -1);
